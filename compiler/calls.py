@@ -1,0 +1,143 @@
+"""The exact keyword arguments for Transformers, bitsandbytes, PEFT and TRL, from resolved values.
+
+Paths of this machine (the output folder, where the weights lie) are the executor's to add.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from compiler.decide import target_modules
+from compiler.facts.machine import Target
+from compiler.plan import LibraryCall, Schedule
+from compiler.recipe import Recipe
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """The decided values that the calls are built from."""
+
+    method: str
+    quantization: str
+    dtype: str
+    attn_implementation: str
+    r: int
+    lora_alpha: int
+    learning_rate: float
+    packing: bool
+    gradient_checkpointing: bool
+    optim: str
+    max_length: int
+    eval_steps: int
+    save_steps: int
+
+
+def load_call(recipe: Recipe, resolved: Resolved) -> LibraryCall:
+    """``AutoModelForCausalLM.from_pretrained``; safetensors only, as pickle files can run code."""
+    kwargs = {
+        "attn_implementation": resolved.attn_implementation,
+        "dtype": resolved.dtype,
+        "trust_remote_code": recipe.model.trust_remote_code,
+        "use_safetensors": True,
+    }
+    return LibraryCall(name="transformers.AutoModelForCausalLM.from_pretrained", kwargs=kwargs)
+
+
+def quantization_call(recipe: Recipe, resolved: Resolved) -> LibraryCall | None:
+    """``BitsAndBytesConfig`` for a quantised base, None for plain weights."""
+    if resolved.quantization in {"nf4", "fp4"}:
+        kwargs: dict[str, Any] = {
+            "bnb_4bit_compute_dtype": resolved.dtype,
+            "bnb_4bit_quant_type": resolved.quantization,
+            "bnb_4bit_use_double_quant": recipe.model.bnb_4bit_use_double_quant,
+            "load_in_4bit": True,
+        }
+        return LibraryCall(name="transformers.BitsAndBytesConfig", kwargs=kwargs)
+    if resolved.quantization == "int8":
+        return LibraryCall(name="transformers.BitsAndBytesConfig", kwargs={"load_in_8bit": True})
+    return None
+
+
+def peft_call(recipe: Recipe, resolved: Resolved, schedule: Schedule) -> LibraryCall | None:
+    """``LoraConfig`` or ``AdaLoraConfig``; None for full fine-tuning."""
+    if resolved.method == "full":
+        return None
+    adapter = recipe.adapter
+    kwargs: dict[str, Any] = {
+        "bias": adapter.bias,
+        "init_lora_weights": True if adapter.init_lora_weights == "default" else adapter.init_lora_weights,
+        "lora_alpha": resolved.lora_alpha,
+        "lora_dropout": adapter.lora_dropout,
+        "target_modules": target_modules(adapter),
+        "task_type": "CAUSAL_LM",
+    }
+    if adapter.modules_to_save:
+        kwargs["modules_to_save"] = list(adapter.modules_to_save)
+    if resolved.method == "adalora":
+        # Ranks are pruned between tinit and total_step - tfinal (AdaLoRA, 2303.10512).
+        kwargs |= {
+            "deltaT": max(1, schedule.steps // 50),
+            "init_r": resolved.r,
+            "target_r": adapter.target_r or max(1, resolved.r // 2),
+            "tfinal": schedule.steps // 2,
+            "tinit": schedule.steps // 10,
+            "total_step": schedule.steps,
+        }
+        name = "peft.AdaLoraConfig"
+    else:
+        kwargs |= {"r": resolved.r, "use_dora": resolved.method == "dora", "use_rslora": adapter.use_rslora}
+        name = "peft.LoraConfig"
+    return LibraryCall(name=name, kwargs=dict(sorted({**kwargs, **adapter.peft}.items())))
+
+
+def sft_call(
+    recipe: Recipe, resolved: Resolved, schedule: Schedule, target: Target, *, held_out: int
+) -> LibraryCall:
+    """``SFTConfig``, but for output_dir. Rows arrive as token ids and labels, so TRL prepares nothing."""
+    training = recipe.training
+    measures = held_out > 0
+    kwargs: dict[str, Any] = {
+        "bf16": resolved.dtype == "bfloat16",
+        "data_seed": training.seed,
+        "dataloader_pin_memory": target.device == "cuda",
+        "disable_tqdm": True,
+        "eval_strategy": "steps" if measures else "no",
+        "fp16": resolved.dtype == "float16",
+        "gradient_accumulation_steps": schedule.accumulation,
+        "gradient_checkpointing": resolved.gradient_checkpointing,
+        "learning_rate": resolved.learning_rate,
+        "logging_nan_inf_filter": False,  # a NaN must be seen, not averaged away
+        "logging_steps": 1,
+        "loss_type": "chunked_nll",  # the head in chunks: less memory, and 40 % faster on a CPU (benchmarks/)
+        "lr_scheduler_type": training.lr_scheduler_type,
+        "max_grad_norm": training.max_grad_norm,
+        "max_length": resolved.max_length,
+        "max_steps": schedule.steps,
+        "optim": resolved.optim,
+        "packing": resolved.packing,
+        "per_device_eval_batch_size": schedule.micro_batch,
+        "per_device_train_batch_size": schedule.micro_batch,
+        "report_to": list(training.report_to) or "none",
+        "save_steps": resolved.save_steps,
+        "save_strategy": "steps",
+        "seed": training.seed,
+        "use_cpu": target.device == "cpu",
+        "warmup_steps": schedule.warmup_steps,
+        "weight_decay": training.weight_decay,
+    }
+    if not resolved.packing:
+        kwargs["dataset_kwargs"] = {"skip_prepare_dataset": True}
+    if resolved.gradient_checkpointing:
+        kwargs["gradient_checkpointing_kwargs"] = {"use_reentrant": False}
+    if measures:
+        kwargs["eval_steps"] = resolved.eval_steps
+    if training.neftune_noise_alpha is not None:
+        kwargs["neftune_noise_alpha"] = training.neftune_noise_alpha
+    if training.early_stopping_patience is not None:
+        kwargs |= {
+            "greater_is_better": False,
+            "load_best_model_at_end": True,
+            "metric_for_best_model": "eval_loss",
+        }
+    return LibraryCall(name="trl.SFTConfig", kwargs=dict(sorted({**kwargs, **training.sft}.items())))

@@ -1,0 +1,1 @@
+"""Rows to token ids and labels, in light code, with every row accounted for."""

@@ -1,0 +1,184 @@
+"""The compiler's own decisions: each returns the value, the rule that gave it, and the reason.
+
+Rules have short codes (``B`` backend, ``A`` adapter, ``T`` training) that stand in the plan, so that a
+person can ask why. A value that the recipe fixes is never changed here; ``settle.py`` puts it first.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+from compiler.facts.machine import Target
+from compiler.plan import Rejected
+from compiler.recipe import TARGET_PRESETS, AdapterTable, Recipe, TrainingTable
+
+RANK = {"simple": 16, "medium": 32, "complex": 64}
+"""Rank by complexity, as guides to fine-tuning on a small budget give it."""
+
+LORA_METHODS = ("lora", "qlora", "dora", "adalora")
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A value with the code of the rule that gave it, the reason, and what was rejected."""
+
+    value: Any
+    code: str
+    reason: str
+    rejected: list[Rejected] = field(default_factory=list)
+
+
+def backend(target: Target) -> Decision:
+    """Which library loads and patches the model."""
+    if target.device == "cpu":
+        reason = "the target is a CPU, where PEFT with Transformers is the plain road"
+    else:
+        reason = "the only backend of this version"
+    not_yet = Rejected(value="unsloth", code="B02", reason="not built into this version yet")
+    return Decision("peft", "B01", reason, [not_yet])
+
+
+def method(recipe: Recipe, target: Target) -> Decision:
+    """LoRA on the CPU, QLoRA on a GPU, unless the quantisation that the recipe asks for says otherwise."""
+    quantization = recipe.model.quantization
+    full = Rejected(value="full", code="A09", reason="trains and stores every weight; ask for it by name")
+    if quantization in {"nf4", "fp4"}:
+        return Decision("qlora", "A01", f"LoRA on a base stored in {quantization} is QLoRA", [full])
+    if quantization in {"none", "int8", "hqq-2bit"}:
+        return Decision("lora", "A02", f"the recipe stores the base as {quantization}", [full])
+    if target.device == "cpu":
+        qlora = Rejected(
+            value="qlora", code="A08", reason="saves GPU memory; on a CPU it only adds work to every step"
+        )
+        return Decision(
+            "lora", "A03", "on a CPU memory is plentiful and 16-bit weights train fastest", [qlora, full]
+        )
+    lora = Rejected(value="lora", code="A08", reason="needs four times the memory for the base weights")
+    return Decision(
+        "qlora",
+        "A04",
+        "on one GPU a 4-bit base leaves most memory for the batch (QLoRA, 2305.14314)",
+        [lora, full],
+    )
+
+
+def quantization(method_name: str) -> Decision:
+    """4-bit NormalFloat for QLoRA, plain weights otherwise."""
+    if method_name == "qlora":
+        return Decision("nf4", "A05", "NormalFloat 4 fits normally distributed weights (QLoRA, 2305.14314)")
+    return Decision("none", "A06", f"{method_name} trains on unquantised weights")
+
+
+def dtype(target: Target) -> Decision:
+    """bfloat16 where the device has it; float16 on older GPUs, float32 on older CPUs."""
+    if target.bf16:
+        return Decision(
+            "bfloat16", "T01", f"the {target.device} computes in bfloat16: half the memory of float32"
+        )
+    if target.device == "cuda":
+        return Decision(
+            "float16", "T02", f"{target.gpu or 'the GPU'} has no bfloat16 (compute capability below 8.0)"
+        )
+    return Decision(
+        "float32", "T03", "this processor has no bfloat16 instructions, and emulating them is slower"
+    )
+
+
+def attention() -> Decision:
+    """PyTorch's own kernels serve every architecture and device."""
+    return Decision("sdpa", "T04", "PyTorch's scaled_dot_product_attention picks the best kernel it has")
+
+
+def rank(complexity: str) -> Decision:
+    """The preset's rank."""
+    return Decision(RANK[complexity], "A10", f"complexity {complexity!r} gives r = {RANK[complexity]}")
+
+
+def alpha(r: int) -> Decision:
+    """Twice the rank, so that the adapter's scale lora_alpha / r stays 2 whatever the rank."""
+    return Decision(2 * r, "A11", f"twice r, so that the adapter's scale stays 2 (r = {r})")
+
+
+def learning_rate(method_name: str) -> Decision:
+    """2e-4 for adapters (QLoRA paper, table 9, for 7B and 13B), 2e-5 for all weights."""
+    if method_name == "full":
+        return Decision(2e-5, "T05", "all weights move, so each must move little")
+    return Decision(2e-4, "T06", "adapters start from zero and take ten times the rate of full fine-tuning")
+
+
+def target_modules(adapter: AdapterTable) -> list[str] | str:
+    """PEFT's ``target_modules`` for a preset or a list."""
+    chosen = adapter.target_modules
+    modules = TARGET_PRESETS[chosen] if isinstance(chosen, str) else chosen
+    return modules if isinstance(modules, str) else list(modules)
+
+
+def micro_batch(training: TrainingTable, target: Target, *, longest: int) -> Decision:
+    """The largest divisor of the effective batch whose tokens stay within what a step comfortably holds."""
+    devices = max(1, target.gpu_count)
+    per_device = training.batch_size // devices
+    tokens = 4096 if target.device == "cpu" else 8192
+    limit = max(1, tokens // max(1, longest))
+    value = max(n for n in range(1, per_device + 1) if per_device % n == 0 and n <= limit)
+    reason = f"the most rows of {longest} tokens within {tokens} tokens that divide {per_device}"
+    return Decision(value, "T07", reason)
+
+
+def packing() -> Decision:
+    """Off: without a kernel that knows the borders, packed examples see each other."""
+    return Decision(False, "T08", "only FlashAttention's variable-length kernel keeps packed examples apart")
+
+
+def gradient_checkpointing(target: Target) -> Decision:
+    """On for GPUs, off for CPUs."""
+    if target.device == "cpu":
+        return Decision(
+            False, "T09", "memory is not the limit on this CPU, and recomputing costs about a third"
+        )
+    return Decision(True, "T10", "frees most activation memory for about a third more time")
+
+
+def optimizer(method_name: str, target: Target) -> Decision:
+    """Fused AdamW; paged 8-bit AdamW where QLoRA on a GPU counts every byte."""
+    if method_name == "qlora" and target.device == "cuda":
+        return Decision(
+            "paged_adamw_8bit", "T11", "8-bit states that may leave the GPU under pressure (2305.14314)"
+        )
+    return Decision("adamw_torch_fused", "T12", "one kernel for the whole step")
+
+
+def total_steps(training: TrainingTable, *, rows: int) -> Decision:
+    """Optimizer steps: max_steps, or the epochs over the rows that are really there."""
+    if training.max_steps is not None:
+        return Decision(training.max_steps, "T13", "max_steps of the recipe")
+    per_epoch = math.ceil(rows / training.batch_size)
+    steps = math.ceil(training.num_train_epochs * per_epoch)
+    epochs = f"{training.num_train_epochs:g} epoch{'s' if training.num_train_epochs != 1 else ''}"
+    return Decision(
+        steps, "T14", f"{epochs} of {per_epoch} steps ({rows} rows in batches of {training.batch_size})"
+    )
+
+
+def warmup_steps(training: TrainingTable, *, steps: int) -> int:
+    """Whole steps of warm-up; a value below 1 is a share of all steps."""
+    if training.warmup_steps < 1:
+        return math.ceil(training.warmup_steps * steps)
+    return min(int(training.warmup_steps), steps)
+
+
+def eval_steps(*, steps: int, held_out: int) -> Decision:
+    """Four measurements over the run."""
+    value = max(1, math.ceil(steps / 4))
+    if not held_out:
+        return Decision(value, "T15", "no held-out rows: nothing is measured during training")
+    return Decision(value, "T15", f"four measurements over {steps} steps")
+
+
+def save_steps(*, steps: int, every: int | None) -> Decision:
+    """Ten checkpoints over the run, at most 200 steps apart; with early stopping, at every measurement."""
+    if every is not None:
+        return Decision(every, "T16", "early stopping keeps the best measured step, so each one is saved")
+    value = min(200, max(5, math.ceil(steps / 10)))
+    return Decision(value, "T17", f"a crash loses at most {value} of {steps} steps")

@@ -1,0 +1,40 @@
+"""The package sets a plan is made for and tested with; what is installed is read from metadata only."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import metadata, resources
+
+import tomli
+
+
+@cache
+def tested_set() -> dict[str, str]:
+    """Versions this release was tested with (the same as constraints.txt; a test compares)."""
+    text = resources.files("compiler.facts").joinpath("packages.toml").read_text(encoding="utf-8")
+    versions: dict[str, str] = tomli.loads(text)["tested"]
+    return versions
+
+
+def own_version() -> str:
+    """The version of recipec itself."""
+    return metadata.version("recipec")
+
+
+def package_set(*, backend: str, quantized: bool) -> dict[str, str]:
+    """Name to version of every package whose version can change what a run computes."""
+    names = ["accelerate", "datasets", "peft", "safetensors", "tokenizers", "torch", "transformers", "trl"]
+    if quantized:
+        names.append("bitsandbytes")
+    if backend == "unsloth":
+        names += ["unsloth", "unsloth_zoo"]
+    tested = tested_set()
+    return {"recipec": own_version(), **{name: tested[name] for name in sorted(names)}}
+
+
+def installed_version(name: str) -> str | None:
+    """The installed version without its local part (``2.13.0+cpu`` → ``2.13.0``), None when absent."""
+    try:
+        return metadata.version(name).partition("+")[0]
+    except metadata.PackageNotFoundError:
+        return None

@@ -1,0 +1,222 @@
+"""The plan: one JSON document that says exactly what will run and why.
+
+It is deterministic: no time, no absolute path, no machine name, so the same inputs give the same
+bytes anywhere. What is only known at run time (output folder, where the weights lie on this disk)
+is added by the executor and never stands here.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from compiler.diagnostics import Diagnostic, describe_os_error
+from compiler.facts.hashes import sha256_bytes
+
+FORMAT_VERSION = 1
+LARGEST_PLAN = 64 * 1024 * 1024
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, protected_namespaces=())
+
+
+class InputFile(_Part):
+    """A file the plan was made from. ``path`` is as the recipe writes it; ``role`` says what it is for."""
+
+    role: str
+    path: str
+    sha256: str
+    bytes: int
+
+
+class Origin(_Part):
+    """Where a value comes from: the recipe (with its line), a preset, a compiler rule, a default."""
+
+    kind: Literal["recipe", "preset", "rule", "data", "default"]
+    place: str = ""
+    """``recipe.toml:14`` for the recipe, the rule's code for a rule, the preset's name for a preset."""
+
+
+class Setting(_Part):
+    """One resolved value, with where it comes from and why."""
+
+    path: str
+    value: Any
+    origin: Origin
+    reason: str
+
+
+class Rejected(_Part):
+    """An alternative that the compiler looked at and did not take."""
+
+    value: Any
+    code: str
+    reason: str
+
+
+class Choice(_Part):
+    """A decision between alternatives: what was taken, why, and what was not."""
+
+    path: str
+    value: Any
+    code: str
+    reason: str
+    rejected: list[Rejected]
+
+
+class ModelPart(_Part):
+    """The base model: what it is called, what it is made of, and the hashes that identify it."""
+
+    id: str
+    kind: Literal["pypi", "folder", "gguf", "hub"]
+    revision: str | None
+    architecture: dict[str, Any] | None
+    tokenizer_sha256: str
+    files: list[InputFile]
+
+
+class TargetPart(_Part):
+    """The machine the plan is for, as far as the plan depends on it."""
+
+    device: Literal["cpu", "cuda"]
+    bf16: bool
+    gpu: str
+    gpu_count: int
+
+
+class DataPart(_Part):
+    """What the data came to: counts, the ledger of every row, the mask audit, one hash over all tokens."""
+
+    format: str
+    train_rows: int
+    held_out_rows: int
+    train_tokens: int
+    supervised_tokens: int
+    longest: int
+    max_length: int
+    tokens_sha256: str
+    ledger: dict[str, Any]
+    audit: dict[str, Any]
+    lengths: dict[str, Any]
+
+
+class Schedule(_Part):
+    """Steps and batches. ``batch_size = micro_batch × accumulation × devices`` always holds."""
+
+    batch_size: int
+    micro_batch: int
+    accumulation: int
+    devices: int
+    steps: int
+    epochs: float
+    warmup_steps: int
+
+
+class LibraryCall(_Part):
+    """A library class and the keyword arguments it is called with, exactly."""
+
+    name: str
+    kwargs: dict[str, Any]
+
+
+class EvaluationPart(_Part):
+    """What base and tuned model are asked."""
+
+    questions: list[str]
+    sample_count: int
+    max_new_tokens: int
+
+
+class Plan(_Part):
+    """Everything a run needs, and the reason of each value."""
+
+    format_version: Literal[1]
+    name: str
+    title: str
+    language: str
+    recipe_file: str
+    inputs: list[InputFile]
+    model: ModelPart
+    target: TargetPart
+    settings: list[Setting]
+    choices: list[Choice]
+    data: DataPart
+    schedule: Schedule
+    backend: Literal["peft", "unsloth"]
+    method: Literal["lora", "qlora", "dora", "adalora", "full"]
+    load: LibraryCall
+    quantization: LibraryCall | None
+    peft: LibraryCall | None
+    sft: LibraryCall
+    evaluation: EvaluationPart
+    save_total_limit: int
+    early_stopping_patience: int | None
+    early_stopping_threshold: float
+    export_merged: bool
+    allow_outside: bool
+    trust_remote_code: bool
+    packages: dict[str, str]
+    seed: int
+
+    def as_bytes(self) -> bytes:
+        """The document: UTF-8 JSON, keys in the order of this class, one newline at the end."""
+        text = json.dumps(self.model_dump(mode="json"), indent=2, ensure_ascii=False, allow_nan=False)
+        return text.encode("utf-8") + b"\n"
+
+    def sha256(self) -> str:
+        """The plan's identity: the hash of its bytes."""
+        return sha256_bytes(self.as_bytes())
+
+    def setting(self, path: str) -> Setting:
+        """The setting at ``path``, e.g. ``adapter.r``; KeyError when the plan has none."""
+        for setting in self.settings:
+            if setting.path == path:
+                return setting
+        raise KeyError(path)
+
+
+def parse_plan(data: bytes, file: str) -> tuple[Plan | None, list[Diagnostic]]:
+    """Read a plan's bytes; a document that is no plan, or one of another version, is told as such."""
+    if len(data) > LARGEST_PLAN:
+        return None, [Diagnostic("P001", f"{file} is larger than a plan can be (64 MiB)", file=file)]
+    try:
+        document = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        where = (
+            f" at line {error.lineno}, column {error.colno}"
+            if isinstance(error, json.JSONDecodeError)
+            else ""
+        )
+        return None, [
+            Diagnostic("P001", f"{file} is not a plan: no JSON document{where}", file=file, help=_MAKE_ANEW)
+        ]
+    if not isinstance(document, dict) or "format_version" not in document:
+        return None, [
+            Diagnostic("P001", f"{file} is JSON, but no plan (no format_version)", file=file, help=_MAKE_ANEW)
+        ]
+    version = document["format_version"]
+    if version != FORMAT_VERSION:
+        message = f"{file} has plan format {version!r}; this version reads format {FORMAT_VERSION}"
+        return None, [Diagnostic("P002", message, file=file, help=_MAKE_ANEW)]
+    try:
+        return Plan.model_validate_json(data), []
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        message = f"{file} was changed by hand or cut: {place}: {first['msg'].lower()}"
+        return None, [Diagnostic("P001", message, file=file, help=_MAKE_ANEW)]
+
+
+_MAKE_ANEW = "make it anew with `recipe compile RECIPE -o plan.json`"
+
+
+def read_plan(path: Path) -> tuple[Plan | None, list[Diagnostic]]:
+    """Read a plan file."""
+    try:
+        return parse_plan(path.read_bytes(), str(path))
+    except OSError as error:
+        return None, [describe_os_error(error, path, doing="reading the plan")]

@@ -1,0 +1,91 @@
+"""Is the world still the one a plan was made from? Names everything that moved."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from compiler.diagnostics import Diagnostic, describe_os_error
+from compiler.facts.hashes import sha256_file
+from compiler.facts.machine import target_of
+from compiler.facts.models import locate_model
+from compiler.plan import InputFile, Plan
+from compiler.recipe import HardwareTable, ModelTable
+
+
+def what_moved(plan: Plan, root: Path) -> list[Diagnostic]:
+    """One P010 diagnostic for each input that is no longer what the plan was compiled from.
+
+    ``root`` is the recipe's folder. Empty when nothing moved.
+    """
+    return [*_moved_files(plan, root), *_moved_model(plan, root), *_moved_machine(plan)]
+
+
+def _moved(
+    what: str, change: str, help_text: str = "compile the recipe again, or put the old file back"
+) -> Diagnostic:
+    return Diagnostic("P010", f"{what}: {change}", help=help_text)
+
+
+def _compare(role: str, expected: InputFile, path: Path) -> list[Diagnostic]:
+    name = f"{role} {expected.path}"
+    if not path.exists():
+        return [_moved(name, f"is not in {path.parent} any more")]
+    try:
+        found = sha256_file(path) if path.is_file() else _folder_sha256(path)
+    except OSError as error:
+        return [describe_os_error(error, path, doing="checking the plan's inputs")]
+    if found == expected.sha256:
+        return []
+    return [
+        _moved(name, f"has changed since the plan was made (sha256 {expected.sha256[:12]}… → {found[:12]}…)")
+    ]
+
+
+def _folder_sha256(path: Path) -> str:
+    from compiler.data.rows import folder_sha256  # only for data given as a folder of text files
+
+    return folder_sha256(path)
+
+
+def _moved_files(plan: Plan, root: Path) -> list[Diagnostic]:
+    return [problem for file in plan.inputs for problem in _compare(file.role, file, root / file.path)]
+
+
+def _moved_model(plan: Plan, root: Path) -> list[Diagnostic]:
+    table = ModelTable(id=plan.model.id, revision=plan.model.revision or "")
+    facts, problems = locate_model(table, root=root)
+    if facts is None:
+        return [p for p in problems if p.severity == "error"]
+    if facts.revision != plan.model.revision:
+        return [
+            _moved(
+                f"model {plan.model.id}",
+                f"is at revision {facts.revision}, the plan at {plan.model.revision}",
+            )
+        ]
+    if facts.path is None:
+        return []
+    folder = facts.path if facts.path.is_dir() else facts.path.parent
+    return [
+        problem for file in plan.model.files for problem in _compare("model file", file, folder / file.path)
+    ]
+
+
+def _moved_machine(plan: Plan) -> list[Diagnostic]:
+    here = target_of(HardwareTable())
+    if plan.target.device == "cuda" and here.device == "cpu":
+        message = f"the plan is for a GPU ({plan.target.gpu or 'any'}), and this machine has none"
+        return [
+            Diagnostic("E020", message, help='set device = "cpu" in [hardware], or run it on the GPU machine')
+        ]
+    if plan.target.device == "cpu":
+        cpu = target_of(HardwareTable(device="cpu"))
+        if plan.target.bf16 and not cpu.bf16:
+            return [
+                _moved(
+                    "machine",
+                    "the plan uses bfloat16, which this processor only emulates",
+                    "compile the recipe again on this machine",
+                )
+            ]
+    return []

@@ -1,0 +1,1 @@
+"""Recipes to copy: one folder per domain. Data only, no logic."""

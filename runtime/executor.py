@@ -1,0 +1,296 @@
+"""The child process of a run: a run folder with a plan in, a trained and measured adapter out.
+
+``python -m runtime.executor RUN``. Everything it says goes into the journal; its standard output is
+the run's output.log. Exit codes: 0 finished, 130/143 stopped by a signal, else the code of the fault.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from compiler.codes import exit_code
+from compiler.compile import Options, gather
+from compiler.diagnostics import Diagnostic, Refusal, describe_os_error
+from compiler.plan import Plan, read_plan
+from compiler.stale import what_moved
+from runtime.journal import JournalWriter
+from runtime.packages import package_problems
+from runtime.report import write_report
+from runtime.run_folder import ExecutorLock, RunFolder, read_launch
+from runtime.state import Story, read_story
+
+if TYPE_CHECKING:
+    from compiler.compile import Gathered
+    from runtime.training import StopRequest
+
+BALLAST = 256 * 1024
+"""Bytes kept aside in the run folder, given up on a full disk so that the end can still be told."""
+
+
+class Stopped(Exception):  # noqa: N818 - not an error: someone asked for it
+    """A signal came before there was anything to checkpoint."""
+
+
+class Executor:
+    """One run, stage by stage."""
+
+    def __init__(self, run: RunFolder) -> None:
+        self.run = run
+        self.lock = ExecutorLock(run)
+        self.story: Story = read_story(run)  # what earlier executors of this run have already done
+        self.journal = JournalWriter(run.events)
+        self.signal: int | None = None
+        self.stop: StopRequest | None = None  # exists while there is training to stop
+        self.ballast = run.path / ".ballast"
+
+    # --- the stages, in order -------------------------------------------------------------------
+
+    def execute(self) -> dict[str, Any]:
+        """Run the plan to its end and return the outcome. Raises Refusal, Stopped or a library's error."""
+        plan = self._plan()
+        launch = read_launch(self.run)
+        resume, broken = self._checkpoint()
+        self.journal.append(
+            "start",
+            pid=os.getpid(),
+            plan=plan.sha256(),
+            steps=plan.schedule.steps,
+            resume_from=resume[1] if resume else None,
+        )
+        for path in broken:
+            self.journal.append(
+                "warning", code="X030", message=f"{path.name} is not whole and was passed over"
+            )
+        with self._stage("environment"):
+            problems = package_problems(plan)
+            if problems and not launch.any_packages:
+                raise Refusal(*problems)
+            for problem in problems:
+                self.journal.append("warning", code=problem.code, message=problem.message)
+        with self._stage("data"):
+            inputs = self._inputs(plan, launch.root)
+        with self._stage("model"):
+            loaded = self._model(plan, inputs)
+        return self._train(plan, inputs, loaded, resume[0] if resume else None)
+
+    def _plan(self) -> Plan:
+        plan, problems = read_plan(self.run.plan)
+        if plan is None:
+            raise Refusal(*problems)
+        return plan
+
+    def _checkpoint(self) -> tuple[tuple[Path, int] | None, list[Path]]:
+        from runtime.checkpoints import latest_whole, step_of
+
+        whole, broken = latest_whole(self.run.checkpoints)
+        for path in broken:  # Transformers would trip over them when it rotates
+            shutil.rmtree(path, ignore_errors=True)
+        return ((whole, step_of(whole)) if whole else None), broken
+
+    def _inputs(self, plan: Plan, root: Path) -> Gathered:
+        moved = what_moved(plan, root)
+        if moved:
+            raise Refusal(*moved)
+        options = Options(allow_outside=plan.allow_outside, trust_remote_code=plan.trust_remote_code)
+        gathered = gather(root / plan.recipe_file, options)
+        if gathered.inputs is None:
+            raise Refusal(*gathered.diagnostics)
+        if gathered.inputs.data.fingerprint != plan.data.tokens_sha256:
+            message = "the rows came out as other tokens than in the plan"
+            raise Refusal(Diagnostic("P012", message, help="compile the recipe again on this machine"))
+        return gathered.inputs
+
+    def _model(self, plan: Plan, inputs: Gathered) -> Any:
+        from runtime.backends import loader
+        from runtime.weights import weights_folder
+
+        def announce(message: str) -> None:
+            self.journal.append("stage", name="model", message=message)
+
+        folder = weights_folder(plan, inputs.facts, inputs.tokenizer, announce)
+        import transformers
+
+        transformers.set_seed(plan.seed)  # before the adapter's random start
+        return loader(plan.backend)(plan, folder)
+
+    def _train(self, plan: Plan, inputs: Gathered, loaded: Any, checkpoint: Path | None) -> dict[str, Any]:
+        from runtime.training import StopRequest, Watcher, build_trainer, held_out_loss
+
+        data = inputs.data
+        stop = StopRequest()
+        watcher = Watcher(plan, self.run, self.journal, stop)
+        trainer = build_trainer(plan, loaded, self.run, data, watcher)
+        trainable = sum(p.numel() for p in loaded.model.parameters() if p.requires_grad)
+        total = sum(p.numel() for p in loaded.model.parameters())
+        self.journal.append("stage", name="model", trainable_parameters=trainable, parameters=total)
+
+        with self._stage("baseline"):
+            if self.story.measured("base") is None and data.held_out:
+                self.journal.append("eval", phase="base", step=0, **held_out_loss(trainer, base=True))
+            self._answers(plan, inputs, trainer, "base")
+
+        with self._stage("train"):
+            self.stop = stop
+            if self.signal is not None:
+                raise Stopped
+            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+            self.stop = None
+            if stop.by is not None and trainer.state.global_step < plan.schedule.steps:
+                return self._stopped_at(trainer.state.global_step, stop.by)
+
+        with self._stage("measure"):
+            if data.held_out:
+                measured = held_out_loss(trainer, base=False)
+                self.journal.append("eval", phase="tuned", step=trainer.state.global_step, **measured)
+            self._answers(plan, inputs, trainer, "tuned")
+
+        with self._stage("save"):
+            self._save(plan, inputs, trainer)
+        return self._outcome(plan, watcher, trainable, total)
+
+    def _answers(self, plan: Plan, inputs: Gathered, trainer: Any, phase: str) -> None:
+        from runtime.answers import answer
+        from runtime.prompts import prompts
+
+        if any(sample.get("phase") == phase for sample in self.story.samples):
+            return
+        bare = phase == "base" and hasattr(trainer.model, "disable_adapter")
+        with trainer.model.disable_adapter() if bare else contextlib.nullcontext():
+            for number, (prompt, expected) in enumerate(prompts(plan, inputs.recipe, inputs.data)):
+                text = answer(
+                    trainer.model, inputs.tokenizer, prompt, max_new_tokens=plan.evaluation.max_new_tokens
+                )
+                question = prompt[-1]["content"]
+                self.journal.append(
+                    "sample", phase=phase, number=number, question=question, answer=text, expected=expected
+                )
+
+    def _save(self, plan: Plan, inputs: Gathered, trainer: Any) -> None:
+        from runtime.saving import save_tuned
+
+        for place in save_tuned(plan, self.run, trainer.model, inputs.tokenizer):
+            self.journal.append("stage", name="save", message=f"{place.name}/ written")
+
+    def _stopped_at(self, step: int, by: str) -> dict[str, Any]:
+        message = f"stopped by {by} at step {step}, with a checkpoint"
+        return {"status": "stopped", "step": step, "message": message}
+
+    def _outcome(self, plan: Plan, watcher: Any, trainable: int, total: int) -> dict[str, Any]:
+        outcome = write_report(
+            self.run, plan, trainable=trainable, total=total, train_seconds=watcher.train_seconds
+        )
+        return {"status": "finished", "step": plan.schedule.steps, **outcome}
+
+    # --- around the stages ----------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def _stage(self, name: str) -> Iterator[None]:
+        if self.signal is not None:
+            raise Stopped
+        self.journal.append("stage", name=name)
+        yield
+
+    def on_signal(self, number: int, frame: FrameType | None) -> None:
+        """First signal: a full checkpoint and a clean end. Second: stop at once."""
+        if self.signal is not None:
+            os._exit(128 + number)
+        self.signal = number
+        if self.stop is None:
+            raise Stopped
+        self.stop.by = signal.Signals(number).name
+
+    def run_to_end(self) -> int:
+        """Execute, tell the end whatever happens, and return the process's exit code."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self.on_signal)
+        started = time.time()
+        try:
+            self.ballast.write_bytes(b"\0" * BALLAST)
+            outcome = self.execute()
+            code = 128 + self.signal if self.signal is not None and outcome["status"] == "stopped" else 0
+        except Stopped:
+            outcome = {
+                "status": "stopped",
+                "step": self.story.step,
+                "message": "stopped before training began",
+            }
+            code = 128 + (self.signal or signal.SIGTERM)
+        except Refusal as refusal:
+            outcome, code = _failure(*refusal.diagnostics)
+        except Exception as error:  # the edge: whatever a library raises becomes the journal's end event
+            traceback.print_exc()
+            outcome, code = _failure(diagnose(error))
+        self._tell_end({**outcome, "seconds": round(time.time() - started, 1)})
+        return code
+
+    def _tell_end(self, outcome: dict[str, Any]) -> None:
+        self.ballast.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            self.journal.append("end", **outcome)
+            self.journal.close()
+
+
+def _failure(*diagnostics: Diagnostic) -> tuple[dict[str, Any], int]:
+    first = diagnostics[0]
+    more = [{"code": d.code, "message": d.message, "help": d.help} for d in diagnostics]
+    outcome = {
+        "status": "failed",
+        "code": first.code,
+        "message": first.message,
+        "help": first.help,
+        "problems": more,
+    }
+    return outcome, exit_code([d.code for d in diagnostics])
+
+
+def diagnose(error: Exception) -> Diagnostic:
+    """The diagnostic for an error that a library raised."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return Diagnostic("X006", f"out of memory: {first_line(error)}", help=_SMALLER)
+    if isinstance(error, RuntimeError) and "can't allocate memory" in str(error):
+        return Diagnostic("X006", f"out of memory: {first_line(error)}", help=_SMALLER)
+    if isinstance(error, OSError):
+        return describe_os_error(error, error.filename or "the run folder", doing="writing the run")
+    if isinstance(error, RuntimeError) and "No space left" in str(error):
+        return Diagnostic(
+            "E004", f"no space left: {first_line(error)}", help="free some space, then `recipe resume`"
+        )
+    return Diagnostic(
+        "X005",
+        f"{type(error).__name__}: {first_line(error)}",
+        help="the traceback is in the run's output.log",
+    )
+
+
+_SMALLER = "set a smaller per_device_train_batch_size in [training]; accumulation keeps the effective batch"
+
+
+def first_line(error: Exception) -> str:
+    """The first line of an error's text, cut to what fits a message."""
+    lines = str(error).strip().splitlines() or [""]
+    return lines[0][:400]
+
+
+def main() -> None:
+    """Entry point: ``python -m runtime.executor RUN``."""
+    run = RunFolder(Path(sys.argv[1]))
+    try:
+        executor = Executor(run)
+    except (Refusal, OSError) as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(3)
+    sys.exit(executor.run_to_end())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,195 @@
+"""The journal of a run: ``events.jsonl``, append-only, one writer, any number of readers.
+
+One line per event: ``{"v":1,"seq":n,"t":unix seconds,"k":kind,...}``. Each line is one ``write``
+to a file opened with O_APPEND, so a reader never sees two writers' bytes mixed, and a process killed
+in the middle of a write leaves at most one torn last line, which readers pass over and the next
+writer closes off. NaN and infinities are written as strings, because JSON has none.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+VERSION = 1
+LONGEST_LINE = 4 * 1024 * 1024
+"""Bytes; a longer line is not one of ours and is passed over."""
+
+Kind = Literal["start", "stage", "metric", "eval", "sample", "checkpoint", "request", "warning", "end"]
+DURABLE: frozenset[str] = frozenset({"start", "stage", "checkpoint", "end"})
+"""Kinds after which the file is synced to disk."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One line of the journal: its number, unix time, kind and the kind's own fields."""
+
+    seq: int
+    t: float
+    kind: str
+    fields: dict[str, Any] = field(default_factory=dict)
+
+    def __getitem__(self, name: str) -> Any:
+        return self.fields[name]
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The field, or ``default`` when the event has none."""
+        return self.fields.get(name, default)
+
+    def number(self, name: str) -> float | None:
+        """A numeric field; NaN and infinities come back from their written form."""
+        return read_number(self.fields.get(name))
+
+
+def read_number(value: Any) -> float | None:
+    """A number as the journal writes it, or None when it is not one."""
+    if isinstance(value, bool) or value is None:
+        return None
+    if isinstance(value, int | float):
+        return float(value)
+    if value in {"NaN", "Infinity", "-Infinity"}:
+        return float(value.replace("Infinity", "inf"))
+    return None
+
+
+def writable(value: Any) -> Any:
+    """The value with NaN and infinities as strings, at any depth."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
+    if isinstance(value, dict):
+        return {str(k): writable(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [writable(v) for v in value]
+    return value
+
+
+class JournalWriter:
+    """Appends events. Opening an existing journal continues its numbering and closes off a torn last line.
+
+    Raises OSError when the file cannot be opened or written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        last = -1
+        for event in read_journal(path):
+            last = event.seq
+        self._next = last + 1
+        self._handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        if _torn(path):
+            os.write(self._handle, b"\n")
+
+    def append(self, kind: Kind, **fields: Any) -> Event:
+        """Write one event as one line and return it."""
+        event = Event(self._next, time.time(), kind, writable(fields))
+        line = json.dumps(
+            {"v": VERSION, "seq": event.seq, "t": round(event.t, 3), "k": kind, **event.fields},
+            ensure_ascii=False,
+            separators=(",", ":"),
+        )
+        data = line.encode("utf-8", errors="replace") + b"\n"
+        written = os.write(self._handle, data)
+        if written != len(data):  # a full disk can take half a line; the next append must not continue it
+            os.write(self._handle, b"\n")
+            raise OSError(28, "No space left on device (half a journal line was written)")
+        self._next += 1
+        if kind in DURABLE:
+            os.fsync(self._handle)
+        return event
+
+    def close(self) -> None:
+        """Close the file; the journal can be opened again later."""
+        os.close(self._handle)
+
+
+def _torn(path: Path) -> bool:
+    with path.open("rb") as stream:
+        if stream.seek(0, os.SEEK_END) == 0:
+            return False
+        stream.seek(-1, os.SEEK_END)
+        return stream.read(1) != b"\n"
+
+
+def parse_line(line: bytes) -> Event | None:
+    """The event of one line, or None when the line is torn or not ours."""
+    try:
+        document = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(document, dict):
+        return None
+    seq, t, kind = document.pop("seq", None), document.pop("t", None), document.pop("k", None)
+    document.pop("v", None)
+    if (
+        type(seq) is not int
+        or isinstance(t, bool)
+        or not isinstance(t, int | float)
+        or not isinstance(kind, str)
+    ):
+        return None
+    return Event(seq, float(t), kind, document)
+
+
+def read_journal(path: Path) -> Iterator[Event]:
+    """Every whole event, oldest first; torn and foreign lines are passed over, a missing file is empty."""
+    tail = JournalTail(path)
+    while batch := tail.poll():
+        yield from batch
+
+
+class JournalTail:
+    """Follows a journal: each ``poll`` returns the whole lines that came since the last one.
+
+    Holds one chunk in memory whatever the file's size, and starts over when the file was replaced
+    by a shorter one.
+    """
+
+    def __init__(self, path: Path, *, chunk: int = 1 << 20) -> None:
+        self._path = path
+        self._chunk = chunk
+        self._offset = 0
+        self._rest = b""
+        self._skipping = False
+
+    def poll(self) -> list[Event]:
+        """New events; empty when there are none (or no file yet)."""
+        events: list[Event] = []
+        while not events:
+            try:
+                with self._path.open("rb") as stream:
+                    if stream.seek(0, os.SEEK_END) < self._offset:
+                        self._offset, self._rest, self._skipping = 0, b"", False
+                    stream.seek(self._offset)
+                    data = stream.read(self._chunk)
+            except OSError:
+                return []
+            if not data:
+                return []
+            self._offset += len(data)
+            events = [event for event in map(parse_line, self._whole_lines(data)) if event is not None]
+        return events
+
+    def _whole_lines(self, data: bytes) -> Iterable[bytes]:
+        *lines, rest = (self._rest + data).split(b"\n")
+        if self._skipping and lines:
+            lines, self._skipping = lines[1:], False
+        if len(rest) > LONGEST_LINE:
+            rest, self._skipping = b"", True
+        self._rest = rest
+        return [line for line in lines if line]
+
+
+def gaps(events: Iterable[Event]) -> list[tuple[int, int]]:
+    """Stretches of missing numbers, as (first missing, last missing)."""
+    found: list[tuple[int, int]] = []
+    expected = 0
+    for event in events:
+        if event.seq > expected:
+            found.append((expected, event.seq - 1))
+        expected = event.seq + 1
+    return found

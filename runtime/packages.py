@@ -1,0 +1,24 @@
+"""Are the packages here the ones the plan was made for? Read from metadata, before anything is imported."""
+
+from __future__ import annotations
+
+from compiler.diagnostics import Diagnostic
+from compiler.facts.packages import installed_version
+from compiler.plan import Plan
+
+
+def package_problems(plan: Plan) -> list[Diagnostic]:
+    """E010 for packages that are missing, E011 for other versions than the plan's. Empty when all fit."""
+    found = {name: installed_version(name) for name in plan.packages}
+    missing = [name for name, version in found.items() if version is None]
+    if missing:
+        help_text = (
+            "pip install 'recipec[train]'" if plan.backend == "peft" else "pip install 'recipec[unsloth]'"
+        )
+        return [Diagnostic("E010", f"not installed: {', '.join(missing)}", help=help_text)]
+    other = {name: version for name, version in found.items() if version != plan.packages[name]}
+    if not other:
+        return []
+    told = ", ".join(f"{name} {version} (plan: {plan.packages[name]})" for name, version in other.items())
+    wanted = " ".join(f"{name}=={plan.packages[name]}" for name in other)
+    return [Diagnostic("E011", f"other versions than the plan's: {told}", help=f"pip install {wanted}")]

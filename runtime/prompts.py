@@ -1,0 +1,23 @@
+"""The questions that base and tuned model are both asked."""
+
+from __future__ import annotations
+
+from compiler.data.prepare import PreparedData
+
+from compiler.plan import Plan
+from compiler.recipe import Recipe
+
+Prompt = list[dict[str, str]]
+
+
+def prompts(plan: Plan, recipe: Recipe, data: PreparedData) -> list[tuple[Prompt, str | None]]:
+    """Conversations to answer, with the expected answer where there is one.
+
+    The recipe's own questions, with its system message; else the first held-out prompts.
+    """
+    system = [{"role": "system", "content": recipe.data.system}] if recipe.data.system else []
+    if plan.evaluation.questions:
+        return [([*system, {"role": "user", "content": text}], None) for text in plan.evaluation.questions]
+    with_prompt = [example for example in data.held_out if example.prompt]
+    chosen = with_prompt[: plan.evaluation.sample_count]
+    return [([dict(message) for message in example.prompt], example.answer) for example in chosen]

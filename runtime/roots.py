@@ -1,0 +1,60 @@
+"""Where the recipe of a plan lies on this machine. The plan itself holds no absolute path."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from compiler.diagnostics import Diagnostic, Refusal
+from compiler.facts.hashes import cache_folder, sha256_file, write_atomically
+from compiler.plan import Plan
+
+REMEMBERED = 200
+"""Plans whose folders are remembered; the oldest are forgotten."""
+
+
+def _register() -> Path:
+    return cache_folder() / "plans.json"
+
+
+def _load() -> dict[str, str]:
+    try:
+        found = json.loads(_register().read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return {k: v for k, v in found.items() if isinstance(v, str)} if isinstance(found, dict) else {}
+
+
+def remember_root(plan: Plan, root: Path) -> None:
+    """Remember which folder a plan was compiled from; a cache that cannot be written is no error."""
+    known = _load()
+    known.pop(plan.sha256(), None)
+    known[plan.sha256()] = str(root.resolve())
+    try:
+        write_atomically(_register(), json.dumps(dict(list(known.items())[-REMEMBERED:]), indent=1).encode())
+    except OSError:
+        return
+
+
+def find_root(plan: Plan, plan_file: Path, named: Path | None) -> Path:
+    """The recipe's folder: the one named, else beside the plan, the current one, or the remembered one.
+
+    A folder whose recipe has the plan's hash is preferred; one whose recipe differs is still returned,
+    so that the staleness check can name what moved. Raises Refusal (P011) when there is none.
+    """
+    if named is not None:
+        return named
+    remembered = _load().get(plan.sha256())
+    candidates = [plan_file.parent, Path.cwd(), *([Path(remembered)] if remembered else [])]
+    present = [root for root in candidates if (root / plan.recipe_file).is_file()]
+    wanted = next(file.sha256 for file in plan.inputs if file.role == "recipe")
+    for root in present:
+        if sha256_file(root / plan.recipe_file) == wanted:
+            return root
+    # Compiled here before: its folder is the one whose change is worth telling.
+    if remembered and Path(remembered) in present:
+        return Path(remembered)
+    if present:
+        return present[0]
+    message = f"{plan.recipe_file}, which {plan_file} was compiled from, is not beside it nor in {Path.cwd()}"
+    raise Refusal(Diagnostic("P011", message, help="name the recipe's folder with --root"))

@@ -1,0 +1,230 @@
+"""The run folder: the contract between the executor that writes it and everyone who watches.
+
+::
+
+    runs/<name>/<id>/
+      plan.json        what runs, byte for byte as compiled
+      launch.json      what only this machine knows: the recipe's folder, the cache, the command
+      events.jsonl     the journal (journal.py)
+      output.log       everything the process and its libraries print
+      control/         requests, one file each, created atomically (stop.json, checkpoint.json)
+      executor.lock    held with fcntl.lockf as long as an executor lives
+      checkpoints/     checkpoint-<step>/, whole when it has a seal.json (checkpoints.py)
+      adapter/         the trained adapter (or model/ after full fine-tuning)
+      report.json      the outcome, for programs
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import secrets
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from compiler.diagnostics import Diagnostic, Refusal
+from compiler.facts.hashes import write_atomically
+from compiler.plan import Plan
+
+Request = Literal["stop", "checkpoint"]
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """Names the places inside one run's folder."""
+
+    path: Path
+
+    @property
+    def id(self) -> str:
+        """The run's id, unique on this machine: time and four random characters."""
+        return self.path.name
+
+    @property
+    def plan(self) -> Path:
+        """The plan, byte for byte."""
+        return self.path / "plan.json"
+
+    @property
+    def launch(self) -> Path:
+        """Facts of this machine."""
+        return self.path / "launch.json"
+
+    @property
+    def events(self) -> Path:
+        """The journal."""
+        return self.path / "events.jsonl"
+
+    @property
+    def output(self) -> Path:
+        """Everything the executor and its libraries print."""
+        return self.path / "output.log"
+
+    @property
+    def control(self) -> Path:
+        """Requests to the executor."""
+        return self.path / "control"
+
+    @property
+    def lock(self) -> Path:
+        """The executor's lock."""
+        return self.path / "executor.lock"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Checkpoints by step."""
+        return self.path / "checkpoints"
+
+    @property
+    def adapter(self) -> Path:
+        """The trained adapter."""
+        return self.path / "adapter"
+
+    @property
+    def model(self) -> Path:
+        """The tuned model, after full fine-tuning or a merge."""
+        return self.path / "model"
+
+    @property
+    def report(self) -> Path:
+        """The outcome, for programs."""
+        return self.path / "report.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """What only this machine knows of a run."""
+
+    root: Path
+    any_packages: bool = False
+
+
+def new_run(runs: Path, plan: Plan, launch: Launch) -> RunFolder:
+    """Create a run's folder with its plan. Raises OSError and leaves nothing when it cannot be made."""
+    run_id = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
+    parent = runs / plan.name
+    parent.mkdir(parents=True, exist_ok=True)
+    # Readers must never meet half a run, so it is made under a hidden name and renamed when whole.
+    draft = RunFolder(parent / f".{run_id}")
+    try:
+        draft.path.mkdir()
+        draft.control.mkdir()
+        draft.checkpoints.mkdir()
+        write_atomically(draft.plan, plan.as_bytes())
+        document = {"root": str(launch.root.resolve()), "any_packages": launch.any_packages}
+        write_atomically(draft.launch, json.dumps(document, indent=2).encode() + b"\n")
+        draft.path.rename(parent / run_id)
+    except OSError:
+        import shutil
+
+        shutil.rmtree(draft.path, ignore_errors=True)
+        raise
+    return RunFolder(parent / run_id)
+
+
+def read_launch(run: RunFolder) -> Launch:
+    """What the launcher wrote. Raises Refusal (X021) when it cannot be read."""
+    try:
+        document = json.loads(run.launch.read_text(encoding="utf-8"))
+        return Launch(root=Path(document["root"]), any_packages=bool(document["any_packages"]))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise Refusal(
+            Diagnostic(
+                "X021", f"{run.launch} cannot be read ({error})", help="start a new run with `recipe run`"
+            )
+        ) from error
+
+
+def all_runs(runs: Path) -> list[RunFolder]:
+    """Every run under ``runs``, newest first."""
+    found = [RunFolder(plan.parent) for plan in runs.glob("*/[!.]*/plan.json")]
+    return sorted(found, key=lambda run: run.id, reverse=True)
+
+
+def find_run(runs: Path, wanted: str) -> RunFolder:
+    """The run meant by an id, the beginning of one, ``latest``, or a path. Raises Refusal (X001)."""
+    as_path = Path(wanted)
+    if (as_path / "plan.json").is_file():
+        return RunFolder(as_path)
+    known = all_runs(runs)
+    if wanted == "latest":
+        if known:
+            return known[0]
+        raise Refusal(
+            Diagnostic("X001", f"there is no run in {runs} yet", help="start one with `recipe run RECIPE`")
+        )
+    hits = [run for run in known if run.id.startswith(wanted) or run.path.parent.name == wanted]
+    named = [run for run in hits if wanted in {run.id, run.path.parent.name}]
+    if named:
+        return named[0]
+    if len(hits) == 1:
+        return hits[0]
+    if hits:
+        names = ", ".join(run.id for run in hits[:5])
+        raise Refusal(
+            Diagnostic("X001", f"{wanted!r} fits several runs: {names}", help="type more of the id")
+        )
+    raise Refusal(
+        Diagnostic(
+            "X001", f"no run {wanted!r} in {runs}", help="`recipe runs` lists them; --runs-dir names another"
+        )
+    )
+
+
+def post_request(run: RunFolder, request: Request, **fields: Any) -> None:
+    """Ask the executor for something; it answers with a ``request`` event. Raises OSError."""
+    run.control.mkdir(exist_ok=True)
+    write_atomically(run.control / f"{request}.json", json.dumps({"asked": time.time(), **fields}).encode())
+
+
+def take_requests(run: RunFolder) -> list[str]:
+    """The requests that stand in ``control/``, which are removed by reading them."""
+    taken: list[str] = []
+    for file in sorted(run.control.glob("[!.]*.json")):
+        try:
+            file.unlink()
+        except OSError:
+            continue
+        taken.append(file.stem)
+    return taken
+
+
+class ExecutorLock:
+    """The lock that says an executor lives; the kernel frees it however the process ends.
+
+    A POSIX record lock, not ``flock``: a forked helper that outlives the executor must not keep the run
+    looking alive. Its file must never be opened a second time in the holding process, as closing any
+    handle on it gives the lock up.
+    """
+
+    def __init__(self, run: RunFolder) -> None:
+        self._handle = os.open(run.lock, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.lockf(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(self._handle)
+            raise Refusal(
+                Diagnostic(
+                    "X002",
+                    f"run {run.id} already has an executor",
+                    help=f"follow it with `recipe attach {run.id}`",
+                )
+            ) from error
+
+
+def is_locked(run: RunFolder) -> bool:
+    """Whether an executor holds the run's lock. Only for processes that are not that executor."""
+    try:
+        handle = os.open(run.lock, os.O_RDWR)
+    except OSError:
+        return False
+    try:
+        fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(handle)
+    return False

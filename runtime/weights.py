@@ -1,0 +1,92 @@
+"""The folder of safetensors a run trains from; GGUF files are converted once and kept in the cache."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from compiler.data.tokenizer import ChatTokenizer
+from compiler.facts.models import ModelFacts
+
+from compiler.diagnostics import Diagnostic, Refusal
+from compiler.facts.hashes import cache_folder
+from compiler.plan import Plan
+
+
+def weights_folder(
+    plan: Plan, facts: ModelFacts, tokenizer: ChatTokenizer, announce: Callable[[str], None]
+) -> Path:
+    """Where the base model lies as safetensors, converting or downloading it when needed.
+
+    ``announce`` is told of work that takes more than a second. Raises Refusal (X009).
+    """
+    if facts.kind == "hub":
+        return _download(plan, announce)
+    assert facts.path is not None
+    if facts.path.is_dir():
+        return facts.path
+    gguf = next(file for file in plan.model.files if file.path == facts.path.name)
+    folder = cache_folder() / "models" / f"{facts.path.stem}-{gguf.sha256[:16]}-{plan.load.kwargs['dtype']}"
+    if not (folder / "config.json").is_file():
+        announce(f"converting {facts.path.name} to safetensors, once")
+        _convert(facts.path, folder, tokenizer, dtype=plan.load.kwargs["dtype"])
+    return folder
+
+
+def _download(plan: Plan, announce: Callable[[str], None]) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    def download(*, local_files_only: bool) -> Path:
+        wanted = ["*.safetensors", "*.json", "*.jinja", "tokenizer*"]
+        return Path(
+            snapshot_download(
+                plan.model.id,
+                revision=plan.model.revision,
+                allow_patterns=wanted,
+                local_files_only=local_files_only,
+            )
+        )
+
+    try:
+        return download(local_files_only=True)
+    except LocalEntryNotFoundError:
+        announce(f"downloading {plan.model.id}")
+    try:
+        return download(local_files_only=False)
+    except (OSError, HfHubHTTPError, LocalEntryNotFoundError) as error:
+        help_text = f"`hf download {plan.model.id}` where there is a network, then run again"
+        raise Refusal(
+            Diagnostic("X009", f"{plan.model.id} cannot be downloaded: {error}", help=help_text)
+        ) from error
+
+
+def _convert(gguf: Path, folder: Path, tokenizer: ChatTokenizer, *, dtype: str) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    # Made beside its place and renamed when whole, so that a killed conversion is simply done again.
+    draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    try:
+        model = AutoModelForCausalLM.from_pretrained(
+            gguf.parent, gguf_file=gguf.name, dtype=getattr(torch, dtype)
+        )
+        # Transformers refuses to save what calls itself GGUF; the weights are plain tensors by now.
+        if hasattr(model.config, "quantization_config"):
+            del model.config.quantization_config
+        model.hf_quantizer = None
+        model.is_quantized = False
+        model.save_pretrained(draft)
+        tokenizer.save(draft)
+        draft.rename(folder)
+    except (ValueError, KeyError, NotImplementedError, RuntimeError) as error:
+        help_text = "use the model's safetensors folder instead"
+        raise Refusal(
+            Diagnostic("X009", f"{gguf.name} cannot be converted: {error}", help=help_text)
+        ) from error
+    finally:
+        if draft.exists():
+            shutil.rmtree(draft, ignore_errors=True)

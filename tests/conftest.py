@@ -1,0 +1,30 @@
+"""What every test needs: a clean environment and folders of its own."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# Slow machines must not turn a property red: what is tested is what is true, not how fast.
+settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("suite")
+
+SHELL_VARIABLES = ("NO_COLOR", "FORCE_COLOR", "RECIPE_RUNS_DIR", "HF_TOKEN", "HF_HUB_OFFLINE", "COLUMNS")
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of the shell that runs the tests may change what they see."""
+    for name in [*SHELL_VARIABLES, *(n for n in os.environ if n.startswith("TEXTUAL"))]:
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache folder of the test's own."""
+    folder = tmp_path / "cache"
+    monkeypatch.setenv("RECIPE_CACHE_DIR", str(folder))
+    return folder

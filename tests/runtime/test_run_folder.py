@@ -1,0 +1,78 @@
+"""The run folder: made whole or not at all, found by id, one executor at most, requests taken once."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from compiler.diagnostics import Refusal
+from runtime.run_folder import (
+    ExecutorLock,
+    RunFolder,
+    all_runs,
+    find_run,
+    is_locked,
+    post_request,
+    take_requests,
+)
+
+
+def make_run(runs: Path, name: str, run_id: str) -> RunFolder:
+    folder = runs / name / run_id
+    folder.mkdir(parents=True)
+    (folder / "plan.json").write_text("{}")
+    (folder / "control").mkdir()
+    return RunFolder(folder)
+
+
+def test_runs_are_found_by_id_beginning_name_path_and_latest(tmp_path: Path) -> None:
+    first = make_run(tmp_path, "legal", "20260101-000000-aaaa")
+    second = make_run(tmp_path, "shop", "20260102-000000-bbbb")
+    third = make_run(tmp_path, "shop", "20260103-000000-cccc")
+    assert all_runs(tmp_path) == [third, second, first]
+    assert find_run(tmp_path, "latest") == third
+    assert find_run(tmp_path, "20260102-000000-bbbb") == second
+    assert find_run(tmp_path, "20260101") == first
+    assert find_run(tmp_path, "shop") == third
+    assert find_run(tmp_path, str(second.path)) == second
+    with pytest.raises(Refusal, match="fits several"):
+        find_run(tmp_path, "2026010")
+    with pytest.raises(Refusal, match="no run 'x'"):
+        find_run(tmp_path, "x")
+    with pytest.raises(Refusal, match="no run in"):
+        find_run(tmp_path / "empty", "latest")
+
+
+def test_a_half_made_run_is_not_listed(tmp_path: Path) -> None:
+    make_run(tmp_path, "legal", ".20260101-000000-aaaa")
+    assert all_runs(tmp_path) == []
+
+
+def test_requests_are_taken_once(tmp_path: Path) -> None:
+    run = make_run(tmp_path, "legal", "20260101-000000-aaaa")
+    post_request(run, "stop")
+    post_request(run, "checkpoint")
+    (run.control / ".draft.json").write_text("half")
+    assert take_requests(run) == ["checkpoint", "stop"]
+    assert take_requests(run) == []
+
+
+def test_one_executor_at_most_and_a_dead_one_frees_the_lock(tmp_path: Path) -> None:
+    run = make_run(tmp_path, "legal", "20260101-000000-aaaa")
+    assert not is_locked(run)
+    program = (
+        "import sys, time; from pathlib import Path; from runtime.run_folder import *; "
+        "lock = ExecutorLock(RunFolder(Path(sys.argv[1]))); print('held', flush=True); time.sleep(60)"
+    )
+    child = subprocess.Popen([sys.executable, "-c", program, str(run.path)], stdout=subprocess.PIPE, text=True)
+    assert child.stdout is not None
+    assert child.stdout.readline() == "held\n"
+    assert is_locked(run)
+    with pytest.raises(Refusal, match="already has an executor"):
+        ExecutorLock(run)
+    child.kill()
+    child.wait()
+    assert not is_locked(run)

@@ -1,0 +1,60 @@
+"""The command ``recipe``: a table of verbs, each loaded only when it is used."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+import click
+
+VERBS = {
+    "check": "Say whether a recipe is right, without a GPU and without torch.",
+    "compile": "Turn a recipe into a plan: every setting resolved, every row accounted for.",
+    "run": "Compile and train, or execute a compiled plan.",
+    "runs": "List runs with their state.",
+    "attach": "Follow a run from its journal, live or after it has ended.",
+    "resume": "Continue a stopped or killed run from its last whole checkpoint.",
+    "stop": "Ask a run to make a checkpoint and end.",
+    "init": "Write a commented recipe with data beside it.",
+    "explain": "Tell the long story of a diagnostic code.",
+    "schema": "Print the JSON Schema of recipes, for editors.",
+    "docs": "Print the reference of the recipe language.",
+    "spec": "Print the whole command line as JSON.",
+    "completion": "Print the shell completion script.",
+}
+"""Each verb with its one-line help, so that ``--help`` imports no command."""
+
+
+class Verbs(click.Group):
+    """A group that imports ``tui.commands.<verb>`` on use and shows help without importing any."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in VERBS:
+            return None
+        module = import_module(f"tui.commands.{name}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(VERBS.items()))
+
+
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="recipec", prog_name="recipe")
+def recipe() -> None:
+    """The compiler for fine-tuning runs: one TOML recipe in, a trained and measured model out.
+
+    \b
+      recipe check recipe.toml      is it right?
+      recipe compile recipe.toml    the plan, with the reason of every value
+      recipe run recipe.toml        train, measure, compare with the base
+    """
+
+
+def main() -> None:
+    """Entry point of the ``recipe`` command."""
+    sys.exit(recipe(prog_name="recipe"))

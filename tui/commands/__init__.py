@@ -1,0 +1,1 @@
+"""One module per verb, each with a ``command``; loaded only when that verb is typed."""

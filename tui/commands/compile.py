@@ -1,0 +1,44 @@
+"""``recipe compile``: the plan, as a document."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from tui.options import permissions
+
+
+@click.command(name="compile")
+@click.argument("recipe", type=click.Path(path_type=Path), default=Path())
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help="Write the plan here; standard output without."
+)
+@permissions
+def command(
+    recipe: Path, output: Path | None, *, allow_outside: bool, trust_remote_code: bool, offline: bool
+) -> None:
+    """Turn RECIPE (a file, or a folder with a recipe.toml) into a plan.
+
+    The plan is one JSON document: inputs with hashes, every setting with its origin and reason, the
+    exact arguments for PEFT and TRL, the ledger of every row. The same inputs give the same bytes.
+    """
+    from compiler.compile import Options
+    from compiler.facts.hashes import write_atomically
+    from runtime.roots import remember_root
+    from tui.compiling import compile_or_exit
+    from tui.edge import edge
+
+    options = Options(allow_outside=allow_outside, trust_remote_code=trust_remote_code, offline=offline)
+    compiled = compile_or_exit(recipe, options)
+    plan = compiled.plan
+    assert plan is not None
+    if output is None or str(output) == "-":
+        sys.stdout.buffer.write(plan.as_bytes())
+        sys.stdout.buffer.flush()
+    else:
+        with edge("writing the plan"):
+            write_atomically(output, plan.as_bytes())
+        click.echo(f"{output}: plan {plan.sha256()[:12]}, run it with: recipe run {output}", err=True)
+    remember_root(plan, compiled.root)

@@ -1,0 +1,52 @@
+"""``recipe resume``: go on from the last whole checkpoint."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from tui.options import runs_dir
+
+if TYPE_CHECKING:
+    from runtime.run_folder import RunFolder
+
+
+@click.command(name="resume")
+@click.argument("run", default="latest")
+@runs_dir
+@click.option("--detach", is_flag=True, help="Start it and return; `recipe attach` follows it.")
+def command(run: str, runs_dir: Path, *, detach: bool) -> None:
+    """Continue RUN from its last whole checkpoint, or from the start if it has none."""
+    from tui.edge import edge
+    from tui.following import follow_own
+
+    with edge("resuming the run"):
+        found, process = _resume(runs_dir, run)
+        if not detach:
+            sys.exit(follow_own(found, process))
+    click.echo(found.path)
+
+
+def _resume(runs: Path, wanted: str) -> tuple[RunFolder, subprocess.Popen[bytes]]:
+    from compiler.diagnostics import Diagnostic, Refusal
+    from compiler.plan import read_plan
+    from compiler.stale import what_moved
+    from runtime.launcher import spawn
+    from runtime.run_folder import find_run, read_launch
+    from runtime.state import State, judge, read_story
+
+    found = find_run(runs, wanted)
+    if judge(found, read_story(found)).state is State.FINISHED:
+        message = f"run {found.id} has finished; there is nothing to resume"
+        raise Refusal(Diagnostic("X003", message, help="`recipe run` starts a new one"))
+    plan, problems = read_plan(found.plan)
+    if plan is None:
+        raise Refusal(*problems)
+    moved = what_moved(plan, read_launch(found).root)
+    if moved:
+        raise Refusal(*moved)
+    return found, spawn(found, plan)

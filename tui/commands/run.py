@@ -1,0 +1,119 @@
+"""``recipe run``: compile and train, or execute a compiled plan."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from tui.options import permissions, runs_dir
+
+if TYPE_CHECKING:
+    from compiler.compile import Options
+    from compiler.plan import Plan
+    from runtime.run_folder import Launch, RunFolder
+
+
+@click.command(name="run")
+@click.argument("recipe", type=click.Path(path_type=Path), default=Path())
+@runs_dir
+@permissions
+@click.option("--detach", is_flag=True, help="Start it and return; `recipe attach` follows it.")
+@click.option(
+    "--fresh", is_flag=True, help="Start anew even where a broken-off run of the same plan could go on."
+)
+@click.option(
+    "--root", type=click.Path(path_type=Path, file_okay=False), help="The recipe's folder, for a plan."
+)
+@click.option("--any-packages", is_flag=True, help="Run with other package versions than the plan's.")
+def command(
+    recipe: Path,
+    runs_dir: Path,
+    *,
+    allow_outside: bool,
+    trust_remote_code: bool,
+    offline: bool,
+    detach: bool,
+    fresh: bool,
+    root: Path | None,
+    any_packages: bool,
+) -> None:
+    """Train what RECIPE says: a recipe file, a folder with a recipe.toml, or a compiled plan (.json).
+
+    Training is a process of its own: closing the terminal does not end it. Ctrl-C asks it to make
+    a checkpoint and stop; `recipe run` or `recipe resume` goes on from there.
+    """
+    from compiler.compile import Options
+    from runtime.run_folder import Launch
+    from tui.edge import edge
+    from tui.following import follow_own
+
+    options = Options(allow_outside=allow_outside, trust_remote_code=trust_remote_code, offline=offline)
+    with edge("making the run folder"):
+        plan, recipe_root = _plan_of(recipe, root, options)
+        _check_packages(plan, any_packages=any_packages)
+        _tell_decisions(plan)
+        run, process = _start(plan, runs_dir, Launch(recipe_root, any_packages), fresh=fresh)
+    if detach:
+        click.echo(run.path)
+        click.echo(f"it runs on its own; follow it with: recipe attach {run.id}", err=True)
+        return
+    sys.exit(follow_own(run, process))
+
+
+def _check_packages(plan: Plan, *, any_packages: bool) -> None:
+    from compiler.diagnostics import Refusal
+    from runtime.packages import package_problems
+
+    problems = package_problems(plan)
+    if problems and not any_packages:
+        raise Refusal(*problems)
+
+
+def _start(
+    plan: Plan, runs: Path, launch: Launch, *, fresh: bool
+) -> tuple[RunFolder, subprocess.Popen[bytes]]:
+    """A new run, or the broken-off one of exactly this plan, which then goes on where it was."""
+    from runtime.launcher import interrupted_run, spawn, start
+
+    again = None if fresh else interrupted_run(runs, plan)
+    if again is not None:
+        click.echo(f"going on with run {again.id}, which broke off (--fresh starts anew)", err=True)
+        return again, spawn(again, plan)
+    run, process = start(plan, runs, launch)
+    click.echo(f"run {run.id}", err=True)
+    return run, process
+
+
+def _plan_of(recipe: Path, root: Path | None, options: Options) -> tuple[Plan, Path]:
+    """The plan to run and the recipe's folder: compiled now, or read and proved fresh. Raises Refusal."""
+    from compiler.diagnostics import Refusal
+    from compiler.plan import read_plan
+    from compiler.stale import what_moved
+    from runtime.roots import find_root, remember_root
+    from tui.compiling import compile_or_exit
+
+    if recipe.suffix != ".json":
+        compiled = compile_or_exit(recipe, options)
+        assert compiled.plan is not None
+        remember_root(compiled.plan, compiled.root)
+        return compiled.plan, compiled.root
+    plan, problems = read_plan(recipe)
+    if plan is None:
+        raise Refusal(*problems)
+    folder = find_root(plan, recipe, root)
+    moved = what_moved(plan, folder)
+    if moved:
+        raise Refusal(*moved)
+    return plan, folder
+
+
+def _tell_decisions(plan: Plan) -> None:
+    from tui.words import decided
+
+    click.echo(f"{plan.title or plan.name} (plan {plan.sha256()[:12]})", err=True)
+    for what, value, why in decided(plan):
+        click.echo(f"  {what:<14} {value}  ({why})", err=True)

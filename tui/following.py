@@ -1,0 +1,55 @@
+"""What ``run``, ``resume`` and ``attach`` have in common: follow a run, tell its end, give the exit code."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+
+import click
+
+from runtime.launcher import wait_until_alive
+from runtime.run_folder import RunFolder
+from runtime.state import State
+from tui.follow import Follower, ending_problem, exit_code_of, verdict_lines
+from tui.report import print_diagnostics
+
+
+def follow_own(run: RunFolder, process: subprocess.Popen[bytes]) -> int:
+    """Follow a run that this command started; Ctrl-C is handed on as a request for a clean end."""
+    wait_until_alive(run, process)
+    follower = Follower(run)
+    asked = False
+    while True:
+        try:
+            return tell_end(follower, follower.follow())
+        except KeyboardInterrupt:
+            if asked:
+                click.echo(f"\nleft to itself; follow it with: recipe attach {run.id}", err=True)
+                return 130
+            asked = True
+            process.send_signal(signal.SIGINT)
+            click.echo("\nstopping after a checkpoint; Ctrl-C again leaves it to itself", err=True)
+
+
+def follow_other(run: RunFolder) -> int:
+    """Follow a run that someone else started; Ctrl-C only lets go of it."""
+    follower = Follower(run)
+    try:
+        return tell_end(follower, follower.follow())
+    except KeyboardInterrupt:
+        click.echo(f"\nlet go; run {run.id} goes on", err=True)
+        return 0
+
+
+def tell_end(follower: Follower, state: State) -> int:
+    """Print the outcome (standard output) or the problem (standard error); returns the exit code."""
+    run, story = follower.run, follower.story
+    if state is State.FINISHED:
+        for line in verdict_lines(run, story):
+            click.echo(line)
+    if state is State.STOPPED and story.end is not None:
+        click.echo(f"{story.end.get('message')}; go on with: recipe resume {run.id}", err=True)
+    problem = ending_problem(run, state, story)
+    if problem is not None:
+        print_diagnostics([problem], sources={})
+    return exit_code_of(state, story)
