@@ -134,10 +134,11 @@ class Executor:
         total = sum(p.numel() for p in loaded.model.parameters())
         self.journal.append("stage", name="model", trainable_parameters=trainable, parameters=total)
 
-        with self._stage("baseline"):
-            if self.story.measured("base") is None and data.held_out:
-                self.journal.append("eval", phase="base", step=0, **held_out_loss(trainer, base=True))
-            self._answers(plan, inputs, trainer, "base")
+        if not self._has_baseline(plan, inputs):
+            with self._stage("baseline"):
+                if data.held_out:
+                    self.journal.append("eval", phase="base", step=0, **held_out_loss(trainer, base=True))
+                self._answers(plan, inputs, trainer, "base")
 
         with self._stage("train"):
             self.stop = stop
@@ -158,12 +159,18 @@ class Executor:
             self._save(plan, inputs, trainer)
         return self._outcome(plan, watcher, trainable, total)
 
+    def _has_baseline(self, plan: Plan, inputs: Gathered) -> bool:
+        """Whether an earlier executor of this run has measured and asked the base already."""
+        from runtime.prompts import prompts
+
+        asked = {sample.get("number") for sample in self.story.samples if sample.get("phase") == "base"}
+        measured = self.story.measured("base") is not None or not inputs.data.held_out
+        return measured and len(asked) == len(prompts(plan, inputs.recipe, inputs.data))
+
     def _answers(self, plan: Plan, inputs: Gathered, trainer: Any, phase: str) -> None:
         from runtime.answers import answer
         from runtime.prompts import prompts
 
-        if any(sample.get("phase") == phase for sample in self.story.samples):
-            return
         bare = phase == "base" and hasattr(trainer.model, "disable_adapter")
         with trainer.model.disable_adapter() if bare else contextlib.nullcontext():
             for number, (prompt, expected) in enumerate(prompts(plan, inputs.recipe, inputs.data)):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from compiler.diagnostics import Diagnostic, Refusal
@@ -17,20 +17,29 @@ from runtime.run_folder import Launch, RunFolder, is_locked, new_run
 from runtime.state import State, judge, read_story
 
 
-def start(plan: Plan, runs: Path, launch: Launch) -> tuple[RunFolder, subprocess.Popen[bytes]]:
+@dataclass(frozen=True, slots=True)
+class Launched:
+    """An executor that this process started. Events up to ``before`` are an earlier executor's."""
+
+    run: RunFolder
+    process: subprocess.Popen[bytes]
+    before: int
+
+
+def start(plan: Plan, runs: Path, launch: Launch) -> Launched:
     """Make a run folder for the plan and start its executor. Raises OSError."""
-    run = new_run(runs, plan, launch)
-    return run, spawn(run, plan)
+    return spawn(new_run(runs, plan, launch), plan)
 
 
-def spawn(run: RunFolder, plan: Plan) -> subprocess.Popen[bytes]:
+def spawn(run: RunFolder, plan: Plan) -> Launched:
     """Start an executor on a run folder. Raises Refusal (X002) when the run has one, or OSError."""
     if is_locked(run):
         raise Refusal(
             Diagnostic("X002", f"run {run.id} already has an executor", help=f"recipe attach {run.id}")
         )
+    before = read_story(run).last_seq
     with run.output.open("ab") as output:
-        return subprocess.Popen(  # noqa: S603 - our own module, our own folder
+        process = subprocess.Popen(  # noqa: S603 - our own module, our own folder
             [sys.executable, "-m", "runtime.executor", str(run.path.resolve())],
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -38,6 +47,7 @@ def spawn(run: RunFolder, plan: Plan) -> subprocess.Popen[bytes]:
             start_new_session=True,
             env=environment(plan),
         )
+    return Launched(run, process, before)
 
 
 def environment(plan: Plan) -> dict[str, str]:
@@ -66,10 +76,3 @@ def interrupted_run(runs: Path, plan: Plan) -> RunFolder | None:
         resumable = state in {State.DIED, State.STOPPED} and latest_whole(folder.checkpoints)[0] is not None
         return folder if resumable else None
     return None
-
-
-def wait_until_alive(run: RunFolder, process: subprocess.Popen[bytes], *, seconds: float = 20.0) -> None:
-    """Return once the executor holds its lock or has ended; a slow machine is simply waited for."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline and process.poll() is None and not is_locked(run):
-        time.sleep(0.02)

@@ -51,6 +51,7 @@ class Story:
     last_checkpoint: int | None = None
     resumed_from: int | None = None
     end: Event | None = None
+    last_seq: int = -1
     first_t: float | None = None
     last_t: float | None = None
     _step_seconds: deque[float] = field(default_factory=lambda: deque(maxlen=50))
@@ -60,6 +61,7 @@ class Story:
         for event in events:
             self.first_t = event.t if self.first_t is None else self.first_t
             self.last_t = event.t
+            self.last_seq = event.seq
             self._apply_one(event)
 
     def _apply_one(self, event: Event) -> None:

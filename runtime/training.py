@@ -70,9 +70,17 @@ class Watcher(transformers.TrainerCallback):
         self._step_started = 0.0
         self._step_seconds: deque[float] = deque(maxlen=50)
         self._tokens_before = 0.0
-        self._seal_failed: OSError | None = None
+        self._training = False
         self.tokens = 0.0
         self.train_seconds = 0.0
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """From here on, measurements are ones during training."""
+        self._training = True
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """What is measured after this is the executor's to name."""
+        self._training = False
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Start the clock of one optimizer step."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TextIO
 
@@ -77,6 +78,10 @@ class Follower:
 
     run: RunFolder
     out: TextIO = field(default_factory=lambda: sys.stderr)
+    before: int = -1
+    """Events up to this number are taken in without a word."""
+    ended: Callable[[], bool] | None = None
+    """Whether the process that is to write is gone; judged by the lock alone when not given."""
     story: Story = field(default_factory=Story)
     _tail: JournalTail = field(init=False)
     _live: bool = False
@@ -90,7 +95,10 @@ class Follower:
         while True:
             if self._catch_up():
                 continue
-            if not judge(self.run, self.story).state.is_alive():
+            # Until the new executor has spoken, an old end event or a free lock means nothing.
+            silent = self.story.last_seq <= self.before
+            waiting = self.ended is not None and silent and not self.ended()
+            if not waiting and not judge(self.run, self.story).state.is_alive():
                 # The end may have been written between the last look and the verdict.
                 self._catch_up()
                 self._end_live_line()
@@ -101,7 +109,8 @@ class Follower:
         events = self._tail.poll()
         for event in events:
             self.story.apply([event])
-            self._tell(event)
+            if event.seq > self.before:
+                self._tell(event)
         return bool(events)
 
     def _tell(self, event: Event) -> None:

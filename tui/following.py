@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 
 import click
 
-from runtime.launcher import wait_until_alive
+from runtime.launcher import Launched
 from runtime.run_folder import RunFolder
 from runtime.state import State
 from tui.follow import Follower, ending_problem, exit_code_of, verdict_lines
 from tui.report import print_diagnostics
 
 
-def follow_own(run: RunFolder, process: subprocess.Popen[bytes]) -> int:
+def follow_own(launched: Launched) -> int:
     """Follow a run that this command started; Ctrl-C is handed on as a request for a clean end."""
-    wait_until_alive(run, process)
-    follower = Follower(run)
+    run, process = launched.run, launched.process
+    follower = Follower(run, before=launched.before, ended=lambda: process.poll() is not None)
     asked = False
     while True:
         try:

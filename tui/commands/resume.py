@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +11,7 @@ import click
 from tui.options import runs_dir
 
 if TYPE_CHECKING:
-    from runtime.run_folder import RunFolder
+    from runtime.launcher import Launched
 
 
 @click.command(name="resume")
@@ -25,13 +24,14 @@ def command(run: str, runs_dir: Path, *, detach: bool) -> None:
     from tui.following import follow_own
 
     with edge("resuming the run"):
-        found, process = _resume(runs_dir, run)
-        if not detach:
-            sys.exit(follow_own(found, process))
-    click.echo(found.path)
+        launched = _resume(runs_dir, run)
+    if detach:
+        click.echo(launched.run.path)
+        return
+    sys.exit(follow_own(launched))
 
 
-def _resume(runs: Path, wanted: str) -> tuple[RunFolder, subprocess.Popen[bytes]]:
+def _resume(runs: Path, wanted: str) -> Launched:
     from compiler.diagnostics import Diagnostic, Refusal
     from compiler.plan import read_plan
     from compiler.stale import what_moved
@@ -49,4 +49,4 @@ def _resume(runs: Path, wanted: str) -> tuple[RunFolder, subprocess.Popen[bytes]
     moved = what_moved(plan, read_launch(found).root)
     if moved:
         raise Refusal(*moved)
-    return found, spawn(found, plan)
+    return spawn(found, plan)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +13,8 @@ from tui.options import permissions, runs_dir
 if TYPE_CHECKING:
     from compiler.compile import Options
     from compiler.plan import Plan
-    from runtime.run_folder import Launch, RunFolder
+    from runtime.launcher import Launched
+    from runtime.run_folder import Launch
 
 
 @click.command(name="run")
@@ -56,12 +56,12 @@ def command(
         plan, recipe_root = _plan_of(recipe, root, options)
         _check_packages(plan, any_packages=any_packages)
         _tell_decisions(plan)
-        run, process = _start(plan, runs_dir, Launch(recipe_root, any_packages), fresh=fresh)
+        launched = _start(plan, runs_dir, Launch(recipe_root, any_packages), fresh=fresh)
     if detach:
-        click.echo(run.path)
-        click.echo(f"it runs on its own; follow it with: recipe attach {run.id}", err=True)
+        click.echo(launched.run.path)
+        click.echo(f"it runs on its own; follow it with: recipe attach {launched.run.id}", err=True)
         return
-    sys.exit(follow_own(run, process))
+    sys.exit(follow_own(launched))
 
 
 def _check_packages(plan: Plan, *, any_packages: bool) -> None:
@@ -73,19 +73,17 @@ def _check_packages(plan: Plan, *, any_packages: bool) -> None:
         raise Refusal(*problems)
 
 
-def _start(
-    plan: Plan, runs: Path, launch: Launch, *, fresh: bool
-) -> tuple[RunFolder, subprocess.Popen[bytes]]:
+def _start(plan: Plan, runs: Path, launch: Launch, *, fresh: bool) -> Launched:
     """A new run, or the broken-off one of exactly this plan, which then goes on where it was."""
     from runtime.launcher import interrupted_run, spawn, start
 
     again = None if fresh else interrupted_run(runs, plan)
     if again is not None:
         click.echo(f"going on with run {again.id}, which broke off (--fresh starts anew)", err=True)
-        return again, spawn(again, plan)
-    run, process = start(plan, runs, launch)
-    click.echo(f"run {run.id}", err=True)
-    return run, process
+        return spawn(again, plan)
+    launched = start(plan, runs, launch)
+    click.echo(f"run {launched.run.id}", err=True)
+    return launched
 
 
 def _plan_of(recipe: Path, root: Path | None, options: Options) -> tuple[Plan, Path]:

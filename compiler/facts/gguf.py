@@ -1,0 +1,149 @@
+"""The header of a GGUF file: metadata and tensor list, read with the standard library only.
+
+Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md (versions 2 and 3, little endian).
+Every count and length is checked against the file's size before anything is read by it.
+"""
+
+from __future__ import annotations
+
+import mmap
+import struct
+from dataclasses import dataclass, field
+from math import prod
+from pathlib import Path
+from typing import Any
+
+MAGIC = b"GGUF"
+VERSIONS = (2, 3)
+LARGEST_COUNT = 16_000_000  # entries of metadata, of an array, tensors: far above any real model
+LONGEST_STRING = 64 * 1024 * 1024
+
+_SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
+_STRING, _ARRAY = 8, 9
+
+
+class GgufFault(Exception):  # noqa: N818 - told as a diagnostic by the caller
+    """The file is no GGUF this module can read; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """Name, shape (in GGUF's order, fastest first), ggml type number and offset in the data section."""
+
+    name: str
+    shape: tuple[int, ...]
+    type: int
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """Metadata by key, and the tensors. Long arrays are left out (None) in a quick look."""
+
+    version: int
+    metadata: dict[str, Any]
+    tensors: list[Tensor] = field(default_factory=list)
+
+    def parameters(self) -> int:
+        """Number of weights."""
+        return sum(prod(tensor.shape) for tensor in self.tensors)
+
+
+def read_header(path: Path, *, arrays: bool) -> Header:
+    """The header of ``path``; arrays of more than 64 entries only when ``arrays``.
+
+    Raises GgufFault for a file that is cut, foreign or absurd, and OSError when it cannot be read.
+    """
+    with path.open("rb") as stream:
+        try:
+            view = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+        except ValueError as error:
+            raise GgufFault("the file is empty") from error
+    try:
+        return _Reader(view, arrays=arrays).header()
+    except struct.error as error:
+        raise GgufFault("the file is cut in the middle of its header") from error
+    finally:
+        view.close()
+
+
+class _Reader:
+    def __init__(self, view: mmap.mmap, *, arrays: bool) -> None:
+        self.view = view
+        self.at = 0
+        self.arrays = arrays
+
+    def header(self) -> Header:
+        if self.view[:4] != MAGIC:
+            raise GgufFault("it does not begin with GGUF")
+        self.at = 4
+        version = self.number("I")
+        if version not in VERSIONS:
+            raise GgufFault(f"GGUF version {version}; this program reads {VERSIONS[0]} and {VERSIONS[1]}")
+        tensor_count, entry_count = self.count("tensors"), self.count("entries")
+        metadata = {}
+        for _ in range(entry_count):
+            key = self.string()
+            metadata[key] = self.value(self.number("I"))
+        tensors = [self.tensor() for _ in range(tensor_count)]
+        return Header(version, metadata, tensors)
+
+    def tensor(self) -> Tensor:
+        name = self.string()
+        dimensions = self.number("I")
+        if dimensions > 8:
+            raise GgufFault(f"tensor {name[:60]!r} has {dimensions} dimensions")
+        shape = tuple(self.number("Q") for _ in range(dimensions))
+        return Tensor(name, shape, self.number("I"), self.number("Q"))
+
+    def value(self, kind: int) -> Any:
+        if kind == _STRING:
+            return self.string()
+        if kind == _ARRAY:
+            return self.array()
+        if kind not in _SCALARS:
+            raise GgufFault(f"a value of unknown type {kind}")
+        return self.number(_SCALARS[kind])
+
+    def array(self) -> list[Any] | None:
+        kind, length = self.number("I"), self.count("items")
+        wanted = self.arrays or length <= 64
+        if kind in _SCALARS:
+            size = struct.calcsize("<" + _SCALARS[kind])
+            start, self.at = self.at, self.at + size * length
+            if self.at > len(self.view):
+                raise GgufFault("an array runs past the end of the file")
+            return list(struct.unpack_from(f"<{length}{_SCALARS[kind]}", self.view, start)) if wanted else None
+        if kind != _STRING:
+            raise GgufFault("an array of arrays")
+        if not wanted:
+            self.skip_strings(length)
+            return None
+        return [self.string() for _ in range(length)]
+
+    def skip_strings(self, length: int) -> None:
+        """Pass over strings without making them: a vocabulary has hundreds of thousands."""
+        unpack, view, at, end = struct.Struct("<Q").unpack_from, self.view, self.at, len(self.view)
+        for _ in range(length):
+            at += 8 + unpack(view, at)[0]
+            if at > end:
+                raise GgufFault("a string runs past the end of the file")
+        self.at = at
+
+    def string(self) -> str:
+        length = self.number("Q")
+        if length > LONGEST_STRING or self.at + length > len(self.view):
+            raise GgufFault("a string runs past the end of the file")
+        start, self.at = self.at, self.at + length
+        return self.view[start : self.at].decode("utf-8", errors="replace")
+
+    def count(self, what: str) -> int:
+        value = self.number("Q")
+        if value > LARGEST_COUNT or value > len(self.view):
+            raise GgufFault(f"it claims {value} {what}")
+        return value
+
+    def number(self, code: str) -> Any:
+        (value,) = struct.unpack_from("<" + code, self.view, self.at)
+        self.at += struct.calcsize("<" + code)
+        return value
