@@ -91,9 +91,7 @@ def peft_call(recipe: Recipe, resolved: Resolved, schedule: Schedule) -> Library
     return LibraryCall(name=name, kwargs=dict(sorted({**kwargs, **adapter.peft}.items())))
 
 
-def sft_call(
-    recipe: Recipe, resolved: Resolved, schedule: Schedule, target: Target, *, held_out: int
-) -> LibraryCall:
+def sft_call(recipe: Recipe, resolved: Resolved, schedule: Schedule, target: Target, *, held_out: int) -> LibraryCall:
     """``SFTConfig``, but for output_dir. Rows arrive as token ids and labels, so TRL prepares nothing."""
     training = recipe.training
     measures = held_out > 0

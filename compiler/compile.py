@@ -103,7 +103,7 @@ def gather(path: Path, options: Options, progress: Progress | None = None) -> Co
     done.diagnostics += problems
     if recipe is None or done.failed():
         return done
-    done.diagnostics += _forbidden(recipe, document, options)
+    done.diagnostics += forbidden(recipe, document, trusted=options.trust_remote_code)
     facts, problems = locate_model(recipe.model, root=done.root, offline=options.offline)
     done.diagnostics += placed(problems, document, "model", "id")
     if facts is None or done.failed():
@@ -113,7 +113,7 @@ def gather(path: Path, options: Options, progress: Progress | None = None) -> Co
     if tokenizer is None or done.failed():
         return done
     data, problems = _data(recipe, facts, tokenizer, done.root, options=options, progress=progress)
-    problems = [*placed(problems, document, "data", "path"), *_beyond_context(recipe, document, facts)]
+    problems = [*placed(problems, document, "data", "path"), *beyond_context(recipe, document, facts)]
     done.diagnostics += problems
     if data is not None and not done.failed():
         done.inputs = Gathered(document, recipe, facts, tokenizer, data)
@@ -128,16 +128,14 @@ def placed(problems: list[Diagnostic], document: TomlDocument, *path: str) -> li
     return [
         problem
         if problem.span is not None
-        else dataclasses.replace(
-            problem, file=document.file, path=path, span=span, label=problem.label or "named here"
-        )
+        else dataclasses.replace(problem, file=document.file, path=path, span=span, label=problem.label or "named here")
         for problem in problems
     ]
 
 
-def _forbidden(recipe: Recipe, document: TomlDocument, options: Options) -> list[Diagnostic]:
+def forbidden(recipe: Recipe, document: TomlDocument, *, trusted: bool) -> list[Diagnostic]:
     """What a recipe may ask for only when the command line allows it too."""
-    if not recipe.model.trust_remote_code or options.trust_remote_code:
+    if not recipe.model.trust_remote_code or trusted:
         return []
     problem = Diagnostic(
         "M090",
@@ -188,7 +186,8 @@ def _data(
     )
 
 
-def _beyond_context(recipe: Recipe, document: TomlDocument, facts: ModelFacts) -> list[Diagnostic]:
+def beyond_context(recipe: Recipe, document: TomlDocument, facts: ModelFacts) -> list[Diagnostic]:
+    """A warning when max_length asks for more positions than the model was trained for."""
     asked = recipe.training.max_length
     context = facts.architecture.max_position_embeddings if facts.architecture else 0
     if not context or asked == "auto" or asked <= context:
@@ -221,7 +220,7 @@ def _write_plan(inputs: Gathered, options: Options, done: Compiled) -> None:
         title=recipe.recipe.title,
         language=recipe.recipe.language,
         recipe_file=file_name,
-        inputs=[_text_input("recipe", file_name, document), *_data_inputs(recipe, data, done.root)],
+        inputs=[_recipe_input(file_name, document), *_data_inputs(recipe, data, done.root)],
         model=ModelPart(
             id=facts.id,
             kind=facts.kind,
@@ -286,9 +285,7 @@ def _decide(
     settle("training.max_length", decide.Decision(data.max_length, "D10", data.max_length_reason))
     steps = decide.total_steps(training, rows=len(data.train))
     longest = max(len(example.ids) for example in data.train)
-    micro = settle(
-        "training.per_device_train_batch_size", decide.micro_batch(training, target, longest=longest)
-    )
+    micro = settle("training.per_device_train_batch_size", decide.micro_batch(training, target, longest=longest))
     devices = max(1, target.gpu_count)
     schedule = Schedule(
         batch_size=training.batch_size,
@@ -299,9 +296,7 @@ def _decide(
         epochs=round(steps.value * training.batch_size / len(data.train), 4),
         warmup_steps=decide.warmup_steps(training, steps=steps.value),
     )
-    evaluate_every = settle(
-        "training.eval_steps", decide.eval_steps(steps=steps.value, held_out=len(data.held_out))
-    )
+    evaluate_every = settle("training.eval_steps", decide.eval_steps(steps=steps.value, held_out=len(data.held_out)))
     stops_early = training.early_stopping_patience is not None
     resolved = calls.Resolved(
         method=method,
@@ -312,9 +307,7 @@ def _decide(
         lora_alpha=lora_alpha,
         learning_rate=rate,
         packing=settle("training.packing", decide.packing()),
-        gradient_checkpointing=settle(
-            "training.gradient_checkpointing", decide.gradient_checkpointing(target)
-        ),
+        gradient_checkpointing=settle("training.gradient_checkpointing", decide.gradient_checkpointing(target)),
         optim=settle("training.optim", decide.optimizer(method, target)),
         max_length=data.max_length,
         eval_steps=evaluate_every,
@@ -345,9 +338,9 @@ def model_files(facts: ModelFacts) -> list[InputFile]:
     ]
 
 
-def _text_input(role: str, path: str, document: TomlDocument) -> InputFile:
-    data = Path(document.file).read_bytes()
-    return InputFile(role=role, path=path, sha256=sha256_bytes(data), bytes=len(data))
+def _recipe_input(path: str, document: TomlDocument) -> InputFile:
+    """The recipe itself, by the very bytes that were compiled."""
+    return InputFile(role="recipe", path=path, sha256=sha256_bytes(document.data), bytes=len(document.data))
 
 
 def _data_inputs(recipe: Recipe, data: PreparedData, root: Path) -> list[InputFile]:

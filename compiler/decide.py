@@ -49,12 +49,8 @@ def method(recipe: Recipe, target: Target) -> Decision:
     if quantization in {"none", "int8", "hqq-2bit"}:
         return Decision("lora", "A02", f"the recipe stores the base as {quantization}", [full])
     if target.device == "cpu":
-        qlora = Rejected(
-            value="qlora", code="A08", reason="saves GPU memory; on a CPU it only adds work to every step"
-        )
-        return Decision(
-            "lora", "A03", "on a CPU memory is plentiful and 16-bit weights train fastest", [qlora, full]
-        )
+        qlora = Rejected(value="qlora", code="A08", reason="saves GPU memory; on a CPU it only adds work to every step")
+        return Decision("lora", "A03", "on a CPU memory is plentiful and 16-bit weights train fastest", [qlora, full])
     lora = Rejected(value="lora", code="A08", reason="needs four times the memory for the base weights")
     return Decision(
         "qlora",
@@ -74,16 +70,10 @@ def quantization(method_name: str) -> Decision:
 def dtype(target: Target) -> Decision:
     """bfloat16 where the device has it; float16 on older GPUs, float32 on older CPUs."""
     if target.bf16:
-        return Decision(
-            "bfloat16", "T01", f"the {target.device} computes in bfloat16: half the memory of float32"
-        )
+        return Decision("bfloat16", "T01", f"the {target.device} computes in bfloat16: half the memory of float32")
     if target.device == "cuda":
-        return Decision(
-            "float16", "T02", f"{target.gpu or 'the GPU'} has no bfloat16 (compute capability below 8.0)"
-        )
-    return Decision(
-        "float32", "T03", "this processor has no bfloat16 instructions, and emulating them is slower"
-    )
+        return Decision("float16", "T02", f"{target.gpu or 'the GPU'} has no bfloat16 (compute capability below 8.0)")
+    return Decision("float32", "T03", "this processor has no bfloat16 instructions, and emulating them is slower")
 
 
 def attention() -> Decision:
@@ -134,18 +124,14 @@ def packing() -> Decision:
 def gradient_checkpointing(target: Target) -> Decision:
     """On for GPUs, off for CPUs."""
     if target.device == "cpu":
-        return Decision(
-            False, "T09", "memory is not the limit on this CPU, and recomputing costs about a third"
-        )
+        return Decision(False, "T09", "memory is not the limit on this CPU, and recomputing costs about a third")
     return Decision(True, "T10", "frees most activation memory for about a third more time")
 
 
 def optimizer(method_name: str, target: Target) -> Decision:
     """Fused AdamW; paged 8-bit AdamW where QLoRA on a GPU counts every byte."""
     if method_name == "qlora" and target.device == "cuda":
-        return Decision(
-            "paged_adamw_8bit", "T11", "8-bit states that may leave the GPU under pressure (2305.14314)"
-        )
+        return Decision("paged_adamw_8bit", "T11", "8-bit states that may leave the GPU under pressure (2305.14314)")
     return Decision("adamw_torch_fused", "T12", "one kernel for the whole step")
 
 
@@ -156,9 +142,7 @@ def total_steps(training: TrainingTable, *, rows: int) -> Decision:
     per_epoch = math.ceil(rows / training.batch_size)
     steps = math.ceil(training.num_train_epochs * per_epoch)
     epochs = f"{training.num_train_epochs:g} epoch{'s' if training.num_train_epochs != 1 else ''}"
-    return Decision(
-        steps, "T14", f"{epochs} of {per_epoch} steps ({rows} rows in batches of {training.batch_size})"
-    )
+    return Decision(steps, "T14", f"{epochs} of {per_epoch} steps ({rows} rows in batches of {training.batch_size})")
 
 
 def warmup_steps(training: TrainingTable, *, steps: int) -> int:

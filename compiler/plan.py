@@ -186,14 +186,8 @@ def parse_plan(data: bytes, file: str) -> tuple[Plan | None, list[Diagnostic]]:
     try:
         document = json.loads(data)
     except (ValueError, RecursionError) as error:
-        where = (
-            f" at line {error.lineno}, column {error.colno}"
-            if isinstance(error, json.JSONDecodeError)
-            else ""
-        )
-        return None, [
-            Diagnostic("P001", f"{file} is not a plan: no JSON document{where}", file=file, help=_MAKE_ANEW)
-        ]
+        where = f" at line {error.lineno}, column {error.colno}" if isinstance(error, json.JSONDecodeError) else ""
+        return None, [Diagnostic("P001", f"{file} is not a plan: no JSON document{where}", file=file, help=_MAKE_ANEW)]
     if not isinstance(document, dict) or "format_version" not in document:
         return None, [
             Diagnostic("P001", f"{file} is JSON, but no plan (no format_version)", file=file, help=_MAKE_ANEW)

@@ -38,7 +38,7 @@ def field(
     **limits: Any,
 ) -> Any:
     """A recipe field: its default, what it means in one sentence, its unit, an example and its limits."""
-    extra = {"unit": unit} if unit else None
+    extra: dict[str, Any] | None = {"unit": unit} if unit else None
     return Field(default, description=sentence, json_schema_extra=extra, examples=examples, **limits)
 
 
@@ -136,15 +136,11 @@ class DataTable(Table):
     held_out_path: str = field(
         "", "Rows kept for measuring; when empty, a share of the data is held out.", max_length=1000
     )
-    held_out_share: float = field(
-        0.1, "Share of prompts held out, chosen by a hash of the prompt.", ge=0.0, le=0.5
-    )
+    held_out_share: float = field(0.1, "Share of prompts held out, chosen by a hash of the prompt.", ge=0.0, le=0.5)
     format: Auto | Literal["alpaca", "prompt-completion", "messages", "sharegpt", "text"] = field(
         "auto", "Shape of the rows; found by looking at them when auto."
     )
-    columns: ColumnsTable = field(
-        ColumnsTable(), "Names of the columns, where they differ from the usual ones."
-    )
+    columns: ColumnsTable = field(ColumnsTable(), "Names of the columns, where they differ from the usual ones.")
     system: str = field(
         "",
         "System message put before every conversation that has none.",
@@ -171,9 +167,7 @@ class AdapterTable(Table):
     method: Auto | Literal["lora", "qlora", "dora", "adalora", "full"] = field(
         "auto", "LoRA on 16-bit weights, QLoRA on 4-bit ones, DoRA, AdaLoRA, or full fine-tuning."
     )
-    r: Auto | Annotated[int, Field(ge=1, le=1024)] = field(
-        "auto", "Rank of the adapter matrices.", examples=[16]
-    )
+    r: Auto | Annotated[int, Field(ge=1, le=1024)] = field("auto", "Rank of the adapter matrices.", examples=[16])
     lora_alpha: Auto | Annotated[int, Field(ge=1, le=4096)] = field(
         "auto", "Scale of the adapter: its output is multiplied by lora_alpha / r.", examples=[32]
     )
@@ -183,28 +177,20 @@ class AdapterTable(Table):
     target_modules: TargetPreset | Annotated[list[str], Field(min_length=1, max_length=200)] = field(
         "all-linear", "Which linear layers get an adapter: a preset or a list of module names."
     )
-    use_rslora: bool = field(
-        False, "Scale by lora_alpha / sqrt(r) instead (rank-stabilised LoRA, 2312.03732)."
-    )
+    use_rslora: bool = field(False, "Scale by lora_alpha / sqrt(r) instead (rank-stabilised LoRA, 2312.03732).")
     init_lora_weights: Literal["default", "gaussian", "olora", "pissa", "pissa_niter_16", "loftq"] = field(
         "default", "How the adapter starts; all but pissa, olora and loftq leave the base's output untouched."
     )
     bias: Literal["none", "all", "lora_only"] = field("none", "Which biases are trained.")
-    modules_to_save: list[str] = field(
-        [], "Modules trained in full and saved with the adapter.", max_length=50
-    )
+    modules_to_save: list[str] = field([], "Modules trained in full and saved with the adapter.", max_length=50)
     target_r: int | None = field(None, "AdaLoRA's mean final rank; half of r when absent.", ge=1, le=1024)
-    peft: dict[str, Any] = field(
-        {}, "Any other argument of PEFT's config class, checked against its signature."
-    )
+    peft: dict[str, Any] = field({}, "Any other argument of PEFT's config class, checked against its signature.")
 
 
 class TrainingTable(Table):
     """[training]: how it is trained (TRL's names)."""
 
-    backend: Auto | Literal["peft", "unsloth"] = field(
-        "auto", "The library that loads and patches the model."
-    )
+    backend: Auto | Literal["peft", "unsloth"] = field("auto", "The library that loads and patches the model.")
     learning_rate: Auto | Annotated[float, Field(gt=0.0, le=1.0)] = field(
         "auto", "Peak learning rate.", examples=[2e-4]
     )
@@ -275,9 +261,7 @@ class TrainingTable(Table):
     early_stopping_threshold: float = field(
         0.0, "How much better the held-out loss must be to count.", unit="nats", ge=0.0
     )
-    neftune_noise_alpha: float | None = field(
-        None, "Noise on the embeddings (NEFTune, 2310.05914).", gt=0.0, le=100
-    )
+    neftune_noise_alpha: float | None = field(None, "Noise on the embeddings (NEFTune, 2310.05914).", gt=0.0, le=100)
     report_to: list[Literal["tensorboard", "wandb", "mlflow", "trackio"]] = field([], "Trackers to log to.")
     sft: dict[str, Any] = field({}, "Any other argument of TRL's SFTConfig, checked against its signature.")
 
@@ -300,9 +284,7 @@ class HardwareTable(Table):
 class BudgetTable(Table):
     """[budget]: where the run has to stop."""
 
-    max_cost: float | None = field(
-        None, "Most money the run may cost, in [hardware] currency.", gt=0.0, le=1e9
-    )
+    max_cost: float | None = field(None, "Most money the run may cost, in [hardware] currency.", gt=0.0, le=1e9)
     max_hours: float | None = field(None, "Longest time the run may take.", unit="hours", gt=0.0, le=100_000)
 
 
@@ -325,9 +307,7 @@ class ExportTable(Table):
 class Recipe(Table):
     """A whole recipe."""
 
-    model_config = ConfigDict(
-        extra="forbid", strict=True, frozen=True, protected_namespaces=(), validate_by_alias=True
-    )
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, protected_namespaces=(), validate_by_alias=True)
 
     schema_version: int = Field(
         SCHEMA_VERSION,

@@ -35,9 +35,7 @@ class Settings:
                 )
             else:
                 reason = info.description or ""
-                self._settings[path] = Setting(
-                    path=path, value=plain, origin=Origin(kind="default"), reason=reason
-                )
+                self._settings[path] = Setting(path=path, value=plain, origin=Origin(kind="default"), reason=reason)
 
     def _written_at(self, *path: str) -> Origin:
         line = self._document.line_of(path)

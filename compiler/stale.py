@@ -20,9 +20,7 @@ def what_moved(plan: Plan, root: Path) -> list[Diagnostic]:
     return [*_moved_files(plan, root), *_moved_model(plan, root), *_moved_machine(plan)]
 
 
-def _moved(
-    what: str, change: str, help_text: str = "compile the recipe again, or put the old file back"
-) -> Diagnostic:
+def _moved(what: str, change: str, help_text: str = "compile the recipe again, or put the old file back") -> Diagnostic:
     return Diagnostic("P010", f"{what}: {change}", help=help_text)
 
 
@@ -36,9 +34,7 @@ def _compare(role: str, expected: InputFile, path: Path) -> list[Diagnostic]:
         return [describe_os_error(error, path, doing="checking the plan's inputs")]
     if found == expected.sha256:
         return []
-    return [
-        _moved(name, f"has changed since the plan was made (sha256 {expected.sha256[:12]}… → {found[:12]}…)")
-    ]
+    return [_moved(name, f"has changed since the plan was made (sha256 {expected.sha256[:12]}… → {found[:12]}…)")]
 
 
 def _folder_sha256(path: Path) -> str:
@@ -66,18 +62,14 @@ def _moved_model(plan: Plan, root: Path) -> list[Diagnostic]:
     if facts.path is None:
         return []
     folder = facts.path if facts.path.is_dir() else facts.path.parent
-    return [
-        problem for file in plan.model.files for problem in _compare("model file", file, folder / file.path)
-    ]
+    return [problem for file in plan.model.files for problem in _compare("model file", file, folder / file.path)]
 
 
 def _moved_machine(plan: Plan) -> list[Diagnostic]:
     here = target_of(HardwareTable())
     if plan.target.device == "cuda" and here.device == "cpu":
         message = f"the plan is for a GPU ({plan.target.gpu or 'any'}), and this machine has none"
-        return [
-            Diagnostic("E020", message, help='set device = "cpu" in [hardware], or run it on the GPU machine')
-        ]
+        return [Diagnostic("E020", message, help='set device = "cpu" in [hardware], or run it on the GPU machine')]
     if plan.target.device == "cpu":
         cpu = target_of(HardwareTable(device="cpu"))
         if plan.target.bf16 and not cpu.bf16:

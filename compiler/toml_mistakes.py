@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from compiler.diagnostics import Diagnostic, Fix, KeyPath, Label, Span
 from compiler.spans import STRING, key_name, line_starts, offset_of, scan
 
-_KEY = r"(?:[A-Za-z0-9_-]+|\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*')(?:[ \t]*\.[ \t]*(?:[A-Za-z0-9_-]+|\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*'))*"
+_PART = r"(?:[A-Za-z0-9_-]+|\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*')"
+_KEY = rf"{_PART}(?:[ \t]*\.[ \t]*{_PART})*"
 _STATEMENT = re.compile(rf"[ \t]*(?P<key>{_KEY})[ \t]*(?P<sign>:=|=>|==|=|:)?[ \t]*(?P<value>[^\n]*)")
 _STARTS_ANEW = re.compile(rf"[ \t]*(?:\[+[ \t]*{_KEY}[ \t]*\]+[ \t]*(?:#.*)?\r?$|{_KEY}[ \t]*=(?!=))")
 _TOKEN = re.compile(r"#[^\n]*+|[^\"'#\[\]{}]++|[\s\S]")
@@ -186,9 +187,7 @@ def _repeated(reader: Reader) -> Mistake | None:
         whole = Span(start_line, 1, start_line + 1, 1)
         if start_line < len(reader.starts):
             fix = ("remove the second of two equal lines", whole, "")
-    told = reader.diagnostic(
-        message, span, code="R007", label="again here", help=advice, fix=fix, secondary=secondary
-    )
+    told = reader.diagnostic(message, span, code="R007", label="again here", help=advice, fix=fix, secondary=secondary)
     return Mistake(told, lines)
 
 
@@ -199,10 +198,7 @@ def _first_place(reader: Reader, line: int, name: str, *, is_header: bool) -> tu
         found = scan(before)
     except (AssertionError, IndexError, RecursionError):  # the part above did not end where a line ends
         return None, False, ""
-    parts = tuple(
-        key_name(part.group())
-        for part in re.finditer(r"[A-Za-z0-9_-]+|\"(?:[^\"\\]|\\.)*\"|'[^']*'", name)
-    )
+    parts = tuple(key_name(part.group()) for part in re.finditer(r"[A-Za-z0-9_-]+|\"(?:[^\"\\]|\\.)*\"|'[^']*'", name))
     table: KeyPath = () if is_header else next(reversed(found.headers), ())
     wanted: KeyPath = (*table, *parts)
     while len(wanted) > len(table) and wanted not in found.keys:
@@ -455,12 +451,10 @@ def _key_and_sign(reader: Reader) -> Mistake | None:
     stripped = reader.line.strip()
     start = len(reader.line) - len(reader.line.lstrip()) + 1
     if stripped.startswith(("//", "--", ";", "%", "/*")):
-        sign = re.match(r"//|--|;|%|/\*", stripped)
-        assert sign is not None
-        span = reader.here(start, start + sign.end())
-        told = reader.diagnostic(
-            "comments in TOML begin with #", span, fix=("begin the comment with #", span, "#")
-        )
+        opening = re.match(r"//|--|;|%|/\*", stripped)
+        assert opening is not None
+        span = reader.here(start, start + opening.end())
+        told = reader.diagnostic("comments in TOML begin with #", span, fix=("begin the comment with #", span, "#"))
         return _one_line(reader, told)
     match = _STATEMENT.match(reader.line)
     if match is None or (match.group("sign") is None and reader.reason.startswith("Expected '='")):
@@ -558,8 +552,8 @@ def _value(reader: Reader) -> Mistake | None:
             return _one_line(reader, told)
         return None
     span = reader.here(reader.column, reader.column + len(value))
-    told = _misspelt(reader, value, span) or _unquoted(reader, value, span)
-    return _one_line(reader, told) if told else None
+    found = _misspelt(reader, value, span) or _unquoted(reader, value, span)
+    return _one_line(reader, found)
 
 
 def _misspelt(reader: Reader, value: str, span: Span) -> Diagnostic | None:
@@ -633,9 +627,7 @@ def _number(value: str) -> str | None:
         return re.sub(r"\.(e)", r".0\1", plain, flags=re.I)
     if re.fullmatch(r"[+-]?0+\d+(\.\d+)?", plain):
         return re.sub(r"0+(?=\d)", "", plain, count=1)
-    if re.fullmatch(r"[+-]?\d+,\d+(e[+-]?\d+)?", plain, re.I) and not re.fullmatch(
-        r"[+-]?[1-9]\d{0,2},\d{3}", plain
-    ):
+    if re.fullmatch(r"[+-]?\d+,\d+(e[+-]?\d+)?", plain, re.I) and not re.fullmatch(r"[+-]?[1-9]\d{0,2},\d{3}", plain):
         return plain.replace(",", ".")
     if re.fullmatch(r"\d+(\.\d+)?%", plain):
         return f"{float(plain[:-1]) / 100:g}"
@@ -648,7 +640,7 @@ def _number(value: str) -> str | None:
     return None
 
 
-def _unquoted(reader: Reader, value: str, span: Span) -> Diagnostic | None:
+def _unquoted(reader: Reader, value: str, span: Span) -> Diagnostic:
     if value[-1] in "\"'" and value.count(value[-1]) == 1:
         first = Span(span.line, span.column, span.line, span.column)
         return reader.diagnostic(
@@ -662,9 +654,7 @@ def _unquoted(reader: Reader, value: str, span: Span) -> Diagnostic | None:
         f"text must stand in quotes: `{_short(value)}`",
         span,
         label=f'write "{_short(value)}"' if simple else "not a value that TOML knows",
-        help=None
-        if simple
-        else 'a value is "text", a number, true or false, a list in [ ] or an inline table in { }',
+        help=None if simple else 'a value is "text", a number, true or false, a list in [ ] or an inline table in { }',
         fix=("put the text in quotes", span, f'"{value}"') if simple else None,
     )
 
@@ -703,14 +693,13 @@ def _behind_the_value(reader: Reader) -> Mistake | None:
     comment = re.match(r"\s*(//|--|;|%)\s", tail + " ")
     if comment:
         span = reader.here(reader.column + comment.start(1), reader.column + comment.end(1))
-        told = reader.diagnostic(
-            "comments in TOML begin with #", span, fix=("begin the comment with #", span, "#")
-        )
+        told = reader.diagnostic("comments in TOML begin with #", span, fix=("begin the comment with #", span, "#"))
         return _one_line(reader, told)
-    return _one_line(reader, _too_much(reader, bare, first, end, tail, rest_span))
+    return _one_line(reader, _too_much(reader, bare, (first, end), tail, rest_span))
 
 
-def _too_much(reader: Reader, bare: str, first: int, end: int, tail: str, rest_span: Span) -> Diagnostic:
+def _too_much(reader: Reader, bare: str, columns: tuple[int, int], tail: str, rest_span: Span) -> Diagnostic:
+    first, end = columns
     if bare[:1] in {'"', "'"}:
         sign = bare[0]
         if re.match(rf"\s*{_KEY}\s*=", tail):

@@ -35,6 +35,7 @@ class TomlDocument:
     """Values with their places.
 
     ``file`` is the path as the user wrote it, ``text`` the file's text without a byte order mark.
+    ``data`` are the bytes that all this was read from.
     ``lost`` names the tables in which a line could not be read: what seems to be missing there may only
     be misspelt. ``readable`` is the text that was understood; it differs from ``text`` only in lines
     that have a syntax error.
@@ -45,6 +46,7 @@ class TomlDocument:
     values: dict[str, Any]
     lost: frozenset[KeyPath] = frozenset()
     readable: str = ""
+    data: bytes = field(default=b"", repr=False)
     _scanned: list[Positions] = field(default_factory=list, repr=False, compare=False)
 
     @property
@@ -95,15 +97,23 @@ class TomlDocument:
 def read_document(path: Path, *, file: str | None = None) -> tuple[TomlDocument | None, list[Diagnostic]]:
     """Read and parse a file; ``file`` is the name to show, the path itself without one."""
     shown = file if file is not None else str(path)
+    data, problems = read_bytes(path, shown)
+    return (None, problems) if data is None else parse_document(data, shown)
+
+
+def read_bytes(path: Path, shown: str) -> tuple[bytes | None, list[Diagnostic]]:
+    """A file's bytes, one more than ``MAX_BYTES`` at most."""
     try:
+        if path.exists() and not path.is_file() and not path.is_dir():
+            told = f"{shown} is a device or pipe, not a file"
+            return None, [Diagnostic("E002", told, file=shown, help="for standard input, name the file -")]
         with path.open("rb") as stream:
-            data = stream.read(MAX_BYTES + 1)
+            return stream.read(MAX_BYTES + 1), []
     except OSError as error:
         return None, [describe_os_error(error, shown, doing="reading the recipe")]
     except ValueError:  # a NUL byte in the path itself
         told = f"{shown!r} cannot be the name of a file"
         return None, [Diagnostic("E001", told, file=shown, help="check the path")]
-    return parse_document(data, shown)
 
 
 def parse_document(data: bytes, file: str) -> tuple[TomlDocument | None, list[Diagnostic]]:
@@ -126,7 +136,7 @@ def parse_document(data: bytes, file: str) -> tuple[TomlDocument | None, list[Di
     if deep:
         problems.append(_depth_problem(reading.readable, file))
         return None, problems
-    return TomlDocument(file, text, reading.values, frozenset(reading.lost), reading.readable), problems
+    return TomlDocument(file, text, reading.values, frozenset(reading.lost), reading.readable, data), problems
 
 
 def text_of(data: bytes) -> str:
@@ -247,7 +257,9 @@ class _Reading:
                 continue
             self._blamed.add(line)
             sign = match.group()
-            name = "a carriage return without a line feed" if sign == "\r" else f"a control character (U+{ord(sign):04X})"
+            name = (
+                "a carriage return without a line feed" if sign == "\r" else f"a control character (U+{ord(sign):04X})"
+            )
             self.problems.append(
                 Diagnostic(
                     "R004",
@@ -409,5 +421,3 @@ def _number_problem(text: str, file: str) -> Diagnostic:
         label="starts here",
         help="no field of a recipe takes such a number; put it in quotes if it is text",
     )
-
-

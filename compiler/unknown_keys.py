@@ -160,8 +160,7 @@ def unknown_key(document: TomlDocument, path: KeyPath, table: KeyPath, value: An
 
 def short(text: str) -> str:
     """A name for a message: cut when long, without control characters."""
-    text = "".join(c if c.isprintable() else "\ufffd" for c in text[:60])
-    return text
+    return "".join(c if c.isprintable() else "\ufffd" for c in text[:60])
 
 
 def _in(table: KeyPath) -> str:
@@ -198,9 +197,7 @@ def _given(document: TomlDocument, field: KeyPath) -> Label | None:
     return Label(span, "given here") if span else None
 
 
-def _other_spelling(
-    document: TomlDocument, path: KeyPath, table: KeyPath, key: str, value: Any
-) -> Unknown | None:
+def _other_spelling(document: TomlDocument, path: KeyPath, table: KeyPath, key: str, value: Any) -> Unknown | None:
     """Case, dashes and spaces: ``Learning-Rate``."""
     for name in shapes_of(tables()[table]):
         if plain(name) == plain(key):
@@ -224,9 +221,7 @@ def _renamed(document: TomlDocument, path: KeyPath, table: KeyPath, name: str, *
     return Unknown(told, (*table, name), certain and taken is None)
 
 
-def _swapped_column(
-    document: TomlDocument, path: KeyPath, table: KeyPath, key: str, value: Any
-) -> Unknown | None:
+def _swapped_column(document: TomlDocument, path: KeyPath, table: KeyPath, key: str, value: Any) -> Unknown | None:
     """``columns = { question = "prompt" }``: the wrong way round."""
     if table != ("data", "columns") or not isinstance(value, str) or value not in shapes_of(tables()[table]):
         return None
@@ -250,9 +245,7 @@ def _swapped_column(
     return Unknown(told, (*table, value), taken is None, key, changed=True)
 
 
-def _misplaced(
-    document: TomlDocument, path: KeyPath, table: KeyPath, key: str, value: Any
-) -> Unknown | None:
+def _misplaced(document: TomlDocument, path: KeyPath, table: KeyPath, key: str, value: Any) -> Unknown | None:
     """A known key in the wrong table."""
     matches: list[KeyPath] = []
     for candidate, schema in tables().items():
@@ -325,9 +318,7 @@ def _schema(path: KeyPath) -> KeyPath:
     return tuple(part for part in path if isinstance(part, str))
 
 
-def _rewritten(
-    document: TomlDocument, path: KeyPath, name: str, text: str | None, *, certain: bool
-) -> Fix | None:
+def _rewritten(document: TomlDocument, path: KeyPath, name: str, text: str | None, *, certain: bool) -> Fix | None:
     if text is None:
         return edits.rename_key(document, path, name, certain=certain)
     key, value = document.positions.keys.get(path), document.positions.values.get(path)
@@ -337,9 +328,7 @@ def _rewritten(
     return Fix(f"write {right}", document.positions.span((key[0], value[1])), right, certain)
 
 
-def _foreign_here(
-    document: TomlDocument, path: KeyPath, table: KeyPath, key: str, value: Any
-) -> Unknown | None:
+def _foreign_here(document: TomlDocument, path: KeyPath, table: KeyPath, key: str, value: Any) -> Unknown | None:
     """Another program's name that has this meaning only in this table."""
     if not table:
         return None
@@ -385,7 +374,7 @@ def _argument(document: TomlDocument, path: KeyPath, table: KeyPath, key: str, v
     from compiler.signatures import signature
 
     for name, home in (("SFTConfig", ("training", "sft")), ("LoraConfig", ("adapter", "peft"))):
-        if key in signature(name):  # type: ignore[arg-type]
+        if key in signature(name):
             sure = table == home[:1]
             return _belongs(document, path, (*home, key), "R013", certain=sure)
     return None
@@ -399,9 +388,7 @@ def _typo(document: TomlDocument, path: KeyPath, table: KeyPath, key: str, value
     return _renamed(document, path, table, name, certain=certain) if name else None
 
 
-def _typo_elsewhere(
-    document: TomlDocument, path: KeyPath, table: KeyPath, key: str, value: Any
-) -> Unknown | None:
+def _typo_elsewhere(document: TomlDocument, path: KeyPath, table: KeyPath, key: str, value: Any) -> Unknown | None:
     """A misspelt key of another table, or a misspelt name of another program."""
     if len(plain(key)) < 4:
         return None
@@ -421,15 +408,17 @@ def _typo_elsewhere(
 def unknown_table(document: TomlDocument, path: KeyPath, table: KeyPath, value: Any) -> Unknown:
     """Explain a table at ``path`` of the document, which the language's ``table`` does not hold."""
     key = str(path[-1])
-    children = {name: shape for name, shape in shapes_of(tables()[table]).items() if "dict" in shape.kinds or shape.table}
+    children = {
+        name: shape for name, shape in shapes_of(tables()[table]).items() if "dict" in shape.kinds or shape.table
+    }
     meant: KeyPath | None = None
     certain = True
     for name in children:
         if plain(name) == plain(key):
             meant = (*table, name)
     if meant is None:
-        name, certain = misspelt(key, children)
-        meant = (*table, name) if name else None
+        close, certain = misspelt(key, children)
+        meant = (*table, close) if close else None
     if meant is None and not table and plain(key) in TABLE_ALIASES:
         meant, certain = (TABLE_ALIASES[plain(key)],), True
     if meant is None and plain(key) in SUBTABLE_HOMES:

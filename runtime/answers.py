@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+
 from compiler.data.tokenizer import ChatTokenizer
 
 
@@ -21,9 +22,7 @@ def answer(model: Any, tokenizer: ChatTokenizer, prompt: list[dict[str, str]], *
                 do_sample=False,
                 max_new_tokens=max_new_tokens,
                 eos_token_id=list(tokenizer.stop_token_ids) or None,
-                pad_token_id=tokenizer.pad_token_id
-                if tokenizer.pad_token_id is not None
-                else tokenizer.eos_token_id,
+                pad_token_id=tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id,
             )
     finally:
         model.train(was_training)

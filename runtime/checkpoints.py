@@ -39,8 +39,7 @@ def is_whole(checkpoint: Path) -> bool:
     try:
         files = json.loads((checkpoint / SEAL).read_text(encoding="utf-8"))["files"]
         return all(
-            (checkpoint / name).stat().st_size == entry["bytes"]
-            and _digest(checkpoint / name) == entry["sha256"]
+            (checkpoint / name).stat().st_size == entry["bytes"] and _digest(checkpoint / name) == entry["sha256"]
             for name, entry in files.items()
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):

@@ -68,9 +68,7 @@ class Executor:
             resume_from=resume[1] if resume else None,
         )
         for path in broken:
-            self.journal.append(
-                "warning", code="X030", message=f"{path.name} is not whole and was passed over"
-            )
+            self.journal.append("warning", code="X030", message=f"{path.name} is not whole and was passed over")
         with self._stage("environment"):
             problems = package_problems(plan)
             if problems and not launch.any_packages:
@@ -174,9 +172,7 @@ class Executor:
         bare = phase == "base" and hasattr(trainer.model, "disable_adapter")
         with trainer.model.disable_adapter() if bare else contextlib.nullcontext():
             for number, (prompt, expected) in enumerate(prompts(plan, inputs.recipe, inputs.data)):
-                text = answer(
-                    trainer.model, inputs.tokenizer, prompt, max_new_tokens=plan.evaluation.max_new_tokens
-                )
+                text = answer(trainer.model, inputs.tokenizer, prompt, max_new_tokens=plan.evaluation.max_new_tokens)
                 question = prompt[-1]["content"]
                 self.journal.append(
                     "sample", phase=phase, number=number, question=question, answer=text, expected=expected
@@ -193,9 +189,7 @@ class Executor:
         return {"status": "stopped", "step": step, "message": message}
 
     def _outcome(self, plan: Plan, watcher: Any, trainable: int, total: int) -> dict[str, Any]:
-        outcome = write_report(
-            self.run, plan, trainable=trainable, total=total, train_seconds=watcher.train_seconds
-        )
+        outcome = write_report(self.run, plan, trainable=trainable, total=total, train_seconds=watcher.train_seconds)
         return {"status": "finished", "step": plan.schedule.steps, **outcome}
 
     # --- around the stages ----------------------------------------------------------------------
@@ -269,9 +263,7 @@ def diagnose(error: Exception) -> Diagnostic:
     if isinstance(error, OSError):
         return describe_os_error(error, error.filename or "the run folder", doing="writing the run")
     if isinstance(error, RuntimeError) and "No space left" in str(error):
-        return Diagnostic(
-            "E004", f"no space left: {first_line(error)}", help="free some space, then `recipe resume`"
-        )
+        return Diagnostic("E004", f"no space left: {first_line(error)}", help="free some space, then `recipe resume`")
     return Diagnostic(
         "X005",
         f"{type(error).__name__}: {first_line(error)}",

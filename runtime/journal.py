@@ -125,12 +125,7 @@ def parse_line(line: bytes) -> Event | None:
         return None
     seq, t, kind = document.pop("seq", None), document.pop("t", None), document.pop("k", None)
     document.pop("v", None)
-    if (
-        type(seq) is not int
-        or isinstance(t, bool)
-        or not isinstance(t, int | float)
-        or not isinstance(kind, str)
-    ):
+    if type(seq) is not int or isinstance(t, bool) or not isinstance(t, int | float) or not isinstance(kind, str):
         return None
     return Event(seq, float(t), kind, document)
 

@@ -34,9 +34,7 @@ def start(plan: Plan, runs: Path, launch: Launch) -> Launched:
 def spawn(run: RunFolder, plan: Plan) -> Launched:
     """Start an executor on a run folder. Raises Refusal (X002) when the run has one, or OSError."""
     if is_locked(run):
-        raise Refusal(
-            Diagnostic("X002", f"run {run.id} already has an executor", help=f"recipe attach {run.id}")
-        )
+        raise Refusal(Diagnostic("X002", f"run {run.id} already has an executor", help=f"recipe attach {run.id}"))
     before = read_story(run).last_seq
     with run.output.open("ab") as output:
         process = subprocess.Popen(  # noqa: S603 - our own module, our own folder

@@ -12,9 +12,7 @@ def package_problems(plan: Plan) -> list[Diagnostic]:
     found = {name: installed_version(name) for name in plan.packages}
     missing = [name for name, version in found.items() if version is None]
     if missing:
-        help_text = (
-            "pip install 'recipec[train]'" if plan.backend == "peft" else "pip install 'recipec[unsloth]'"
-        )
+        help_text = "pip install 'recipec[train]'" if plan.backend == "peft" else "pip install 'recipec[unsloth]'"
         return [Diagnostic("E010", f"not installed: {', '.join(missing)}", help=help_text)]
     other = {name: version for name, version in found.items() if version != plan.packages[name]}
     if not other:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from compiler.data.prepare import PreparedData
-
 from compiler.plan import Plan
 from compiler.recipe import Recipe
 

@@ -12,9 +12,7 @@ from runtime.run_folder import RunFolder
 from runtime.state import Story, read_story
 
 
-def write_report(
-    run: RunFolder, plan: Plan, *, trainable: int, total: int, train_seconds: float
-) -> dict[str, Any]:
+def write_report(run: RunFolder, plan: Plan, *, trainable: int, total: int, train_seconds: float) -> dict[str, Any]:
     """Write report.json and return its short form for the end event. Raises OSError."""
     story = read_story(run)
     held_out = _held_out(story)
@@ -40,9 +38,7 @@ def write_report(
         "output": "model" if plan.method == "full" else "adapter",
         "packages": plan.packages,
     }
-    write_atomically(
-        run.report, json.dumps(writable(document), indent=2, ensure_ascii=False).encode() + b"\n"
-    )
+    write_atomically(run.report, json.dumps(writable(document), indent=2, ensure_ascii=False).encode() + b"\n")
     return {"held_out": held_out}
 
 
@@ -69,8 +65,6 @@ def _samples(story: Story) -> list[dict[str, Any]]:
     """Question, base answer, tuned answer and expected answer, by number."""
     rows: dict[int, dict[str, Any]] = {}
     for event in story.samples:
-        row = rows.setdefault(
-            int(event["number"]), {"question": event["question"], "expected": event.get("expected")}
-        )
+        row = rows.setdefault(int(event["number"]), {"question": event["question"], "expected": event.get("expected")})
         row[str(event["phase"])] = event["answer"]
     return [rows[number] for number in sorted(rows)]

@@ -132,9 +132,7 @@ def read_launch(run: RunFolder) -> Launch:
         return Launch(root=Path(document["root"]), any_packages=bool(document["any_packages"]))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise Refusal(
-            Diagnostic(
-                "X021", f"{run.launch} cannot be read ({error})", help="start a new run with `recipe run`"
-            )
+            Diagnostic("X021", f"{run.launch} cannot be read ({error})", help="start a new run with `recipe run`")
         ) from error
 
 
@@ -153,9 +151,7 @@ def find_run(runs: Path, wanted: str) -> RunFolder:
     if wanted == "latest":
         if known:
             return known[0]
-        raise Refusal(
-            Diagnostic("X001", f"there is no run in {runs} yet", help="start one with `recipe run RECIPE`")
-        )
+        raise Refusal(Diagnostic("X001", f"there is no run in {runs} yet", help="start one with `recipe run RECIPE`"))
     hits = [run for run in known if run.id.startswith(wanted) or run.path.parent.name == wanted]
     named = [run for run in hits if wanted in {run.id, run.path.parent.name}]
     if named:
@@ -164,13 +160,9 @@ def find_run(runs: Path, wanted: str) -> RunFolder:
         return hits[0]
     if hits:
         names = ", ".join(run.id for run in hits[:5])
-        raise Refusal(
-            Diagnostic("X001", f"{wanted!r} fits several runs: {names}", help="type more of the id")
-        )
+        raise Refusal(Diagnostic("X001", f"{wanted!r} fits several runs: {names}", help="type more of the id"))
     raise Refusal(
-        Diagnostic(
-            "X001", f"no run {wanted!r} in {runs}", help="`recipe runs` lists them; --runs-dir names another"
-        )
+        Diagnostic("X001", f"no run {wanted!r} in {runs}", help="`recipe runs` lists them; --runs-dir names another")
     )
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from compiler.data.tokenizer import ChatTokenizer
-
 from compiler.plan import Plan
 from runtime.run_folder import RunFolder
 

@@ -14,8 +14,8 @@ import datasets
 import torch
 import transformers
 import trl
-from compiler.data.prepare import Example, PreparedData
 
+from compiler.data.prepare import Example, PreparedData
 from compiler.diagnostics import Diagnostic, Refusal
 from compiler.plan import Plan
 from runtime import checkpoints
@@ -30,9 +30,7 @@ def as_dataset(examples: list[Example]) -> datasets.Dataset:
     return datasets.Dataset.from_dict(columns)
 
 
-def build_trainer(
-    plan: Plan, loaded: Loaded, run: RunFolder, data: PreparedData, watcher: Watcher
-) -> trl.SFTTrainer:
+def build_trainer(plan: Plan, loaded: Loaded, run: RunFolder, data: PreparedData, watcher: Watcher) -> trl.SFTTrainer:
     """The trainer of the plan: its SFTConfig and the one thing only this machine knows, the output folder."""
     callbacks: list[transformers.TrainerCallback] = [watcher]
     if plan.early_stopping_patience is not None:
@@ -101,9 +99,7 @@ class Watcher(transformers.TrainerCallback):
             control.should_save = True
             control.should_training_stop = True
 
-    def on_log(
-        self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **kwargs: Any
-    ) -> None:
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **kwargs: Any) -> None:
         """One metric event per optimizer step."""
         if not logs or "loss" not in logs:
             return

@@ -8,16 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from compiler.data.tokenizer import ChatTokenizer
-from compiler.facts.models import ModelFacts
-
 from compiler.diagnostics import Diagnostic, Refusal
 from compiler.facts.hashes import cache_folder
+from compiler.facts.models import ModelFacts
 from compiler.plan import Plan
 
 
-def weights_folder(
-    plan: Plan, facts: ModelFacts, tokenizer: ChatTokenizer, announce: Callable[[str], None]
-) -> Path:
+def weights_folder(plan: Plan, facts: ModelFacts, tokenizer: ChatTokenizer, announce: Callable[[str], None]) -> Path:
     """Where the base model lies as safetensors, converting or downloading it when needed.
 
     ``announce`` is told of work that takes more than a second. Raises Refusal (X009).
@@ -58,9 +55,7 @@ def _download(plan: Plan, announce: Callable[[str], None]) -> Path:
         return download(local_files_only=False)
     except (OSError, HfHubHTTPError, LocalEntryNotFoundError) as error:
         help_text = f"`hf download {plan.model.id}` where there is a network, then run again"
-        raise Refusal(
-            Diagnostic("X009", f"{plan.model.id} cannot be downloaded: {error}", help=help_text)
-        ) from error
+        raise Refusal(Diagnostic("X009", f"{plan.model.id} cannot be downloaded: {error}", help=help_text)) from error
 
 
 def _convert(gguf: Path, folder: Path, tokenizer: ChatTokenizer, *, dtype: str) -> None:
@@ -71,9 +66,7 @@ def _convert(gguf: Path, folder: Path, tokenizer: ChatTokenizer, *, dtype: str) 
     # Made beside its place and renamed when whole, so that a killed conversion is simply done again.
     draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
-        model = AutoModelForCausalLM.from_pretrained(
-            gguf.parent, gguf_file=gguf.name, dtype=getattr(torch, dtype)
-        )
+        model = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=getattr(torch, dtype))
         # Transformers refuses to save what calls itself GGUF; the weights are plain tensors by now.
         if hasattr(model.config, "quantization_config"):
             del model.config.quantization_config
@@ -84,9 +77,7 @@ def _convert(gguf: Path, folder: Path, tokenizer: ChatTokenizer, *, dtype: str) 
         draft.rename(folder)
     except (ValueError, KeyError, NotImplementedError, RuntimeError) as error:
         help_text = "use the model's safetensors folder instead"
-        raise Refusal(
-            Diagnostic("X009", f"{gguf.name} cannot be converted: {error}", help=help_text)
-        ) from error
+        raise Refusal(Diagnostic("X009", f"{gguf.name} cannot be converted: {error}", help=help_text)) from error
     finally:
         if draft.exists():
             shutil.rmtree(draft, ignore_errors=True)

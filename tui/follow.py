@@ -175,22 +175,16 @@ def ending_problem(run: RunFolder, state: State, story: Story) -> Diagnostic | N
     end = story.end
     if state is State.FAILED and end is not None:
         help_text = end.get("help") or f"see {run.output}"
-        return Diagnostic(
-            str(end.get("code", "X005")), f"run {run.id} failed: {end.get('message')}", help=help_text
-        )
+        return Diagnostic(str(end.get("code", "X005")), f"run {run.id} failed: {end.get('message')}", help=help_text)
     if state is State.DIED:
         why = judge(run, story).why
         full = shutil.disk_usage(run.path).free < 1 << 20
         reason = "; the disk is full" if full else ""
-        help_text = (
-            f"`recipe resume {run.id}` goes on from the last checkpoint; {run.output} may say why it died"
-        )
+        help_text = f"`recipe resume {run.id}` goes on from the last checkpoint; {run.output} may say why it died"
         return Diagnostic("X004", f"run {run.id} died: {why}{reason}", help=help_text)
     if state is State.FINISHED and end is not None and (end.get("held_out") or {}).get("better") is False:
         help_text = "`recipe explain X020` tells what to look at; the adapter is kept"
-        return Diagnostic(
-            "X020", "the tuned model is not better than its base on the held-out rows", help=help_text
-        )
+        return Diagnostic("X020", "the tuned model is not better than its base on the held-out rows", help=help_text)
     return None
 
 

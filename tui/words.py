@@ -62,8 +62,6 @@ def _architecture(plan: Plan) -> str:
 def _tokens(plan: Plan) -> str:
     data = plan.data
     share = 100 * data.supervised_tokens / data.train_tokens
-    dropped = (
-        sum(data.ledger.get("dropped", {}).values()) if isinstance(data.ledger.get("dropped"), dict) else 0
-    )
+    dropped = sum(data.ledger.get("dropped", {}).values()) if isinstance(data.ledger.get("dropped"), dict) else 0
     lost = f"; {count(dropped, 'row')} dropped" if dropped else "; no row dropped"
     return f"{data.train_tokens:,} tokens, {share:.0f} % of them learnt, longest {data.longest}{lost}"

@@ -42,7 +42,7 @@ def from_gguf(path: Path) -> tuple[Tokenizer, dict[str, str], str | None]:
     pairs = [tuple(merge.split(" ", 1)) for merge in merges]
     try:
         vocabulary = {token: number for number, token in enumerate(tokens)}
-        tokenizer = Tokenizer(models.BPE(vocabulary, pairs))  # type: ignore[arg-type]
+        tokenizer = Tokenizer(models.BPE(vocabulary, pairs))
     except Exception as error:  # the library raises a bare Exception for merges that do not fit
         raise TokenizerFault("M021", f"its vocabulary does not fit its merges: {error}") from error
     tokenizer.pre_tokenizer = _pre_tokenizer(str(pre))

@@ -24,9 +24,50 @@ STEPS = 1_000_000
 
 # What chat templates use. Filters that make text of any width (center, indent, format, wordwrap) are left out.
 FILTERS = frozenset(
-    "abs attr batch capitalize count d default dictsort escape e first float groupby int items join last length "
-    "list lower map max min reject rejectattr replace reverse round safe select selectattr slice sort string sum "
-    "title tojson trim truncate unique upper wordcount".split()
+    [
+        "abs",
+        "attr",
+        "batch",
+        "capitalize",
+        "count",
+        "d",
+        "default",
+        "dictsort",
+        "escape",
+        "e",
+        "first",
+        "float",
+        "groupby",
+        "int",
+        "items",
+        "join",
+        "last",
+        "length",
+        "list",
+        "lower",
+        "map",
+        "max",
+        "min",
+        "reject",
+        "rejectattr",
+        "replace",
+        "reverse",
+        "round",
+        "safe",
+        "select",
+        "selectattr",
+        "slice",
+        "sort",
+        "string",
+        "sum",
+        "title",
+        "tojson",
+        "trim",
+        "truncate",
+        "unique",
+        "upper",
+        "wordcount",
+    ]
 ) - {"attr", "batch", "slice", "groupby"}
 
 
@@ -58,7 +99,9 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
         """Parse, then put every loop under the budget and every ``~`` under the size limit."""
         tree = super()._parse(source, name, filename)
         for loop in tree.find_all(nodes.For):
-            loop.iter = _call("_counted", [loop.iter])
+            items = loop.iter
+            assert isinstance(items, nodes.Expr)
+            loop.iter = _call("_counted", [items])
         return _bound_joins(tree)
 
     def take_step(self) -> None:
@@ -168,16 +211,16 @@ def render_bounded(template: jinja2.Template, environment: BoundedEnvironment, v
         for piece in template.generate(values):
             length += len(piece)
             if length > LARGEST:
-                raise TemplateFault(f"the template writes more than {LARGEST:,} characters")
+                break
             pieces.append(piece)
-    except TemplateFault:
-        raise
     except jinja2.TemplateError as error:
         raise TemplateFault(str(error.message or error), getattr(error, "lineno", None)) from error
     except RecursionError as error:
         raise TemplateFault("the template calls itself without end") from error
     except Exception as error:  # a template is a program: any error of Python's can come out of it
         raise TemplateFault(f"{type(error).__name__}: {error}") from error
+    if length > LARGEST:
+        raise TemplateFault(f"the template writes more than {LARGEST:,} characters")
     return "".join(pieces)
 
 
@@ -187,5 +230,12 @@ def compile_bounded(environment: BoundedEnvironment, source: str) -> jinja2.Temp
         return environment.from_string(source)
     except jinja2.TemplateSyntaxError as error:
         raise TemplateFault(str(error.message), error.lineno) from error
-    except (jinja2.TemplateError, RecursionError, ValueError, SyntaxError, OverflowError, MemoryError) as error:
+    except (
+        jinja2.TemplateError,
+        RecursionError,
+        ValueError,
+        SyntaxError,
+        OverflowError,
+        MemoryError,
+    ) as error:
         raise TemplateFault(f"the template cannot be compiled: {error}") from error

@@ -128,12 +128,13 @@ class ChatTokenizer:
         encoding = self._tokenizer.encode(text, add_special_tokens=False)
         mask, straddling = self._mask(encoding.ids, encoding.offsets, stretches)
         if straddling:
-            faults = (*faults, f"{straddling} tokens stand across the border of an answer; they are not learnt")
+            faults = (
+                *faults,
+                f"{straddling} tokens stand across the border of an answer; they are not learnt",
+            )
         return EncodedChat(encoding.ids, mask, faults)
 
-    def _answers_by_prefix(
-        self, messages: list[Message], text: str
-    ) -> tuple[list[tuple[int, int]], tuple[str, ...]]:
+    def _answers_by_prefix(self, messages: list[Message], text: str) -> tuple[list[tuple[int, int]], tuple[str, ...]]:
         """Where the answers stand, found by rendering the conversation up to each of them.
 
         Some templates rewrite earlier turns (they drop old reasoning, say); then the text up to an

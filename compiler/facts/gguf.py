@@ -21,6 +21,13 @@ LONGEST_STRING = 64 * 1024 * 1024
 _SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 _STRING, _ARRAY = 8, 9
 
+# ggml type number: weights per block, bytes per block (ggml_type and its block structs in ggml's ggml-common.h).
+_BLOCKS = {
+    0: (1, 4), 1: (1, 2), 2: (32, 18), 3: (32, 20), 6: (32, 22), 7: (32, 24), 8: (32, 34), 9: (32, 40),
+    10: (256, 84), 11: (256, 110), 12: (256, 144), 13: (256, 176), 14: (256, 210), 15: (256, 292),
+    24: (1, 1), 25: (1, 2), 26: (1, 4), 27: (1, 8), 28: (1, 8), 30: (1, 2),
+}  # fmt: skip
+
 
 class GgufFault(Exception):  # noqa: N818 - told as a diagnostic by the caller
     """The file is no GGUF this module can read; the text says why."""
@@ -35,6 +42,11 @@ class Tensor:
     type: int
     offset: int
 
+    def bytes(self) -> int:
+        """Bytes of the data; 0 for an unknown type."""
+        weights, size = _BLOCKS.get(self.type, (1, 0))
+        return prod(self.shape) // weights * size
+
 
 @dataclass(frozen=True, slots=True)
 class Header:
@@ -43,10 +55,16 @@ class Header:
     version: int
     metadata: dict[str, Any]
     tensors: list[Tensor] = field(default_factory=list)
+    data_start: int = 0
 
     def parameters(self) -> int:
         """Number of weights."""
         return sum(prod(tensor.shape) for tensor in self.tensors)
+
+    def data_end(self) -> int:
+        """Bytes that the file must have; tensors of a type this module does not know count as empty."""
+        ends = [self.data_start + tensor.offset + tensor.bytes() for tensor in self.tensors]
+        return max(ends, default=self.data_start)
 
 
 def read_header(path: Path, *, arrays: bool) -> Header:
@@ -86,7 +104,10 @@ class _Reader:
             key = self.string()
             metadata[key] = self.value(self.number("I"))
         tensors = [self.tensor() for _ in range(tensor_count)]
-        return Header(version, metadata, tensors)
+        alignment = metadata.get("general.alignment", 32)
+        if not isinstance(alignment, int) or not 0 < alignment <= 1 << 20:
+            raise GgufFault(f"an alignment of {alignment!r}")
+        return Header(version, metadata, tensors, -(-self.at // alignment) * alignment)
 
     def tensor(self) -> Tensor:
         name = self.string()
@@ -138,7 +159,7 @@ class _Reader:
         return self.view[start : self.at].decode("utf-8", errors="replace")
 
     def count(self, what: str) -> int:
-        value = self.number("Q")
+        value: int = self.number("Q")
         if value > LARGEST_COUNT or value > len(self.view):
             raise GgufFault(f"it claims {value} {what}")
         return value

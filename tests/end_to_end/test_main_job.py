@@ -39,7 +39,9 @@ def test_every_step_is_in_the_journal(finished: Finished) -> None:
         assert math.isfinite(event["loss"])
         assert event["tokens_per_second"] > 0
         assert event["memory"] > 100 << 20
-    stages = [event["name"] for event in journal if event["k"] == "stage" and set(event) <= {"v", "seq", "t", "k", "name"}]
+    stages = [
+        event["name"] for event in journal if event["k"] == "stage" and set(event) <= {"v", "seq", "t", "k", "name"}
+    ]
     assert stages == ["environment", "data", "model", "baseline", "train", "measure", "save"]
     assert [event["step"] for event in journal if event["k"] == "checkpoint"] == [3, 6, 8]
     assert [event["phase"] for event in journal if event["k"] == "eval"] == ["base", "during", "during", "tuned"]

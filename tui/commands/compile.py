@@ -12,13 +12,9 @@ from tui.options import permissions
 
 @click.command(name="compile")
 @click.argument("recipe", type=click.Path(path_type=Path), default=Path())
-@click.option(
-    "-o", "--output", type=click.Path(path_type=Path), help="Write the plan here; standard output without."
-)
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the plan here; standard output without.")
 @permissions
-def command(
-    recipe: Path, output: Path | None, *, allow_outside: bool, trust_remote_code: bool, offline: bool
-) -> None:
+def command(recipe: Path, output: Path | None, *, allow_outside: bool, trust_remote_code: bool, offline: bool) -> None:
     """Turn RECIPE (a file, or a folder with a recipe.toml) into a plan.
 
     The plan is one JSON document: inputs with hashes, every setting with its origin and reason, the

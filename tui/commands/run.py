@@ -22,12 +22,8 @@ if TYPE_CHECKING:
 @runs_dir
 @permissions
 @click.option("--detach", is_flag=True, help="Start it and return; `recipe attach` follows it.")
-@click.option(
-    "--fresh", is_flag=True, help="Start anew even where a broken-off run of the same plan could go on."
-)
-@click.option(
-    "--root", type=click.Path(path_type=Path, file_okay=False), help="The recipe's folder, for a plan."
-)
+@click.option("--fresh", is_flag=True, help="Start anew even where a broken-off run of the same plan could go on.")
+@click.option("--root", type=click.Path(path_type=Path, file_okay=False), help="The recipe's folder, for a plan.")
 @click.option("--any-packages", is_flag=True, help="Run with other package versions than the plan's.")
 def command(
     recipe: Path,

@@ -54,7 +54,5 @@ def describe(run: Any) -> dict[str, Any]:
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:
     losses = "-"
     if row["base_loss"] is not None:
-        losses = f"{row['base_loss']:.4f}" + (
-            f" → {row['tuned_loss']:.4f}" if row["tuned_loss"] is not None else ""
-        )
+        losses = f"{row['base_loss']:.4f}" + (f" → {row['tuned_loss']:.4f}" if row["tuned_loss"] is not None else "")
     return (row["id"], row["name"], row["state"], f"{row['step']}/{row['steps']}", losses)

@@ -1,0 +1,67 @@
+"""What can be said of the data in milliseconds: is it there, can it be read, has it the named columns."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from compiler.data.faults import FaultLog, RowFault
+from compiler.data.formats import find_format, read_conversation
+from compiler.data.rows import Row, SourceFault, open_source, peek
+from compiler.diagnostics import Diagnostic, Severity
+from compiler.recipe import Recipe
+
+MOST_ROWS = 20
+
+
+def quick_look(recipe: Recipe, *, root: Path, allow_outside: bool) -> list[Diagnostic]:
+    """Faults of the first rows of each source; the compiler reads them all."""
+    data = recipe.data
+    names = [source.path for source in data.sources] or [data.path]
+    if data.held_out_path:
+        names.append(data.held_out_path)
+    problems: list[Diagnostic] = []
+    for name in names:
+        problems += _look(name, recipe, root, allow_outside=allow_outside)
+    if data.prompt_template and not (root / data.prompt_template).is_file():
+        message = f"there is no prompt template {data.prompt_template!r}"
+        problems.append(Diagnostic("D001", message, help="paths start at the recipe's folder"))
+    return problems
+
+
+def _look(name: str, recipe: Recipe, root: Path, *, allow_outside: bool) -> list[Diagnostic]:
+    source, problems = open_source(name, root, allow_outside=allow_outside)
+    if source is None:
+        return problems
+    data = recipe.data
+    try:
+        rows = peek(source, MOST_ROWS)
+    except SourceFault as fault:
+        return [fault.diagnostic]
+    if not rows:
+        return []
+    severity = Severity.WARNING if data.on_bad_row == "drop" else Severity.ERROR
+    faults = FaultLog()
+    seen: Row = {}
+    for number, row in rows:
+        if isinstance(row, RowFault):
+            faults.add(name, number, row)
+        else:
+            seen = {**row, **seen}
+    if not seen or source.kind in {"text", "folder"}:
+        return faults.diagnostics(severity=severity)
+    form, problems = find_format(seen, data.columns, data.format, templated=bool(data.prompt_template))
+    if form is None:
+        return [
+            *faults.diagnostics(severity=severity),
+            *(dataclasses.replace(problem, message=f"{name}: {problem.message}") for problem in problems),
+        ]
+    if not data.prompt_template:
+        for number, row in rows:
+            if isinstance(row, RowFault):
+                continue
+            try:
+                read_conversation(row, form, data.system)
+            except RowFault as fault:
+                faults.add(name, number, fault)
+    return faults.diagnostics(severity=severity)

@@ -1,0 +1,73 @@
+"""The small files of a hub model (config, tokenizer): from the local cache, else from the hub."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from compiler.facts.weight_files import ModelFault
+
+SMALL_FILES = ["*.json", "*.jinja", "tokenizer.model"]
+
+
+def snapshot_of_texts(name: str, revision: str | None, *, offline: bool) -> tuple[Path, str]:
+    """The folder with the model's small files, and its commit.
+
+    Raises ModelFault: M040 not reachable, M041 no such model, M042 access not granted, M043 no such revision.
+    """
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HfHubHTTPError,
+        HFValidationError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    def take(local: bool) -> Path:
+        return Path(snapshot_download(name, revision=revision, allow_patterns=SMALL_FILES, local_files_only=local))
+
+    try:
+        folder = _cached(take)
+        if folder is None and offline:
+            raise _unreachable(name, offline=True)
+        folder = folder or take(False)
+    except HFValidationError as error:
+        raise ModelFault("M001", f"{name!r} is not a hub name: {_first_line(error)}", "write ORG/MODEL") from error
+    except GatedRepoError as error:
+        page = f"https://huggingface.co/{name}"
+        help_text = f"accept the licence on {page}, then `hf auth login`"
+        raise ModelFault("M042", f"{name} is gated and your account has no access", help_text) from error
+    except RevisionNotFoundError as error:
+        message = f"{name} has no revision {revision!r}"
+        raise ModelFault("M043", message, "name a branch, tag or commit of it, or leave revision out") from error
+    except RepositoryNotFoundError as error:
+        message = f"there is no model {name} on the hub, or it is private"
+        raise ModelFault("M041", message, "check the spelling; for a private one, `hf auth login`") from error
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        raise _unreachable(name, offline=False) from error
+    return folder, folder.name
+
+
+def _cached(take: Callable[[bool], Path]) -> Path | None:
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    try:
+        folder = take(True)
+    except LocalEntryNotFoundError:
+        return None
+    return folder if (folder / "config.json").is_file() else None
+
+
+def _unreachable(name: str, *, offline: bool) -> ModelFault:
+    why = "and the hub was not asked" if offline else "and the hub cannot be reached"
+    return ModelFault(
+        "M040",
+        f"{name} is neither a folder here nor in the hub cache, {why}",
+        f"with a connection: `hf download {name}`; or copy the model here and put its folder into [model] id",
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [""])[0][:200]

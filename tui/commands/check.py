@@ -1,0 +1,100 @@
+"""``recipe check``: is it right? Without a GPU, without torch, in a fraction of a second."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from compiler.render import FORMATS, OutputFormat
+from tui.options import permissions
+
+if TYPE_CHECKING:
+    from compiler.check import Checked, Permissions
+
+STDIN = Path("-")
+
+
+@click.command(name="check")
+@click.argument("recipes", nargs=-1, type=click.Path(path_type=Path, allow_dash=True))
+@click.option("--format", "output", type=click.Choice(FORMATS), default="full", show_default=True, help="How to tell.")
+@click.option("--json", "output", flag_value="json", type=click.Choice(FORMATS), help="Short for --format json.")
+@click.option("--fix", is_flag=True, help="Apply the fixes that are certain; comments and layout stay.")
+@click.option("--strict", is_flag=True, help="Warnings fail too.")
+@permissions
+def command(
+    recipes: tuple[Path, ...],
+    *,
+    output: OutputFormat,
+    fix: bool,
+    strict: bool,
+    allow_outside: bool,
+    trust_remote_code: bool,
+    offline: bool,
+) -> None:
+    """Check RECIPES: files, folders (every recipe.toml below them), or - for standard input.
+
+    Reads the recipe, finds the model and looks at the first rows of the data. Exit code 0 when all is
+    well or only warned about.
+    """
+    from compiler.check import Permissions
+
+    del offline  # checking never asks the hub
+    allowed = Permissions(allow_outside=allow_outside, trust_remote_code=trust_remote_code)
+    checked = [one for path in recipes or (Path(),) for one in _check(path, allowed, fix=fix)]
+    _tell(checked, output)
+    sys.exit(_exit_code(checked, strict=strict))
+
+
+def _check(path: Path, allowed: Permissions, *, fix: bool) -> list[Checked]:
+    from compiler.check import check_bytes, check_file, find_recipes
+
+    if path == STDIN:
+        checked = check_bytes(sys.stdin.buffer.read(), "<stdin>", Path(), allowed)
+        if fix:
+            from compiler.check import fixed_text
+            from tui.report import write
+
+            write(sys.stdout, fixed_text(checked))
+        return [checked]
+    found, problems = find_recipes(path)
+    if problems:
+        return problems
+    if fix:
+        return [_fixed(file, allowed) for file in found]
+    return [check_file(file, allowed) for file in found]
+
+
+def _fixed(file: Path, allowed: Permissions) -> Checked:
+    from compiler.check import fix_file
+
+    checked, count = fix_file(file, allowed)
+    if count:
+        click.echo(f"{file}: {count} fix{'es' if count != 1 else ''} applied", err=True)
+    return checked
+
+
+def _tell(checked: list[Checked], output: OutputFormat) -> None:
+    from compiler.render import FOR_PROGRAMS, summary
+    from tui.report import print_diagnostics
+
+    diagnostics = [d for one in checked for d in one.diagnostics]
+    sources = {one.file: one.text for one in checked}
+    print_diagnostics(diagnostics, sources=sources, format=output)
+    if output in FOR_PROGRAMS:
+        return
+    files = f"{len(checked):,} recipes" if len(checked) != 1 else checked[0].file
+    click.echo(f"{files}: {summary(diagnostics) or 'no problems found'}", err=True)
+
+
+def _exit_code(checked: list[Checked], *, strict: bool) -> int:
+    from compiler.codes import exit_code
+    from compiler.diagnostics import Severity
+
+    diagnostics = [d for one in checked for d in one.diagnostics]
+    errors = [d.code for d in diagnostics if d.severity is Severity.ERROR]
+    if errors:
+        return exit_code(errors)
+    return 1 if strict and diagnostics else 0
