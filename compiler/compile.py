@@ -122,7 +122,7 @@ def gather(path: Path, options: Options, progress: Progress | None = None) -> Co
 
 def placed(problems: list[Diagnostic], document: TomlDocument, *path: str) -> list[Diagnostic]:
     """Point problems about something the recipe names at the place where it names it."""
-    span = document.value_span(path)
+    span = document.value_span(path) if problems else None
     if span is None:
         return problems
     return [

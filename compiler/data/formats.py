@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,8 @@ from compiler.diagnostics import Diagnostic, nearest
 from compiler.recipe import ColumnsTable
 
 Message = dict[str, str]
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 PAIRS = (
     ("prompt", "completion"),
@@ -250,7 +253,7 @@ def _text(row: Row, column: str, code: str, what: str) -> str:
     if not isinstance(value, str):
         message = f"`{column}` is {_kind(value)}, not text"
         raise RowFault("D022", message, f"{what} is not text", help_text="put the value in quotes")
-    if any(0xD800 <= ord(c) <= 0xDFFF for c in value):
+    if _SURROGATE.search(value):
         message = f"`{column}` holds half a character (a lone surrogate)"
         raise RowFault("D022", message, f"{what} is not text", help_text="write the character again")
     return value
@@ -298,6 +301,6 @@ def _message(item: Any, number: int) -> Message:
     role = ROLES[role.lower()]
     if role == "assistant" and not content.strip():
         raise RowFault("D024", f"message {number}, an answer, is empty", "empty answer", help_text=_FILL)
-    if any(0xD800 <= ord(c) <= 0xDFFF for c in content):
+    if _SURROGATE.search(content):
         raise RowFault("D022", f"message {number} holds half a character", "answer is not text")
     return {"role": role, "content": content}

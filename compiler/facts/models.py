@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
 from compiler.diagnostics import Diagnostic, describe_os_error, nearest
 from compiler.facts.architecture import Architecture, from_config, from_gguf_metadata
-from compiler.facts.gguf import GgufFault, read_header
+from compiler.facts.gguf import GgufFault, Header, read_header
 from compiler.facts.weight_files import ModelFault, find_weights, read_json_object
 from compiler.recipe import ModelTable
 
@@ -221,11 +222,12 @@ def _from_gguf(name: str, path: Path, *, kind: Literal["pypi", "gguf"]) -> Model
             f"{path.name} is one part of a model that is split over several files",
             "join the parts with llama.cpp: llama-gguf-split --merge FIRST OUT, and name the result",
         )
+    stat = path.stat()
     try:
-        header = read_header(path, arrays=False)
+        header = _header(path, stat.st_size, stat.st_mtime_ns)
     except GgufFault as fault:
         raise ModelFault("M012", f"{path.name}: {fault}", "download the file again, or name another") from fault
-    missing = header.data_end() - path.stat().st_size
+    missing = header.data_end() - stat.st_size
     if missing > 0:
         message = f"{path.name} is cut: {missing:,} bytes of weights are missing"
         raise ModelFault("M012", message, "download the file again")
@@ -238,6 +240,13 @@ def _from_gguf(name: str, path: Path, *, kind: Literal["pypi", "gguf"]) -> Model
         )
     architecture = from_gguf_metadata(header)
     return ModelFacts(name, kind, None, path, architecture, (path,), ())
+
+
+@lru_cache(maxsize=8)
+def _header(path: Path, size: int, changed: int) -> Header:
+    """A file's header, read once while the file stays the same: many recipes name the same model."""
+    del size, changed  # they are what makes the answer another one
+    return read_header(path, arrays=False)
 
 
 def _from_hub(table: ModelTable, *, offline: bool) -> ModelFacts:

@@ -1,52 +1,63 @@
-"""Diagnostics as people, editors and continuous integration read them."""
+"""Diagnostics as text: for people (full, concise) and for programs (json, sarif, github).
+
+Only the edges of the program render; everything below hands diagnostics on as values. Each format is a
+module of its own, imported when it is asked for.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, get_args
 
 from compiler.diagnostics import Diagnostic, Severity
 
 OutputFormat = Literal["full", "concise", "json", "sarif", "github"]
+
 FORMATS: tuple[OutputFormat, ...] = get_args(OutputFormat)
-FOR_PROGRAMS = frozenset({"json", "sarif", "github"})
-"""Formats that are data: they belong on standard output, and are never coloured."""
+"""Every format, the default first."""
 
 
 def render(
     diagnostics: Sequence[Diagnostic],
     *,
-    format: OutputFormat,  # noqa: A002 - the option's own name
+    format: OutputFormat,  # noqa: A002 - the name the command line gives it
     sources: Mapping[str, str],
     color: bool,
     width: int,
 ) -> str:
-    """The diagnostics as text that ends in a line feed, or nothing for none.
+    """The diagnostics, in the order given, as one text that ends with a line feed (or is empty).
 
-    ``sources`` gives the text of files by the name in the diagnostics; ``width`` is the screen's, in columns.
+    ``sources`` maps file names, as the diagnostics spell them, to the texts their spans count in; a file
+    that is not there is named without being quoted. ``width`` is in terminal cells. ``color`` adds ANSI
+    SGR sequences to the formats for people; no other control sequence is ever in the result, whatever
+    the diagnostics and sources hold.
     """
-    if format == "full":
-        from compiler.render.full import render_full
+    match format:
+        case "full":
+            from compiler.render.full import full
 
-        return render_full(diagnostics, sources, color=color, width=width)
-    if format == "concise":
-        from compiler.render.concise import render_concise
+            return full(diagnostics, sources=sources, color=color, width=width)
+        case "concise":
+            from compiler.render.concise import concise
 
-        return render_concise(diagnostics, color=color)
-    if format == "github":
-        from compiler.render.github import render_github
+            return concise(diagnostics, color=color)
+        case "json":
+            from compiler.render.machine import machine
 
-        return render_github(diagnostics)
-    if format == "sarif":
-        from compiler.render.sarif import render_sarif
+            return machine(diagnostics)
+        case "sarif":
+            from compiler.render.sarif import sarif
 
-        return render_sarif(diagnostics)
-    from compiler.render.machine import render_json
+            return sarif(diagnostics)
+        case "github":
+            from compiler.render.github import github
 
-    return render_json(diagnostics)
+            return github(diagnostics)
 
 
-def summary(diagnostics: Sequence[Diagnostic]) -> str:
-    """``2 errors, 1 warning``; empty for none."""
-    counts = {severity: sum(d.severity is severity for d in diagnostics) for severity in Severity}
-    return ", ".join(f"{n} {severity}{'s' if n != 1 else ''}" for severity, n in counts.items() if n)
+def summary(diagnostics: Iterable[Diagnostic]) -> str:
+    """How many of each severity, the gravest first: ``2 errors, 1 warning``."""
+    given = [diagnostic.severity for diagnostic in diagnostics]
+    counts = [(given.count(severity), severity.value) for severity in Severity]
+    told = [f"{count} {word}{'s' * (count != 1)}" for count, word in counts if count]
+    return ", ".join(told) or "no problems"

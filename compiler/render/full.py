@@ -1,185 +1,310 @@
-"""The long form: the place in its line, what is wrong with it, and what to write instead."""
+"""Diagnostics for people: the source line, carets under the place, what to do about it.
+
+    error[R012]: unknown key `lora_aplha` in [adapter]
+      --> recipe.toml:14:1
+       |
+    14 | lora_aplha = 64
+       | ^^^^^^^^^^ did you mean `lora_alpha`?
+       |
+       = fix: write `lora_alpha` (`recipe check --fix` applies it)
+
+Columns are counted in terminal cells: tabs are expanded, East Asian wide characters take two, combining
+ones none (Unicode Standard Annex 11), so that carets stand under the characters they mean.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
-from compiler.diagnostics import Diagnostic, Severity, Span
-from compiler.render.cells import safe, shown, width_of, wrapped
+from compiler.diagnostics import Diagnostic, Fix, Span
+from compiler.render.concise import SEVERITY_STYLES, paint, place, visible
 
-LEAST_WIDTH = 40
-"""Narrower screens get lines of this width: nothing sensible fits into less."""
+NARROWEST = 20
+"""Cells; on a narrower terminal, lines are as long as on one of this width."""
 
-_RED, _YELLOW, _BLUE, _BOLD, _CYAN, _GREEN, _RESET = (
-    f"\x1b[{code}m" for code in ("1;31", "1;33", "1;34", "1", "1;36", "32", "0")
-)
-_COLORS = {Severity.ERROR: _RED, Severity.WARNING: _YELLOW, Severity.NOTE: _CYAN}
+WIDEST_PROSE = 120
+"""Cells; longer lines are hard to read, however wide the terminal is."""
+
+TAB = 4
+ELLIPSIS = "..."
+LABEL_ROOM = 24
+"""Cells a label wants for itself before it is worth putting beside its carets."""
+
+BOLD, FRAME, REMARK, MEND = "1", "1;34", "1;36", "1;32"
 
 
-def render_full(diagnostics: Sequence[Diagnostic], sources: Mapping[str, str], *, color: bool, width: int) -> str:
-    """All diagnostics, an empty line between two."""
-    lines_of: dict[str, list[str]] = {}
+def full(diagnostics: Sequence[Diagnostic], *, sources: Mapping[str, str], color: bool, width: int) -> str:
+    """Every diagnostic as a block of lines, with an empty line between blocks."""
+    files = {diagnostic.file for diagnostic in diagnostics if diagnostic.file is not None}
+    lines_of = {file: _lines(sources[file]) for file in files if file in sources}
     blocks = []
     for diagnostic in diagnostics:
-        name = diagnostic.file or ""
-        if name in sources and name not in lines_of:
-            lines_of[name] = sources[name].split("\n")
-        blocks.append(_Block(diagnostic, lines_of.get(name, []), color=color, width=max(width, LEAST_WIDTH)).text())
+        lines = lines_of.get(diagnostic.file, []) if diagnostic.file is not None else []
+        block = _Block(diagnostic, lines, color=color, width=max(width, NARROWEST))
+        blocks.append("".join(f"{row}\n" for row in block.rows()))
     return "\n".join(blocks)
 
 
+def _lines(text: str) -> list[str]:
+    """The lines without their ends. Only a line feed ends a line, as in TOML; any other return is shown."""
+    *ended, rest = text.split("\n")
+    return [*(line.removesuffix("\r") for line in ended), rest]
+
+
 @dataclass(frozen=True, slots=True)
-class _Mark:
-    """Signs below a stretch of one line, with a remark."""
+class Mark:
+    """A stretch of one line (0-based characters, end exclusive) with what to say about it."""
 
     line: int
     start: int
     end: int
-    sign: str
     text: str
+    primary: bool
+
+
+def marks_of(diagnostic: Diagnostic, lines: Sequence[str]) -> list[Mark]:
+    """Where carets go: a stretch over several lines is marked on its first and its last one."""
+    marks: list[Mark] = []
+    if diagnostic.span is not None:
+        marks += _marks(diagnostic.span, diagnostic.label or "", lines, primary=True)
+    for label in diagnostic.secondary:
+        marks += _marks(label.span, label.text, lines, primary=False)
+    return marks
+
+
+def _marks(span: Span, text: str, lines: Sequence[str], *, primary: bool) -> Iterator[Mark]:
+    first, start = max(span.line, 1), max(span.column, 1) - 1
+    last, end = max(span.end_line, first), max(span.end_column, 1) - 1
+    if first > len(lines):
+        return
+    if last > len(lines):
+        last, end = len(lines), len(lines[-1])
+    elif last > first and end == 0:  # it ends with the line feed of the line before
+        last -= 1
+        end = len(lines[last - 1])
+    start = min(start, len(lines[first - 1]))
+    end = min(end, len(lines[last - 1]))
+    if first == last:
+        yield Mark(first, start, max(start, end), text, primary)
+        return
+    yield Mark(first, start, len(lines[first - 1]), "", primary)
+    indent = len(lines[last - 1]) - len(lines[last - 1].lstrip())
+    yield Mark(last, min(indent, end), end, text, primary)
 
 
 class _Block:
-    def __init__(self, diagnostic: Diagnostic, lines: list[str], *, color: bool, width: int) -> None:
+    """The rows of one diagnostic."""
+
+    def __init__(self, diagnostic: Diagnostic, lines: Sequence[str], *, color: bool, width: int) -> None:
         self.diagnostic = diagnostic
         self.lines = lines
         self.color = color
         self.width = width
-        self.marks = self._marks()
-        last = max((mark.line for mark in self.marks), default=0)
-        self.margin = max(2, len(str(last)))
+        self.prose = min(width, WIDEST_PROSE)
+        self.marks = marks_of(diagnostic, lines)
+        last = max((mark.line for mark in self.marks), default=1)
+        self.margin = len(str(last))
+        # One cell stays free for the caret behind the last character.
+        self.area = max(width - self.margin - 4, 12)
 
-    def text(self) -> str:
-        d = self.diagnostic
-        head = f"{d.severity}[{d.code}]: "
-        message = wrapped(safe(d.message), self.width - 2)
-        if width_of(head) + width_of(message[0]) > self.width:
-            message = wrapped(safe(d.message), self.width - width_of(head))
-        out = [self._paint(_COLORS[d.severity], head[:-2]) + self._paint(_BOLD, f": {message[0]}")]
-        out += [self._paint(_BOLD, f"  {line}") for line in message[1:]]
-        out += self._place()
-        out += self._excerpt()
-        out += self._notes()
-        return "\n".join(out) + "\n"
+    def paint(self, text: str, style: str) -> str:
+        return paint(text, style, color=self.color)
 
-    def _paint(self, code: str, text: str) -> str:
-        return f"{code}{text}{_RESET}" if self.color and text else text
+    def frame(self, sign: str, number: int | None = None) -> str:
+        told = "" if number is None else str(number)
+        return self.paint(f"{told:>{self.margin}} {sign}", FRAME)
 
-    def _gutter(self, number: str = "", sign: str = "|") -> str:
-        return self._paint(_BLUE, f"{number:>{self.margin}} {sign}")
+    def rows(self) -> Iterator[str]:
+        yield from self.header()
+        yield from self.location()
+        if self.marks:
+            yield self.frame("|")
+            yield from self.snippet()
+        notes = [*self.notes()]
+        if self.marks and notes:
+            yield self.frame("|")
+        yield from notes
 
-    def _place(self) -> list[str]:
-        d = self.diagnostic
-        if d.file is None:
-            return []
-        where = safe(d.file) + (f":{d.span.line}:{d.span.column}" if d.span else "")
-        return [f"{self._paint(_BLUE, ' ' * self.margin + '-->')} {where}"]
+    def header(self) -> Iterator[str]:
+        diagnostic = self.diagnostic
+        head = f"{diagnostic.severity.value}[{visible(diagnostic.code)}]"
+        taken = len(head) + 2
+        indent = min(taken, max(2, self.prose // 4))
+        first, *rest = wrapped(diagnostic.message, self.prose - indent, taken=taken - indent)
+        yield f"{self.paint(head, SEVERITY_STYLES[diagnostic.severity])}{self.paint(f': {first}', BOLD)}".rstrip()
+        for line in rest:
+            yield " " * indent + self.paint(line, BOLD) if line else ""
 
-    # --- the lines of the source ----------------------------------------------------------------
+    def location(self) -> Iterator[str]:
+        file = self.diagnostic.file
+        # The message of a failed file operation names the file already.
+        if file is not None and (self.diagnostic.span is not None or file not in self.diagnostic.message):
+            yield f"{' ' * self.margin}{self.paint('-->', FRAME)} {place(self.diagnostic)}"
 
-    def _marks(self) -> list[_Mark]:
-        d = self.diagnostic
-        marks = self._marks_of(d.span, "^", d.label or "") if d.span else []
-        for label in d.secondary:
-            marks += self._marks_of(label.span, "-", label.text)
-        return sorted(marks, key=lambda mark: (mark.line, mark.sign != "^", mark.start))
-
-    def _marks_of(self, span: Span, sign: str, text: str) -> list[_Mark]:
-        """One mark for a span on one line; for a longer one, its first and its last line."""
-        if not 1 <= span.line <= len(self.lines):
-            return []
-        first = self._line(span.line)
-        if span.end_line <= span.line:
-            return [_Mark(span.line, span.column, max(span.end_column, span.column + 1), sign, text)]
-        last_number = min(span.end_line, len(self.lines))
-        last = self._line(last_number)
-        marks = [_Mark(span.line, span.column, max(len(first) + 1, span.column + 1), sign, "")]
-        if span.end_column > 1 and last_number > span.line:
-            start = len(last) - len(last.lstrip()) + 1
-            marks.append(_Mark(last_number, start, max(span.end_column, start + 1), sign, text))
-        else:
-            marks[0] = _Mark(span.line, marks[0].start, marks[0].end, sign, text)
-        return marks
-
-    def _line(self, number: int) -> str:
-        return self.lines[number - 1].rstrip("\r")
-
-    def _excerpt(self) -> list[str]:
-        if not self.marks:
-            return []
-        out = [self._gutter()]
-        before = 0
-        for number in sorted({mark.line for mark in self.marks}):
-            if before and number == before + 2:
-                out.append(f"{self._gutter(str(number - 1))} {self._cropped(self._line(number - 1), 0)[0]}".rstrip())
-            elif before and number > before + 1:
-                out.append(self._paint(_BLUE, "." * min(3, self.margin)))
+    def snippet(self) -> Iterator[str]:
+        by_line: dict[int, list[Mark]] = defaultdict(list)
+        for mark in self.marks:
+            by_line[mark.line].append(mark)
+        before = None
+        for number in sorted(by_line):
+            if before is not None and number == before + 2:
+                yield from self.line(number - 1, [])
+            elif before is not None and number > before + 2:
+                yield self.paint(ELLIPSIS, FRAME)
+            yield from self.line(number, by_line[number])
             before = number
-            out += self._marked(number, [mark for mark in self.marks if mark.line == number])
-        return out
 
-    def _marked(self, number: int, marks: list[_Mark]) -> list[str]:
-        line = self._line(number)
-        text, offset = self._cropped(line, marks[0].start - 1)
-        out = [f"{self._gutter(str(number))} {text}".rstrip()]
-        for mark in marks:
-            indent = width_of(line[offset : mark.start - 1]) + max(0, mark.start - 1 - len(line))
-            indent += 1 if offset else 0  # the sign that the line was cut
-            length = max(1, width_of(line[max(offset, mark.start - 1) : mark.end - 1]))
-            length = max(1, min(length, self._room() - indent))
-            out += self._underline(indent, mark, length)
-        return out
+    def line(self, number: int, marks: list[Mark]) -> Iterator[str]:
+        """A source line and its marks, the rightmost first; cropped again for each mark if they are far apart."""
+        text = self.lines[number - 1]
+        start, end = min((m.start for m in marks), default=0), max((m.end for m in marks), default=0)
+        whole = View(text, start, end, self.area)
+        if all(whole.holds(mark) for mark in marks):
+            yield self.source(number, whole)
+            for mark in sorted(marks, key=lambda mark: (-mark.start, not mark.primary)):
+                yield from self.carets(mark, whole)
+            return
+        for mark in sorted(marks, key=lambda mark: (not mark.primary, mark.start)):
+            view = View(text, mark.start, mark.end, self.area)
+            yield self.source(number, view)
+            yield from self.carets(mark, view)
 
-    def _underline(self, indent: int, mark: _Mark, length: int) -> list[str]:
-        color = _COLORS[self.diagnostic.severity] if mark.sign == "^" else _BLUE
-        signs = mark.sign * length
-        text = safe(mark.text).replace("\n", " ")
-        room = self._room() - indent - length - 1
-        first = f"{self._gutter()} {' ' * indent}{self._paint(color, signs)}"
-        if not text:
-            return [first]
-        if width_of(text) <= room:
-            return [f"{first} {self._paint(color, text)}"]
-        start = min(indent, max(0, self._room() - max(24, width_of(text))))
-        lines = wrapped(text, max(20, self._room() - start))
-        return [first, *(f"{self._gutter()} {' ' * start}{self._paint(color, line)}" for line in lines)]
+    def source(self, number: int, view: View) -> str:
+        return f"{self.frame('|', number)} {view.shown}".rstrip()
 
-    def _room(self) -> int:
-        return self.width - self.margin - 3
+    def carets(self, mark: Mark, view: View) -> Iterator[str]:
+        """The carets with their label beside them, or below when there is no room."""
+        start, end = view.column(mark.start), view.column(mark.end)
+        if start == end and mark.start < mark.end:  # a combining character: under what it combines with
+            start = max(start - 1, 0)
+        size = max(end - start, 1)
+        style = SEVERITY_STYLES[self.diagnostic.severity] if mark.primary else FRAME
+        carets = ("^" if mark.primary else "-") * size
+        row = f"{self.frame('|')} {' ' * start}{self.paint(carets, style)}"
+        if not mark.text:
+            yield row
+            return
+        beside = start + size + 1
+        room = self.area - beside
+        wanted = min(LABEL_ROOM, max(display_width(line) for line in wrapped(mark.text, WIDEST_PROSE)))
+        if room >= wanted:
+            first, *rest = wrapped(mark.text, min(room, WIDEST_PROSE))
+            yield f"{row} {self.paint(first, style)}"
+        else:
+            beside = max(0, min(start, self.area - wanted))
+            rest = wrapped(mark.text, self.area - beside)
+            yield row
+        for line in rest:
+            yield f"{self.frame('|')} {' ' * beside}{self.paint(line, style)}".rstrip()
 
-    def _cropped(self, line: str, column: int) -> tuple[str, int]:
-        """As much of a line as fits, with ``column`` (0-based) in view; and where the view begins."""
-        room = self._room()
-        if len(line) <= 4 * room and width_of(line) <= room:
-            return shown(line), 0
-        start = 0
-        if width_of(line[: column + 12]) > room:
-            start = max(0, min(column, len(line)) - room // 3)
-        out, used = ("…", 1) if start else ("", 0)
-        for character in line[start:]:
-            piece = shown(character)
-            size = width_of(character)
-            if used + size > room - 1:
-                return out + "…", start
-            out += piece
-            used += size
-        return out, start
+    def notes(self) -> Iterator[str]:
+        if self.diagnostic.help:
+            yield from self.note("help", REMARK, self.diagnostic.help)
+        for fix in self.diagnostic.fixes:
+            yield from self.note("fix", MEND, _offer(fix))
 
-    # --- what to do -----------------------------------------------------------------------------
+    def note(self, word: str, style: str, text: str) -> Iterator[str]:
+        indent = self.margin + 3
+        head = f"{word}: "
+        first, *rest = wrapped(text, max(self.prose - indent, 10), taken=len(head))
+        yield f"{self.frame('=')} {self.paint(head.rstrip(), style)} {first}".rstrip()
+        for line in rest:
+            yield f"{' ' * indent}{line}".rstrip()
 
-    def _notes(self) -> list[str]:
-        d = self.diagnostic
-        notes = []
-        if d.help:
-            notes.append(("help", d.help))
-        if d.fixes and any(fix.certain for fix in d.fixes):
-            described = "; ".join(dict.fromkeys(fix.description for fix in d.fixes))
-            notes.append(("fix", f"{described} (recipe check --fix does it)"))
-        out = [self._gutter()] if notes and self.marks else []
-        for kind, text in notes:
-            lead = f"{' ' * self.margin} = {kind}: "
-            lines = wrapped(safe(text), self.width - len(lead))
-            out.append(self._paint(_BLUE, " " * self.margin + " =") + self._paint(_GREEN, f" {kind}:") + f" {lines[0]}")
-            out += [" " * len(lead) + line for line in lines[1:]]
-        return out
+
+def _offer(fix: Fix) -> str:
+    return f"{fix.description} (`recipe check --fix` applies it)" if fix.certain else fix.description
+
+
+class View:
+    """As much of a line as fits into ``area`` cells, around the characters from ``start`` to ``end``."""
+
+    def __init__(self, text: str, start: int, end: int, area: int) -> None:
+        # A line may be megabytes long; what is farther away than the area is wide cannot be seen.
+        self.offset = max(0, start - area)
+        text_end = start + 2 * area
+        pieces, self.edges = _cells(text[self.offset : text_end])
+        cut_left, cut_right = self.offset > 0, text_end < len(text)
+        total = self.edges[-1]
+        if not cut_left and not cut_right and total <= area:
+            self.first, self.last = 0, len(pieces)
+            self.shift, self.shown = 0, "".join(pieces)
+            return
+        room = area - 2 * len(ELLIPSIS)
+        wanted = self.edges[start - self.offset], self.edges[min(end - self.offset, len(pieces))]
+        size = min(wanted[1] - wanted[0], room)
+        low = max(0, min(wanted[0] - (room - size) // 2, total - room))
+        if not cut_left and low <= len(ELLIPSIS):
+            low = 0
+        self.first = next(at for at, edge in enumerate(self.edges) if edge >= low)
+        while 0 < self.first < min(start - self.offset, len(pieces)) and self._combines(self.first):
+            self.first += 1
+        left = ELLIPSIS if cut_left or self.first else ""
+        high = self.edges[self.first] + area - len(left)
+        if cut_right or total > high:
+            high -= len(ELLIPSIS)
+        self.last = max(at for at, edge in enumerate(self.edges) if edge <= high)
+        right = ELLIPSIS if cut_right or self.last < len(pieces) else ""
+        self.shift = len(left) - self.edges[self.first]
+        self.shown = f"{left}{''.join(pieces[self.first : self.last])}{right}"
+
+    def _combines(self, at: int) -> bool:
+        return self.edges[at] == self.edges[at + 1]
+
+    def holds(self, mark: Mark) -> bool:
+        """Whether all of a mark's characters are shown."""
+        return self.offset + self.first <= mark.start and mark.end <= self.offset + self.last
+
+    def column(self, character: int) -> int:
+        """The cell at which a character of the line begins in what is shown."""
+        return self.edges[min(max(character - self.offset, self.first), self.last)] + self.shift
+
+
+def _cells(text: str) -> tuple[list[str], list[int]]:
+    """How each character is shown, and the cell at which each begins (and the last one ends)."""
+    pieces: list[str] = []
+    at = 0
+    for character in text:
+        piece = " " * (TAB - at % TAB) if character == "\t" else visible(character)
+        pieces.append(piece)
+        at += display_width(piece)
+    return pieces, [0, *accumulate(display_width(piece) for piece in pieces)]
+
+
+def display_width(text: str) -> int:
+    """Terminal cells of a text without control characters."""
+    return len(text) if text.isascii() else sum(_width(character) for character in text)
+
+
+def _width(character: str) -> int:
+    # Hangul vowels and final consonants join the consonant before them without being "marks".
+    joins = "\u1160" <= character <= "\u11ff" or "\ud7b0" <= character <= "\ud7ff"
+    if joins or unicodedata.category(character) in ("Mn", "Me"):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
+
+
+def wrapped(text: str, width: int, *, taken: int = 0) -> list[str]:
+    """Lines of at most ``width`` cells, broken at blanks; ``taken`` cells of the first one are in use.
+
+    A word that is longer than a line (a path, a command) is left whole, so that it can be copied.
+    """
+    lines: list[str] = []
+    for paragraph in text.splitlines() or [""]:
+        line, used = "", 0 if lines else taken
+        for word in re.findall(r" *[^ ]+", visible(paragraph)):
+            size = display_width(word)
+            if line and used + size > width:
+                lines.append(line)
+                line = word.lstrip(" ")
+                used = display_width(line)
+            else:
+                line += word
+                used += size
+        lines.append(line)
+    return lines

@@ -55,9 +55,8 @@ def _check(path: Path, allowed: Permissions, *, fix: bool) -> list[Checked]:
         checked = check_bytes(sys.stdin.buffer.read(), "<stdin>", Path(), allowed)
         if fix:
             from compiler.check import fixed_text
-            from tui.report import write
 
-            write(sys.stdout, fixed_text(checked))
+            click.echo(fixed_text(checked), nl=False)
         return [checked]
     found, problems = find_recipes(path)
     if problems:
@@ -77,16 +76,18 @@ def _fixed(file: Path, allowed: Permissions) -> Checked:
 
 
 def _tell(checked: list[Checked], output: OutputFormat) -> None:
-    from compiler.render import FOR_PROGRAMS, summary
-    from tui.report import print_diagnostics
+    from tui.report import FOR_PEOPLE, print_diagnostics
 
     diagnostics = [d for one in checked for d in one.diagnostics]
     sources = {one.file: one.text for one in checked}
     print_diagnostics(diagnostics, sources=sources, format=output)
-    if output in FOR_PROGRAMS:
+    if output not in FOR_PEOPLE:
         return
-    files = f"{len(checked):,} recipes" if len(checked) != 1 else checked[0].file
-    click.echo(f"{files}: {summary(diagnostics) or 'no problems found'}", err=True)
+    if len(checked) > 1:
+        faulty = sum(bool(one.diagnostics) for one in checked)
+        click.echo(f"{len(checked):,} recipes checked, {faulty:,} with something to say", err=True)
+    elif not diagnostics:
+        click.echo(f"{checked[0].file}: no problems found", err=True)
 
 
 def _exit_code(checked: list[Checked], *, strict: bool) -> int:

@@ -1,0 +1,56 @@
+"""``recipe init``: a commented recipe with data beside it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+
+@click.command(name="init")
+@click.argument("domain", required=False)
+@click.argument("folder", required=False, type=click.Path(path_type=Path, file_okay=False))
+def command(domain: str | None, folder: Path | None) -> None:
+    """Write the recipe of DOMAIN with its data into FOLDER (named like the domain when left out).
+
+    Without a domain: the list of all.
+    """
+    from compiler.domains import domains, write_domain
+    from tui.edge import edge
+
+    known = domains()
+    if domain is None:
+        for name, sentence in known.items():
+            click.echo(f"{name:<14} {sentence}")
+        return
+    if domain not in known:
+        from compiler.diagnostics import nearest
+
+        close = nearest(domain, known)
+        hint = f"; did you mean {close[0]}?" if close else f"; there are: {', '.join(known)}"
+        click.echo(f"there is no domain {domain}{hint}", err=True)
+        sys.exit(2)
+    target = folder or Path(domain)
+    with edge("writing the recipe"):
+        _refuse_to_overwrite(target)
+        written = write_domain(domain, target, schema=_schema())
+    for path in written:
+        click.echo(path)
+    click.echo(f"next: recipe check {target}", err=True)
+
+
+def _refuse_to_overwrite(target: Path) -> None:
+    from compiler.diagnostics import Diagnostic, Refusal
+
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        message = f"{target} exists and is not empty; nothing was written"
+        raise Refusal(Diagnostic("E007", message, help="name another folder: recipe init DOMAIN FOLDER"))
+
+
+def _schema() -> str:
+    import json
+
+    from compiler.reference import json_schema
+
+    return json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"

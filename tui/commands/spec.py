@@ -1,0 +1,76 @@
+"""``recipe spec``: the whole command line as JSON."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+EXIT_CODES = {
+    "0": "all is well",
+    "1": "the recipe or the run is at fault",
+    "2": "wrong usage, or a file that cannot be read",
+    "3": "the machine or its environment refuses",
+    "4": "worth retrying",
+    "5": "the plan differs or is stale",
+    "130": "interrupted (SIGINT)",
+    "143": "terminated (SIGTERM)",
+}
+
+
+@click.command(name="spec")
+@click.pass_context
+def command(context: click.Context) -> None:
+    """Print the whole command line as one JSON document: verbs, arguments, options, exit codes."""
+    root = context.find_root()
+    group = root.command
+    assert isinstance(group, click.Group)
+    verbs = {}
+    for name in group.list_commands(root):
+        verb = group.get_command(root, name)
+        assert verb is not None
+        verbs[name] = _describe(verb)
+    document = {
+        "version": 1,
+        "name": root.info_name,
+        "help": group.help,
+        "verbs": verbs,
+        "exit_codes": EXIT_CODES,
+    }
+    click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+def _describe(verb: click.Command) -> dict[str, Any]:
+    return {
+        "help": verb.help,
+        "parameters": [_parameter(parameter) for parameter in verb.params],
+    }
+
+
+def _parameter(parameter: click.Parameter) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "name": parameter.name,
+        "kind": parameter.param_type_name,
+        "type": parameter.type.name,
+        "required": parameter.required,
+        "multiple": parameter.nargs == -1 or parameter.multiple,
+        "default": _plain(parameter.default),
+    }
+    if isinstance(parameter, click.Option):
+        found |= {
+            "options": [*parameter.opts, *parameter.secondary_opts],
+            "flag": parameter.is_flag,
+            "help": parameter.help,
+            "environment": parameter.envvar,
+        }
+    if isinstance(parameter.type, click.Choice):
+        found["choices"] = list(parameter.type.choices)
+    return found
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Path):
+        return str(value)
+    return value if isinstance(value, bool | int | float | str) else None
