@@ -6,9 +6,12 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from pydantic import BaseModel
+
 from compiler.codes import CodeInfo, all_codes
 from compiler.diagnostics import KeyPath
-from compiler.recipe import Recipe
+from compiler.recipe import SCHEMA_VERSION, Recipe
+from compiler.render.concise import visible
 from compiler.shapes import Shape, header, shape_at, shapes_of, tables
 
 FAMILY_TITLES = {
@@ -20,17 +23,48 @@ FAMILY_TITLES = {
     "X": "The run",
 }
 
+NOT_SET = "not set"
+
 
 def json_schema() -> dict[str, Any]:
-    """JSON Schema (draft 7, which TOML editors read) of a recipe."""
+    """JSON Schema (draft 7, which TOML editors read) of a recipe, by the names that a recipe writes."""
     schema = Recipe.model_json_schema(by_alias=True, ref_template="#/definitions/{model}")
     definitions = schema.pop("$defs")
+    for path, table in tables().items():
+        target = definitions[table.__name__] if path else schema
+        if path:
+            target["title"] = header(path)
+            target["description"] = _sentence(table)
+        target["properties"] = {
+            name: _property(name, shapes_of(table)[name], entry) for name, entry in target["properties"].items()
+        }
+    schema["properties"]["schema"]["enum"] = [SCHEMA_VERSION]
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
+        "$id": f"urn:recipec:recipe:{SCHEMA_VERSION}",
+        **schema,
         "title": "recipec recipe",
-        **{key: value for key, value in schema.items() if key != "title"},
         "definitions": definitions,
     }
+
+
+def _property(name: str, shape: Shape, entry: dict[str, Any]) -> dict[str, Any]:
+    """A field as editors need it: titled by its name, its unit told, without the null that TOML cannot write."""
+    entry = {**entry, "title": name}
+    kinds = [kind for kind in entry.pop("anyOf", []) if kind != {"type": "null"}]
+    if len(kinds) == 1:
+        entry |= kinds[0]
+    elif kinds:
+        entry["anyOf"] = kinds
+    if shape.default is None:
+        entry.pop("default", None)
+    if "$ref" in entry:  # draft 7 ignores whatever stands beside a reference
+        reference = {"$ref": entry.pop("$ref")}
+        entry.pop("default", None)
+        return {"allOf": [reference], **entry} if shape.sentence else reference
+    if shape.unit:
+        entry["description"] = f"{entry['description']} Unit: {shape.unit}."
+    return dict(sorted(entry.items()))
 
 
 def reference_markdown() -> str:
@@ -46,28 +80,58 @@ def reference_markdown() -> str:
 
 
 def table_markdown(path: KeyPath) -> str:
-    """One table: its sentence and its fields."""
+    """One table: its sentence and its fields. The empty path is what stands above the first table."""
     table = tables()[path]
-    title = header(path) if path else "above the first table"
-    sentence = (table.__doc__ or "").partition(": ")[2] if path else "What stands before any table."
-    lines = [f"## {title}\n", f"{sentence[:1].upper()}{sentence[1:]}\n"]
-    lines += [field_markdown(name, shape) for name, shape in shapes_of(table).items() if shape.table is None]
+    lines = [f"## {table_title(path)}\n", f"{_sentence(table) if path else 'What stands before any table.'}\n"]
+    for name, shape in shapes_of(table).items():
+        if shape.table is None:
+            lines.append(field_markdown(name, shape))
+        elif path:
+            lines.append(f"- **`{name}`**: {shape.sentence}\n  See {header((*path, name))}.\n")
     return "\n".join(lines)
 
 
+def table_title(path: KeyPath) -> str:
+    """A table's header, or words for the place that has none."""
+    return header(path) if path else "above the first table"
+
+
 def field_markdown(name: str, shape: Shape) -> str:
-    """One field: its sentence, what it takes, its default, an example."""
-    facts = [f"takes {shape.takes()}"]
-    facts.append("required" if shape.required else f"default `{toml_value(shape.default)}`")
+    """One field: its sentence, what it takes with its limits and unit, its default, an example."""
+    facts = [f"takes {shape.takes()}{_more_limits(shape)}"]
+    facts.append("required" if shape.required else f"default {_code(toml_value(shape.default))}")
     if shape.examples:
-        facts.append(f"example `{name} = {toml_value(shape.examples[0])}`")
+        facts.append(f"example {_code(f'{name} = {toml_value(shape.examples[0])}')}")
     return f"- **`{name}`**: {shape.sentence}\n  {'; '.join(facts)}.\n"
 
 
+def _sentence(table: type[BaseModel]) -> str:
+    sentence = (table.__doc__ or "").partition(": ")[2]
+    return sentence[:1].upper() + sentence[1:]
+
+
+def _more_limits(shape: Shape) -> str:
+    """The limits that ``Shape.takes`` leaves out: how long a text or a list may be, and its pattern."""
+    takes_list = "list" in shape.kinds
+    low, high = shape.limits.get("min_length"), shape.limits.get("max_length")
+    limits = []
+    if high is not None and (takes_list or low is None):
+        items = "items" if takes_list else "characters"
+        most = f"{high:_}" if high >= 10_000 else str(high)
+        limits.append(f"{low} to {most} {items}" if low else f"at most {most} {items}")
+    if "pattern" in shape.limits:
+        limits.append(f"matching {_code(shape.limits['pattern'])}")
+    return f" ({', '.join(limits)})" if limits else ""
+
+
+def _code(text: str) -> str:
+    return text if text == NOT_SET else f"`{text}`"
+
+
 def toml_value(value: Any) -> str:
-    """A default as a recipe would write it; a field without one is left out."""
+    """A default as a recipe would write it; ``NOT_SET`` for one that a recipe cannot write."""
     if value is None:
-        return "(not set)"
+        return NOT_SET
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, list):
@@ -78,20 +142,21 @@ def toml_value(value: Any) -> str:
 
 
 def find_entries(name: str) -> Iterator[KeyPath]:
-    """Paths that a name may mean: ``training``, ``training.optim``, or a field's name alone."""
-    wanted = tuple(name.strip("[]").split("."))
-    if wanted in tables() or shape_at(wanted) is not None:
+    """Paths that a name may mean: ``training``, ``training.optim``, ``[data.columns]``, or a last part alone."""
+    wanted = tuple(part.strip() for part in name.strip("[] ").split("."))
+    if wanted in tables() or (len(wanted) > 1 and shape_at(wanted) is not None):
         yield wanted
-        return
-    for path, table in tables().items():
-        if len(wanted) == 1 and wanted[0] in shapes_of(table) and shapes_of(table)[wanted[0]].table is None:
-            yield (*path, wanted[0])
+    elif len(wanted) == 1:
+        for path, table in tables().items():
+            if wanted[0] in shapes_of(table):
+                yield (*path, wanted[0])
 
 
 def all_names() -> list[str]:
     """Everything that ``find_entries`` knows, for suggestions."""
-    names = [".".join(str(part) for part in path) for path in tables() if path]
-    return names + [name for table in tables().values() for name in shapes_of(table)]
+    paths = [(*path, name) for path, table in tables().items() for name in shapes_of(table)]
+    alone = [str(path[-1]) for path in paths]
+    return list(dict.fromkeys(alone + [".".join(map(str, path)) for path in paths]))
 
 
 def codes_markdown() -> str:
@@ -113,12 +178,14 @@ def code_markdown(info: CodeInfo) -> str:
     lines.append(_block("For example:", info.example))
     if info.fixed:
         lines.append(_block("Mended:", info.fixed))
-    lines.append(f"**What to do.** {info.remedy.strip()} Exit code {info.exit}.\n")
+    lines += [f"**What to do.** {info.remedy.strip()}\n", f"Exit code {info.exit}.\n"]
     return "\n".join(lines)
 
 
 def _block(title: str, text: str) -> str:
-    shown = "".join(c if c.isprintable() or c == "\n" else f"\\u{ord(c):04X}" for c in text).strip("\n")
-    if "\n" in shown:
-        return f"{title}\n\n```toml\n{shown}\n```\n"
-    return f"{title} `{shown}`\n"
+    """A recipe in a fence; a situation, which is one line of words, behind its title."""
+    lines = [visible(line) for line in text.strip("\n").split("\n")]
+    if len(lines) == 1:
+        return f"{title} {lines[0]}\n"
+    fenced = "\n".join(lines)
+    return f"{title}\n\n```toml\n{fenced}\n```\n"

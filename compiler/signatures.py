@@ -5,19 +5,27 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from typing import Any
+from typing import Any, Literal, get_args
 
-CONFIGS = ("SFTConfig", "LoraConfig", "AdaLoraConfig")
+ConfigName = Literal["SFTConfig", "LoraConfig", "AdaLoraConfig"]
+
+CONFIGS: tuple[ConfigName, ...] = get_args(ConfigName)
 
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """One keyword argument: its annotation as text and its default, where that can be written as JSON."""
+    """One keyword argument of a config class.
+
+    ``annotation`` is its type as the package writes it. ``default`` is None when there is no default or
+    when it is an object that JSON cannot write; ``has_default`` says whether the argument may be left out.
+    """
 
     name: str
     annotation: str
@@ -33,18 +41,17 @@ def _data() -> dict[str, Any]:
 
 
 @cache
-def signature(config: str) -> dict[str, Argument]:
-    """The arguments of ``SFTConfig``, ``LoraConfig`` or ``AdaLoraConfig`` by name. KeyError for others."""
-    arguments = _data()["configs"][config]
+def signature(name: str) -> dict[str, Argument]:
+    """The arguments of a config class (one of ``CONFIGS``) by name. KeyError for any other class."""
     return {
-        name: Argument(name, entry["annotation"], entry.get("default"), "default" in entry)
-        for name, entry in arguments.items()
+        argument: Argument(argument, entry["annotation"], entry.get("default"), entry["has_default"])
+        for argument, entry in _data()["configs"][name].items()
     }
 
 
 def optimizers() -> list[str]:
     """Names that ``optim`` takes (transformers.training_args.OptimizerNames)."""
-    return list(_data()["optimizers"])
+    return list(_data()["enums"]["OptimizerNames"])
 
 
 def versions() -> dict[str, str]:
@@ -52,27 +59,132 @@ def versions() -> dict[str, str]:
     return dict(_data()["versions"])
 
 
-_KINDS: tuple[tuple[str, str, type | tuple[type, ...]], ...] = (
-    (r"\bbool\b|False", "true or false", bool),
-    (r"\bint\b", "a whole number", int),
-    (r"\bfloat\b", "a number", (int, float)),
-    (r"\bstr\b|Literal|Strategy|Type\b|Names\b|\bPath", "text", str),
-    (r"\blist\b|\bList\b|Sequence|\btuple\b|\bset\b", "a list", list),
-    (r"\bdict\b|\bDict\b|Mapping|Config\b", "a table", dict),
-)
-
-
 def accepts(argument: Argument, value: Any) -> bool:
     """Whether a TOML value can be meant for the argument; True where the annotation does not tell."""
-    kinds = [kind for pattern, _, kind in _KINDS if re.search(pattern, argument.annotation)]
-    if not kinds or "Any" in argument.annotation:
-        return True
-    if isinstance(value, bool):
-        return bool in kinds
-    return any(isinstance(value, kind) for kind in kinds if kind is not bool)
+    return any(_fits(kind, value) for kind in _alternatives(argument.annotation))
 
 
 def describe(argument: Argument) -> str:
-    """What the argument takes, in words."""
-    words = [word for pattern, word, _ in _KINDS if re.search(pattern, argument.annotation)]
-    return " or ".join(words) or "another kind of value"
+    """What the argument takes, in words: ``a whole number or a list of whole numbers``."""
+    words = [word for kind in _alternatives(argument.annotation) for word in _words(kind)]
+    return " or ".join(dict.fromkeys(words)) or "another kind of value"
+
+
+# --- annotations --------------------------------------------------------------------------------------
+
+_SCALARS: dict[str, tuple[type[Any] | tuple[type[Any], ...], str, str]] = {
+    "bool": (bool, "true or false", "booleans"),
+    "int": (int, "a whole number", "whole numbers"),
+    "float": ((int, float), "a number", "numbers"),
+    "str": (str, "text", "texts"),
+    "Path": (str, "text", "texts"),
+}
+"""Type name -> what TOML gives for it, one in words, several in words."""
+
+_LISTS = ("list", "List", "tuple", "Tuple", "set", "Set", "Sequence", "Iterable")
+_TABLES = ("dict", "Dict", "Mapping")
+
+
+@cache
+def _alternatives(annotation: str) -> tuple[ast.expr, ...]:
+    """The members of a (nested) union without None; of an annotation that is no expression, what accepts all."""
+    try:
+        members = tuple(_members(ast.parse(annotation, mode="eval").body))
+    except SyntaxError:
+        return (ast.Name("Any"),)
+    names = {_name(member) for member in members}
+    if names & set(_data()["enums"]):  # `HubStrategy | str`: text too, but only the words of the enum
+        members = tuple(member for member in members if _name(member) != "str")
+    return members
+
+
+def _members(node: ast.expr) -> Iterator[ast.expr]:
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
+        yield from _members(node.left)
+        yield from _members(node.right)
+    elif isinstance(node, ast.Subscript) and _name(node) in {"Optional", "Union"}:
+        for item in _items(node):
+            yield from _members(item)
+    elif not (_name(node) == "NoneType" or (isinstance(node, ast.Constant) and node.value is None)):
+        yield node
+
+
+def _name(node: ast.expr) -> str:
+    """The last part of a type's name: ``Any`` of ``typing.Any``, ``list`` of ``list[int]``."""
+    if isinstance(node, ast.Subscript):
+        return _name(node.value)
+    if isinstance(node, ast.Attribute):
+        return node.attr
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def _items(node: ast.expr) -> list[ast.expr]:
+    """What stands between a type's brackets."""
+    if not isinstance(node, ast.Subscript):
+        return []
+    return list(node.slice.elts) if isinstance(node.slice, ast.Tuple) else [node.slice]
+
+
+def _choices(node: ast.expr) -> list[Any] | None:
+    """The values of a Literal or an enum; None for another type."""
+    if _name(node) == "Literal":
+        return [item.value for item in _items(node) if isinstance(item, ast.Constant)]
+    found: list[Any] | None = _data()["enums"].get(_name(node))
+    return found
+
+
+def _fits(node: ast.expr, value: Any) -> bool:
+    name, items = _name(node), _items(node)
+    choices = _choices(node)
+    if choices is not None:
+        return any(_is_choice(choice, value) for choice in choices)
+    if name in _SCALARS:
+        return isinstance(value, _SCALARS[name][0]) and (name == "bool" or not isinstance(value, bool))
+    if name in _LISTS:
+        return isinstance(value, list) and _all_fit(items, value, fixed=name.lower() == "tuple")
+    if name in _TABLES:
+        return isinstance(value, dict) and all(_fits_any(items[1:], item) for item in value.values())
+    if name.endswith("Config"):  # PEFT's sub-configs; some are built from a table, none from anything else
+        return isinstance(value, dict)
+    return True
+
+
+def _is_choice(choice: Any, value: Any) -> bool:
+    if isinstance(choice, str) and isinstance(value, str) and "[" in choice:
+        # PEFT writes a family of names as 'pissa_niter_[number of iters]'.
+        return re.fullmatch(".+".join(map(re.escape, re.split(r"\[[^\]]*\]", choice))), value) is not None
+    return type(choice) is type(value) and bool(choice == value)
+
+
+def _all_fit(items: list[ast.expr], values: list[Any], *, fixed: bool) -> bool:
+    if not fixed or any(isinstance(item, ast.Constant) for item in items):  # list[int], tuple[int, ...]
+        return all(_fits_any(items[:1], value) for value in values)
+    same_length = not items or len(items) == len(values)
+    return same_length and all(_fits_any([item], value) for item, value in zip(items, values, strict=False))
+
+
+def _fits_any(items: list[ast.expr], value: Any) -> bool:
+    """Whether the value fits the type of an item; any value does when the items have no type."""
+    return not items or any(_fits(member, value) for member in _members(items[0]))
+
+
+def _words(node: ast.expr) -> list[str]:
+    name = _name(node)
+    choices = _choices(node)
+    if choices is not None:
+        words = [json.dumps(choice) for choice in choices]
+        return words if len(words) == 1 else [f"one of {', '.join(words)}"]
+    if name in _SCALARS:
+        return [_SCALARS[name][1]]
+    if name in _LISTS:
+        return ["a list" + _of(_items(node))]
+    if name in _TABLES or name.endswith("Config"):
+        return ["a table"]
+    return []
+
+
+def _of(items: list[ast.expr]) -> str:
+    kinds = [_name(member) for item in items[:1] for member in _members(item)]
+    if not kinds or any(kind not in _SCALARS and kind not in _LISTS for kind in kinds):
+        return ""
+    return " of " + " or ".join(_SCALARS[kind][2] if kind in _SCALARS else "lists" for kind in kinds)

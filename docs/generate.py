@@ -8,77 +8,103 @@ The signatures need the training packages; without them that file is left alone.
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
+import enum
 import inspect
 import json
+import re
 import sys
+from collections.abc import Iterable
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
+SIGNATURES = ROOT / "compiler" / "signatures.json"
 
 
 def signatures() -> str:
     """The arguments of the config classes of the installed TRL and PEFT, as JSON."""
     import peft
     import trl
-    from transformers.training_args import OptimizerNames
+    from transformers import debug_utils, trainer_utils, training_args
 
     configs = (trl.SFTConfig, peft.LoraConfig, peft.AdaLoraConfig)
+    arguments = {config.__name__: _arguments(config) for config in configs}
     document = {
         "versions": {name: version(name) for name in ("peft", "transformers", "trl")},
-        "configs": {config.__name__: _arguments(config) for config in configs},
-        "optimizers": sorted(str(name.value) for name in OptimizerNames),
+        "configs": arguments,
+        "enums": _enums(arguments, (training_args, trainer_utils, debug_utils, peft)),
     }
-    return json.dumps(document, indent=1, sort_keys=True) + "\n"
+    return json.dumps(document, indent=1, sort_keys=True, allow_nan=False) + "\n"
 
 
 def _arguments(config: type) -> dict[str, dict[str, Any]]:
-    annotations = {field.name: field.type for field in dataclasses.fields(config)}
+    fields = {field.name: field for field in dataclasses.fields(config)}
     arguments: dict[str, dict[str, Any]] = {}
     for name, parameter in inspect.signature(config).parameters.items():
-        kind = annotations.get(name, parameter.annotation)
-        entry: dict[str, Any] = {"annotation": kind if isinstance(kind, str) else inspect.formatannotation(kind)}
-        default = parameter.default
-        if isinstance(default, bool | int | float | str) or default is None:
-            entry["default"] = default.value if hasattr(default, "value") else default
+        field = fields[name]
+        kind, default = field.type, field.default
+        if field.default_factory is not dataclasses.MISSING:
+            default = field.default_factory()
+        entry: dict[str, Any] = {
+            "annotation": kind if isinstance(kind, str) else inspect.formatannotation(kind),
+            "has_default": parameter.default is not inspect.Parameter.empty,
+        }
+        if isinstance(default, enum.Enum):
+            default = default.value
+        if default is None or isinstance(default, bool | int | float | str) or default in ([], {}):
+            entry["default"] = default
         arguments[name] = entry
     return arguments
 
 
-def pages() -> dict[Path, str]:
-    """Every generated file with what should stand in it."""
-    from compiler.reference import codes_markdown, json_schema, reference_markdown
-
-    schema = json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
-    found = {
-        ROOT / "docs" / "recipe-reference.md": reference_markdown(),
-        ROOT / "docs" / "recipe.schema.json": schema,
-        ROOT / "docs" / "codes.md": codes_markdown(),
-    }
-    if find_spec("trl") and find_spec("peft"):
-        found[ROOT / "compiler" / "signatures.json"] = signatures()
+def _enums(arguments: dict[str, dict[str, dict[str, Any]]], modules: Iterable[Any]) -> dict[str, list[str]]:
+    """The words of each enum that an annotation names, by the enum's name."""
+    entries = (entry for config in arguments.values() for entry in config.values())
+    names = {name for entry in entries for name in re.findall(r"\w+", entry["annotation"])}
+    found: dict[str, list[str]] = {}
+    for module in modules:
+        for name in names & set(vars(module)):
+            value = getattr(module, name)
+            if isinstance(value, type) and issubclass(value, enum.Enum):
+                found[name] = sorted(str(member.value) for member in value)
     return found
 
 
-def main() -> int:
+def pages() -> dict[Path, str]:
+    """The generated pages with what should stand in them; these need no training package."""
+    from compiler.reference import codes_markdown, json_schema, reference_markdown
+
+    return {
+        ROOT / "docs" / "recipe-reference.md": reference_markdown(),
+        ROOT / "docs" / "recipe.schema.json": json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n",
+        ROOT / "docs" / "codes.md": codes_markdown(),
+    }
+
+
+def main(arguments: list[str]) -> int:
     """Write or compare; the exit code."""
-    check = "--check" in sys.argv[1:]
-    stale = 0
-    for path, text in pages().items():
-        if path.is_file() and path.read_text(encoding="utf-8") == text:
-            continue
-        stale += 1
+    parser = argparse.ArgumentParser(description="Write the generated files, or compare them with --check.")
+    parser.add_argument("--check", action="store_true", help="change nothing; exit 1 if a file is out of date")
+    check = parser.parse_args(arguments).check
+    wanted = pages()
+    if find_spec("trl") and find_spec("peft"):
+        wanted[SIGNATURES] = signatures()
+    else:
+        sys.stderr.write(f"{SIGNATURES.relative_to(ROOT)} left alone: TRL and PEFT are not installed\n")
+    stale = [path for path, text in wanted.items() if not path.is_file() or path.read_text(encoding="utf-8") != text]
+    for path in stale:
         name = path.relative_to(ROOT)
         if check:
             sys.stderr.write(f"{name} is out of date; run: python docs/generate.py\n")
         else:
-            path.write_text(text, encoding="utf-8")
+            path.write_text(wanted[path], encoding="utf-8")
             sys.stdout.write(f"{name} written\n")
     return 1 if check and stale else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

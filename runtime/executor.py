@@ -239,6 +239,7 @@ class Executor:
         with contextlib.suppress(OSError):
             self.journal.append("end", **outcome)
             self.journal.close()
+        self.lock.release()
 
 
 def _failure(*diagnostics: Diagnostic) -> tuple[dict[str, Any], int]:
@@ -288,7 +289,10 @@ def main() -> None:
     except (Refusal, OSError) as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(3)
-    sys.exit(executor.run_to_end())
+    code = executor.run_to_end()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)  # all is told and on disk; taking the libraries down takes a second and can only go wrong
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,9 @@ from compiler.diagnostics import Diagnostic, Refusal
 from compiler.plan import Plan
 from runtime.run_folder import Launch, RunFolder, is_locked, new_run
 from runtime.state import State, judge, read_story
+
+LEAVING = 10.0
+"""Seconds between an executor's last word and the end of its process, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +37,7 @@ def start(plan: Plan, runs: Path, launch: Launch) -> Launched:
 
 def spawn(run: RunFolder, plan: Plan) -> Launched:
     """Start an executor on a run folder. Raises Refusal (X002) when the run has one, or OSError."""
-    if is_locked(run):
+    if not _is_free(run):
         raise Refusal(Diagnostic("X002", f"run {run.id} already has an executor", help=f"recipe attach {run.id}"))
     before = read_story(run).last_seq
     with run.output.open("ab") as output:
@@ -46,6 +50,16 @@ def spawn(run: RunFolder, plan: Plan) -> Launched:
             env=environment(plan),
         )
     return Launched(run, process, before)
+
+
+def _is_free(run: RunFolder) -> bool:
+    """Whether no executor holds the run; one that has told its end is given a moment to leave."""
+    deadline = time.monotonic() + LEAVING
+    while is_locked(run):
+        if read_story(run).end is None or time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
 
 
 def environment(plan: Plan) -> dict[str, str]:

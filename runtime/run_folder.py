@@ -206,6 +206,10 @@ class ExecutorLock:
                 )
             ) from error
 
+    def release(self) -> None:
+        """Give the lock up: nothing is written any more."""
+        os.close(self._handle)
+
 
 def is_locked(run: RunFolder) -> bool:
     """Whether an executor holds the run's lock. Only for processes that are not that executor."""

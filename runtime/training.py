@@ -139,7 +139,7 @@ class Watcher(transformers.TrainerCallback):
         self, args: Any, state: Any, control: Any, metrics: dict[str, Any] | None = None, **kwargs: Any
     ) -> None:
         """Held-out loss in the middle of training; before and after are the executor's to name."""
-        if metrics and "eval_loss" in metrics and state.global_step > 0 and control.should_evaluate:
+        if metrics and "eval_loss" in metrics and self._training:
             self._journal.append("eval", phase="during", step=state.global_step, loss=metrics["eval_loss"])
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:

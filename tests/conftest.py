@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+# The suite runs on every core already; two trainings with a thread per core each would only wait for each other.
+os.environ["OMP_NUM_THREADS"] = "1"
+
 # Slow machines must not turn a property red: what is tested is what is true, not how fast.
 settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("suite")

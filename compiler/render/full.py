@@ -136,7 +136,8 @@ class _Block:
         taken = len(head) + 2
         indent = min(taken, max(2, self.prose // 4))
         first, *rest = wrapped(diagnostic.message, self.prose - indent, taken=taken - indent)
-        yield f"{self.paint(head, SEVERITY_STYLES[diagnostic.severity])}{self.paint(f': {first}', BOLD)}".rstrip()
+        title = self.paint(f": {first}".rstrip(" "), BOLD)
+        yield f"{self.paint(head, SEVERITY_STYLES[diagnostic.severity])}{title}"
         for line in rest:
             yield " " * indent + self.paint(line, BOLD) if line else ""
 
@@ -175,7 +176,7 @@ class _Block:
             yield from self.carets(mark, view)
 
     def source(self, number: int, view: View) -> str:
-        return f"{self.frame('|', number)} {view.shown}".rstrip()
+        return f"{self.frame('|', number)} {view.shown}".rstrip(" ")
 
     def carets(self, mark: Mark, view: View) -> Iterator[str]:
         """The carets with their label beside them, or below when there is no room."""
@@ -194,13 +195,13 @@ class _Block:
         wanted = min(LABEL_ROOM, max(display_width(line) for line in wrapped(mark.text, WIDEST_PROSE)))
         if room >= wanted:
             first, *rest = wrapped(mark.text, min(room, WIDEST_PROSE))
-            yield f"{row} {self.paint(first, style)}"
+            yield f"{row} {self.paint(first, style)}".rstrip(" ")
         else:
             beside = max(0, min(start, self.area - wanted))
             rest = wrapped(mark.text, self.area - beside)
             yield row
         for line in rest:
-            yield f"{self.frame('|')} {' ' * beside}{self.paint(line, style)}".rstrip()
+            yield f"{self.frame('|')} {' ' * beside}{self.paint(line, style)}".rstrip(" ")
 
     def notes(self) -> Iterator[str]:
         if self.diagnostic.help:
@@ -212,9 +213,9 @@ class _Block:
         indent = self.margin + 3
         head = f"{word}: "
         first, *rest = wrapped(text, max(self.prose - indent, 10), taken=len(head))
-        yield f"{self.frame('=')} {self.paint(head.rstrip(), style)} {first}".rstrip()
+        yield f"{self.frame('=')} {self.paint(head.rstrip(), style)} {first}".rstrip(" ")
         for line in rest:
-            yield f"{' ' * indent}{line}".rstrip()
+            yield f"{' ' * indent}{line}".rstrip(" ")
 
 
 def _offer(fix: Fix) -> str:

@@ -90,7 +90,7 @@ def test_runs_lists_it_and_attach_tells_it_again(finished: Finished, recipe: Rec
     assert f"{run.name}  short   finished  8/8" in listed.stdout
     (row,) = json.loads(recipe("runs", "--json", cwd=folder).stdout)["runs"]
     assert (row["id"], row["state"], row["step"], row["steps"]) == (run.name, "finished", 8, 8)
-    for name in ("latest", run.name, "short", str(run)):
+    for name in ("latest", run.name, "short", run.relative_to(folder)):
         told = recipe("attach", name, cwd=folder)
         assert told.returncode == 0
         assert told.stdout == said.stdout

@@ -105,5 +105,5 @@ def test_closing_the_terminal_lets_training_go_on_and_stop_ends_it(tmp_path: Pat
     stopped = recipe("stop", "latest")
     assert stopped.returncode == 0, stopped.stderr
     assert "with a checkpoint" in stopped.stderr
-    assert not is_running(executor_pid(run))
+    wait_for(lambda: not is_running(executor_pid(run)), seconds=30)
     assert events(run)[-1]["status"] == "stopped"

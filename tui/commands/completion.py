@@ -11,23 +11,18 @@ SHELLS = ("bash", "zsh", "fish")
 @click.argument("shell", type=click.Choice(SHELLS))
 @click.pass_context
 def command(context: click.Context, shell: str) -> None:
-    """Print the completion script of SHELL.
+    """Print the completion script of SHELL. Write it once to where the shell looks:
 
     \b
       bash   recipe completion bash > ~/.local/share/bash-completion/completions/recipe
       zsh    recipe completion zsh > ~/.zfunc/_recipe   (with ~/.zfunc in fpath, before compinit)
       fish   recipe completion fish > ~/.config/fish/completions/recipe.fish
     """
-    from click.shell_completion import BashComplete, FishComplete, ZshComplete
+    from click.shell_completion import ShellComplete, get_completion_class
 
-    classes = {"bash": BashComplete, "zsh": ZshComplete, "fish": FishComplete}
-    root = context.find_root()
-    click.echo(_script(classes[shell](root.command, {}, "recipe", "_RECIPE_COMPLETE")))
-
-
-def _script(completion: object) -> str:
-    from click.shell_completion import ShellComplete
-
-    assert isinstance(completion, ShellComplete)
-    # click's bash class first asks the installed bash for its version; the script does not depend on it.
-    return ShellComplete.source(completion)
+    found = get_completion_class(shell)
+    assert found is not None
+    completion = found(context.find_root().command, {}, "recipe", "_RECIPE_COMPLETE")
+    # Not completion.source(): click's bash class runs the installed bash to ask its version, and this
+    # script may be written on a machine that has none.
+    click.echo(ShellComplete.source(completion))

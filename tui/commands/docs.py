@@ -8,28 +8,35 @@ import click
 
 
 @click.command(name="docs")
-@click.argument("name", required=False)
+@click.argument("name", required=False, metavar="[TABLE[.FIELD]]")
 def command(name: str | None) -> None:
     """Print the reference: of everything, of a table (training), or of a field (training.optim, or optim)."""
-    from compiler.reference import all_names, field_markdown, find_entries, reference_markdown, table_markdown
-    from compiler.shapes import header, shape_at, tables
+    from compiler.reference import field_markdown, find_entries, reference_markdown, table_markdown, table_title
+    from compiler.shapes import shape_at, tables
 
     if name is None:
         click.echo(reference_markdown().rstrip())
         return
-    found = list(find_entries(name))
-    if not found:
-        from compiler.diagnostics import nearest
-
-        close = nearest(name, all_names())
-        hint = f"; did you mean {close[0]}?" if close else "; `recipe docs` prints everything"
-        click.echo(f"the language has no {name}{hint}", err=True)
-        sys.exit(2)
-    for path in found:
+    texts = []
+    for path in find_entries(name):
         if path in tables():
-            click.echo(table_markdown(path).rstrip())
+            texts.append(table_markdown(path))
             continue
         shape = shape_at(path)
         assert shape is not None
-        click.echo(f"{header(path[:-1]) if path[:-1] else 'above the first table'}")
-        click.echo(field_markdown(str(path[-1]), shape).rstrip())
+        texts.append(f"## {table_title(path[:-1])}\n\n{field_markdown(shape.name, shape)}")
+    if not texts:
+        _refuse(name)
+    click.echo("\n".join(texts).rstrip())
+
+
+def _refuse(name: str) -> None:
+    """Exit with 2, and with what was probably meant."""
+    from compiler.diagnostics import nearest
+    from compiler.reference import all_names
+    from compiler.render.concise import visible
+
+    close = nearest(name[:64].strip("[] "), all_names())
+    hint = f"did you mean {close[0]}?" if close else "`recipe docs` prints everything"
+    click.echo(f'the language has no "{visible(name[:64])}"; {hint}', err=True)
+    sys.exit(2)

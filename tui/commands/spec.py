@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from pathlib import Path
 from typing import Any
@@ -31,27 +32,29 @@ def command(context: click.Context) -> None:
     for name in group.list_commands(root):
         verb = group.get_command(root, name)
         assert verb is not None
-        verbs[name] = _describe(verb)
+        verbs[name] = _describe(verb, click.Context(verb, info_name=name, parent=root))
     document = {
         "version": 1,
         "name": root.info_name,
-        "help": group.help,
+        **_describe(group, root),
         "verbs": verbs,
         "exit_codes": EXIT_CODES,
     }
     click.echo(json.dumps(document, indent=2, ensure_ascii=False))
 
 
-def _describe(verb: click.Command) -> dict[str, Any]:
+def _describe(command: click.Command, context: click.Context) -> dict[str, Any]:
+    """What a command says of itself, its own --help among its options."""
     return {
-        "help": verb.help,
-        "parameters": [_parameter(parameter) for parameter in verb.params],
+        "help": inspect.cleandoc(command.help or "").replace("\b\n", ""),  # \b is click's mark: do not rewrap
+        "usage": " ".join([context.command_path, *command.collect_usage_pieces(context)]),
+        "parameters": [_parameter(parameter) for parameter in command.get_params(context)],
     }
 
 
 def _parameter(parameter: click.Parameter) -> dict[str, Any]:
     found: dict[str, Any] = {
-        "name": parameter.name,
+        "name": (parameter.name or "").removeprefix("_click_default_"),
         "kind": parameter.param_type_name,
         "type": parameter.type.name,
         "required": parameter.required,
@@ -65,12 +68,17 @@ def _parameter(parameter: click.Parameter) -> dict[str, Any]:
             "help": parameter.help,
             "environment": parameter.envvar,
         }
+        if parameter.is_flag and not parameter.is_bool_flag:
+            found["value"] = _plain(parameter.flag_value)
     if isinstance(parameter.type, click.Choice):
         found["choices"] = list(parameter.type.choices)
+    if isinstance(parameter.type, click.IntRange | click.FloatRange):
+        found |= {"min": parameter.type.min, "max": parameter.type.max}
     return found
 
 
 def _plain(value: Any) -> Any:
+    """A default as JSON has it; None for what is computed or not set."""
     if isinstance(value, Path):
         return str(value)
     return value if isinstance(value, bool | int | float | str) else None

@@ -33,6 +33,12 @@ def shown(*diagnostics: Diagnostic, source: str = SOURCE, width: int = 80, color
     return full(diagnostics, sources={FILE: source}, color=color, width=width)
 
 
+def snippet(diagnostic: Diagnostic, source: str, width: int) -> list[str]:
+    """The rows from the first source line on."""
+    rows = shown(diagnostic, source=source, width=width).split("\n")
+    return rows[rows.index("  |") + 1 : -1]
+
+
 def at(line: int, column: int, end_column: int, *, end_line: int | None = None, **fields: object) -> Diagnostic:
     span = Span(line, column, end_line or line, end_column)
     return Diagnostic("R012", "unknown key", file=FILE, span=span, **fields)  # type: ignore[arg-type]
@@ -108,10 +114,10 @@ def test_a_narrow_terminal_wraps_words_and_crops_the_line_around_the_place() -> 
                   this name
          --> recipe.toml:1:412
           |
-        1 | ...', 'q_proj', 'x_proj', 'v_proj'...
-          |                 ^^^^^^^^
-          |               did you mean up_proj?
-        1 | targets = ['q_proj', 'q_proj', 'q_...
+        1 | ...'q_proj', 'x_proj', 'v_proj',...
+          |              ^^^^^^^^
+          |              did you mean up_proj?
+        1 | targets = ['q_proj', 'q_proj', '...
           | ------- in this list
           |
           = help: the modules are q_proj, k_proj
@@ -123,9 +129,9 @@ def test_a_narrow_terminal_wraps_words_and_crops_the_line_around_the_place() -> 
 def test_no_row_of_a_snippet_is_wider_than_the_terminal(width: int, before: int, after: int, size: int) -> None:
     source = "a" * before + "X" * size + "b" * after
     diagnostic = at(1, before + 1, before + size + 1, label="some words under the carets that may need wrapping")
-    rows = shown(diagnostic, source=source, width=width).splitlines()[2:]
+    rows = snippet(diagnostic, source, width)
     assert max(map(len, rows)) <= width
-    assert "X" in rows[1]
+    assert "X" in rows[0]
 
 
 # Cells as terminals count them, written down here rather than asked of the code under test.
@@ -151,8 +157,7 @@ pieces = st.text(st.sampled_from([*set(CELLS) - {".", "�", "␛"}, "\t", "\x1b
 @given(before=pieces, after=pieces, width=st.integers(20, 120))
 def test_the_caret_stands_under_its_character(before: str, after: str, width: int) -> None:
     source = f"{before}X{after}"
-    rows = shown(at(1, len(before) + 1, len(before) + 2), source=source, width=width).split("\n")
-    line, carets = rows[3], rows[4]
+    line, carets = snippet(at(1, len(before) + 1, len(before) + 2), source, width)
     start = line.index("X")
     assert carets[4:].strip(" ") == "^"
     assert carets[4:].index("^") == sum(CELLS[character] for character in line[4:start])
