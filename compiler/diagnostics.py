@@ -104,8 +104,8 @@ def nearest(name: str, candidates: Iterable[str], *, most: int = 1) -> list[str]
     return [folded[hit] for hit in get_close_matches(wanted, folded, n=most, cutoff=0.72)]
 
 
-def describe_os_error(error: OSError, path: Path | str, *, doing: str) -> Diagnostic:
-    """The diagnostic of a failed file operation, e.g. ``doing="reading the recipe"``."""
+def describe_os_error(error: OSError, path: Path | str | None, *, doing: str) -> Diagnostic:
+    """The diagnostic of a failed file operation, e.g. ``doing="reading the recipe"``; ``path`` where known."""
     import errno
 
     reason = error.strerror or str(error)
@@ -121,4 +121,6 @@ def describe_os_error(error: OSError, path: Path | str, *, doing: str) -> Diagno
         errno.EFBIG: ("E004", "the file would pass the size limit; raise it or choose another disk"),
     }
     code, help_text = remedies.get(error.errno or 0, ("E005", "see the reason above"))
+    if not path:
+        return Diagnostic(code, f"{doing}: {reason}", help=help_text)
     return Diagnostic(code, f"{doing}: {path}: {reason}", file=str(path), help=help_text)

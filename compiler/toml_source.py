@@ -250,30 +250,26 @@ class _Reading:
                 return
 
     def _control_characters(self) -> None:
-        for match in _CONTROL.finditer(self.readable):
-            line = self.readable.count("\n", 0, match.start()) + 1
-            column = match.start() - self.readable.rfind("\n", 0, match.start())
-            if line in self._blamed:
+        for number, line in enumerate(self.readable.split("\n"), 1):
+            match = _CONTROL.search(line.removesuffix("\r"))
+            if match is None:
                 continue
-            self._blamed.add(line)
-            sign = match.group()
-            name = (
-                "a carriage return without a line feed" if sign == "\r" else f"a control character (U+{ord(sign):04X})"
-            )
-            self.problems.append(
-                Diagnostic(
-                    "R004",
-                    f"{name} in line {line}",
-                    file=self.file,
-                    span=Span(line, column, line, column + 1),
-                    help="end lines with a line feed: dos2unix -c mac FILE"
-                    if sign == "\r"
-                    else 'remove it; in a text, write it as an escape such as "\\t" or "\\u001b"',
-                )
-            )
+            self._blamed.add(number)
+            self.problems.append(self._control_problem(match.group(), number, match.start() + 1))
             if len(self._blamed) >= MOST_SYNTAX_ERRORS:
                 break
         self.readable = _CONTROL.sub(" ", self.readable)
+
+    def _control_problem(self, sign: str, line: int, column: int) -> Diagnostic:
+        name = "a carriage return without a line feed" if sign == "\r" else f"a control character (U+{ord(sign):04X})"
+        advice = 'remove it; in a text, write it as an escape such as "\\t" or "\\u001b"'
+        return Diagnostic(
+            "R004",
+            f"{name} in line {line}",
+            file=self.file,
+            span=Span(line, column, line, column + 1),
+            help="end lines with a line feed: dos2unix -c mac FILE" if sign == "\r" else advice,
+        )
 
     def _parse(self) -> tuple[int, int, str] | None:
         """None when the text was read or reading cannot go on; else where and why it stopped."""

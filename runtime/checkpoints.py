@@ -75,3 +75,10 @@ def prune(folder: Path, *, keep: int, also: str | None = None) -> None:
     for old in sealed[keep:]:
         if also is None or old.resolve() != Path(also).resolve():
             shutil.rmtree(old, ignore_errors=True)
+
+
+def discard_unsealed(folder: Path) -> None:
+    """Delete what a checkpoint that could not be finished has left; the space may be needed."""
+    for checkpoint in newest_first(folder):
+        if not (checkpoint / SEAL).is_file():
+            shutil.rmtree(checkpoint, ignore_errors=True)

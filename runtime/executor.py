@@ -20,9 +20,11 @@ from typing import TYPE_CHECKING, Any
 
 from compiler.codes import exit_code
 from compiler.compile import Options, gather
-from compiler.diagnostics import Diagnostic, Refusal, describe_os_error
+from compiler.diagnostics import Diagnostic, Refusal
 from compiler.plan import Plan, read_plan
 from compiler.stale import what_moved
+from runtime.checkpoints import discard_unsealed, latest_whole, step_of
+from runtime.faults import diagnose
 from runtime.journal import JournalWriter
 from runtime.packages import package_problems
 from runtime.report import write_report
@@ -88,8 +90,6 @@ class Executor:
         return plan
 
     def _checkpoint(self) -> tuple[tuple[Path, int] | None, list[Path]]:
-        from runtime.checkpoints import latest_whole, step_of
-
         whole, broken = latest_whole(self.run.checkpoints)
         for path in broken:  # Transformers would trip over them when it rotates
             shutil.rmtree(path, ignore_errors=True)
@@ -229,14 +229,16 @@ class Executor:
         except Refusal as refusal:
             outcome, code = _failure(*refusal.diagnostics)
         except Exception as error:  # the edge: whatever a library raises becomes the journal's end event
-            traceback.print_exc()
-            outcome, code = _failure(diagnose(error))
+            outcome, code = _failure(diagnose(error, self.run.path))
+            with contextlib.suppress(OSError):  # output.log may be on the disk that is full
+                traceback.print_exc()
         self._tell_end({**outcome, "seconds": round(time.time() - started, 1)})
         return code
 
     def _tell_end(self, outcome: dict[str, Any]) -> None:
-        self.ballast.unlink(missing_ok=True)
         with contextlib.suppress(OSError):
+            self.ballast.unlink(missing_ok=True)
+            discard_unsealed(self.run.checkpoints)
             self.journal.append("end", **outcome)
             self.journal.close()
         self.lock.release()
@@ -253,32 +255,6 @@ def _failure(*diagnostics: Diagnostic) -> tuple[dict[str, Any], int]:
         "problems": more,
     }
     return outcome, exit_code([d.code for d in diagnostics])
-
-
-def diagnose(error: Exception) -> Diagnostic:
-    """The diagnostic for an error that a library raised."""
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        return Diagnostic("X006", f"out of memory: {first_line(error)}", help=_SMALLER)
-    if isinstance(error, RuntimeError) and "can't allocate memory" in str(error):
-        return Diagnostic("X006", f"out of memory: {first_line(error)}", help=_SMALLER)
-    if isinstance(error, OSError):
-        return describe_os_error(error, error.filename or "the run folder", doing="writing the run")
-    if isinstance(error, RuntimeError) and "No space left" in str(error):
-        return Diagnostic("E004", f"no space left: {first_line(error)}", help="free some space, then `recipe resume`")
-    return Diagnostic(
-        "X005",
-        f"{type(error).__name__}: {first_line(error)}",
-        help="the traceback is in the run's output.log",
-    )
-
-
-_SMALLER = "set a smaller per_device_train_batch_size in [training]; accumulation keeps the effective batch"
-
-
-def first_line(error: Exception) -> str:
-    """The first line of an error's text, cut to what fits a message."""
-    lines = str(error).strip().splitlines() or [""]
-    return lines[0][:400]
 
 
 def main() -> None:

@@ -98,6 +98,8 @@ class Watcher(transformers.TrainerCallback):
         if self._stop.by is not None:
             control.should_save = True
             control.should_training_stop = True
+        if state.global_step >= state.max_steps and self._plan.early_stopping_patience is None:
+            control.should_evaluate = False  # the executor measures this very model next
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **kwargs: Any) -> None:
         """One metric event per optimizer step."""

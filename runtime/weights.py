@@ -74,10 +74,19 @@ def _convert(gguf: Path, folder: Path, tokenizer: ChatTokenizer, *, dtype: str) 
         model.is_quantized = False
         model.save_pretrained(draft)
         tokenizer.save(draft)
-        draft.rename(folder)
+        _settle(draft, folder)
     except (ValueError, KeyError, NotImplementedError, RuntimeError) as error:
         help_text = "use the model's safetensors folder instead"
         raise Refusal(Diagnostic("X009", f"{gguf.name} cannot be converted: {error}", help=help_text)) from error
     finally:
         if draft.exists():
             shutil.rmtree(draft, ignore_errors=True)
+
+
+def _settle(draft: Path, folder: Path) -> None:
+    """Give a whole draft its place, unless another run has converted the same file meanwhile."""
+    try:
+        draft.rename(folder)
+    except OSError:
+        if not (folder / "config.json").is_file():
+            raise

@@ -17,4 +17,4 @@ def edge(doing: str) -> Iterator[None]:
     except Refusal as refusal:
         exit_with(refusal.diagnostics)
     except OSError as error:
-        exit_with([describe_os_error(error, error.filename or "", doing=doing)])
+        exit_with([describe_os_error(error, error.filename, doing=doing)])

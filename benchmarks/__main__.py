@@ -1,0 +1,35 @@
+"""``python -m benchmarks [NAME …]``: run all benchmarks or the named ones and print what they found as Markdown."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+NAMES = {
+    "commands": "whole processes: recipe --help and recipe check, beside other programs of the field",
+    "many": "a thousand recipes in one process",
+    "mutants": "100,000 broken recipes",
+    "training": "the quickstart beside a plain TRL script with the same settings (about six minutes)",
+}
+
+
+def main(wanted: list[str]) -> int:
+    """Run and print; the exit code."""
+    unknown = [name for name in wanted if name not in NAMES]
+    if unknown:
+        known = "\n".join(f"  {name:<10} {what}" for name, what in NAMES.items())
+        sys.stderr.write(f"no benchmark {unknown[0]}; there are:\n{known}\n")
+        return 2
+    from benchmarks.measure import machine
+
+    print(f"{machine()}\n", flush=True)
+    for name in wanted or NAMES:
+        print(f"## {name}: {NAMES[name]}\n", flush=True)
+        for line in import_module(f"benchmarks.{name}").run():
+            print(line, flush=True)
+        print(flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

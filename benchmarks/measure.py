@@ -1,0 +1,61 @@
+"""Whole processes, measured from outside: wall time and the most memory they had."""
+
+from __future__ import annotations
+
+import os
+import platform
+import statistics
+import subprocess
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Seconds (median and least of several) and bytes of one command."""
+
+    median: float
+    least: float
+    memory: int
+
+
+def process(command: Sequence[str | Path], *, times: int, folder: Path | None = None) -> Timing | None:
+    """Run a command ``times`` times after one run that is not counted; None when it cannot be run or fails."""
+    seconds, memory = [], 0
+    for number in range(times + 1):
+        started = time.perf_counter()
+        try:
+            child = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        except OSError:
+            return None
+        _, status, usage = os.wait4(child.pid, 0)
+        child.returncode = os.waitstatus_to_exitcode(status)
+        if child.returncode:
+            return None
+        memory = max(memory, usage.ru_maxrss * 1024)
+        if number:
+            seconds.append(time.perf_counter() - started)
+    return Timing(statistics.median(seconds), min(seconds), memory)
+
+
+def machine() -> str:
+    """What ran the benchmark, in one line."""
+    model = next(
+        (line.partition(":")[2].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")),
+        platform.processor(),
+    )
+    return f"{time.strftime('%Y-%m-%d')}, {os.cpu_count()} cores ({model}), Python {platform.python_version()}"
+
+
+def _lines(path: str) -> list[str]:
+    try:
+        return Path(path).read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return []
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """A Markdown table."""
+    return [f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows)]
