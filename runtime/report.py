@@ -48,8 +48,8 @@ def _held_out(story: Story) -> dict[str, Any] | None:
     if base is None or tuned is None:
         return None
     before, after = base.number("loss"), tuned.number("loss")
-    assert before is not None
-    assert after is not None
+    if before is None or after is None:
+        return None
     return {
         "base_loss": before,
         "tuned_loss": after,

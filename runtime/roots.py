@@ -20,7 +20,7 @@ def _register() -> Path:
 def _load() -> dict[str, str]:
     try:
         found = json.loads(_register().read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return {k: v for k, v in found.items() if isinstance(v, str)} if isinstance(found, dict) else {}
 
@@ -47,9 +47,9 @@ def find_root(plan: Plan, plan_file: Path, named: Path | None) -> Path:
     remembered = _load().get(plan.sha256())
     candidates = [plan_file.parent, Path.cwd(), *([Path(remembered)] if remembered else [])]
     present = [root for root in candidates if (root / plan.recipe_file).is_file()]
-    wanted = next(file.sha256 for file in plan.inputs if file.role == "recipe")
+    wanted = {file.sha256 for file in plan.inputs if file.role == "recipe"}
     for root in present:
-        if sha256_file(root / plan.recipe_file) == wanted:
+        if sha256_file(root / plan.recipe_file) in wanted:
             return root
     # Compiled here before: its folder is the one whose change is worth telling.
     if remembered and Path(remembered) in present:

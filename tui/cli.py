@@ -38,6 +38,17 @@ class Verbs(click.Group):
         command: click.Command = module.command
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if name not in VERBS and not name.startswith("-") and not ctx.resilient_parsing:
+            from compiler.diagnostics import nearest
+
+            close = nearest(name, VERBS)
+            ctx.fail(f"No such command {name!r}." + (f" Did you mean {close[0]!r}?" if close else ""))
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(VERBS.items()))
@@ -57,4 +68,10 @@ def recipe() -> None:
 
 def main() -> None:
     """Entry point of the ``recipe`` command."""
-    sys.exit(recipe(prog_name="recipe"))
+    try:
+        sys.exit(recipe(prog_name="recipe"))
+    except OSError as error:  # each verb tells of its own files; what is left is a full disk under the output
+        from compiler.diagnostics import describe_os_error
+        from tui.report import exit_with
+
+        exit_with([describe_os_error(error, error.filename or "standard output", doing="reading or writing")])

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TextIO
+from typing import Any, TextIO
 
 from compiler.codes import exit_code
 from compiler.diagnostics import Diagnostic
-from runtime.journal import Event, JournalTail
+from compiler.render.concise import visible
+from runtime.journal import Event, JournalTail, read_number
 from runtime.run_folder import RunFolder
 from runtime.state import State, Story, judge
 from tui.words import duration, size
@@ -34,17 +36,21 @@ def progress_line(event: Event, story: Story) -> str:
     """One metric event in words: step, loss, speed, memory, time left."""
     loss = event.number("loss")
     parts = [f"step {event['step']}/{story.steps}"]
-    parts.append(f"loss {loss:.4f}" if loss is not None else "loss ?")
+    parts.append(f"loss {_loss(loss)}")
     rate = event.number("tokens_per_second")
-    if rate is not None and rate == rate:  # noqa: PLR0124 - not NaN
+    if rate is not None and math.isfinite(rate):
         parts.append(f"{rate:,.0f} tokens/s")
     memory = event.number("memory")
     if memory is not None:
         parts.append(f"memory {size(memory)}")
     left = event.number("seconds_left")
-    if left is not None and left == left:  # noqa: PLR0124 - not NaN
+    if left is not None and math.isfinite(left):
         parts.append(f"{duration(left)} left")
     return "  ".join(parts)
+
+
+def _loss(value: float | None) -> str:
+    return "?" if value is None else f"{value:.4f}"
 
 
 def event_line(event: Event, story: Story) -> str | None:
@@ -62,7 +68,7 @@ def event_line(event: Event, story: Story) -> str | None:
         case "eval":
             words = {"base": "held-out loss of the base", "tuned": "held-out loss of the tuned model"}
             what = words.get(str(event.get("phase")), f"held-out loss at step {event.get('step')}")
-            return f"{what}: {event.number('loss') or float('nan'):.4f}"
+            return f"{what}: {_loss(event.number('loss'))}"
         case "checkpoint":
             return f"checkpoint at step {event['step']}"
         case "warning":
@@ -120,7 +126,7 @@ class Follower:
         line = event_line(event, self.story)
         if line is not None:
             self._end_live_line()
-            self._say(line)
+            self._say(visible(line))
 
     def _progress(self, line: str, *, final: bool) -> None:
         if self.out.isatty():
@@ -147,16 +153,10 @@ def verdict_lines(run: RunFolder, story: Story) -> list[str]:
     lines: list[str] = []
     held_out = story.end.get("held_out") if story.end else None
     if held_out:
-        base, tuned, better = held_out["base_loss"], held_out["tuned_loss"], held_out["better_by"]
-        word = "better" if held_out["better"] else "NOT better"
-        lines.append(
-            f"held-out loss: base {base:.4f} → tuned {tuned:.4f}: {word}"
-            f" by {abs(better):.4f} nats ({abs(held_out['better_by_percent']):.1f} %)"
-        )
-        lines.append("")
+        lines += [_comparison(held_out), ""]
     answers: dict[int, dict[str, str]] = {}
     for event in story.samples:
-        row = answers.setdefault(int(event["number"]), {"question": str(event["question"])})
+        row = answers.setdefault(int(event["number"]), {"question": one_paragraph(str(event["question"]))})
         row[str(event["phase"])] = str(event["answer"])
     for number in sorted(answers):
         row = answers[number]
@@ -168,6 +168,16 @@ def verdict_lines(run: RunFolder, story: Story) -> list[str]:
             lines.append(f"{name}: {folder}")
     lines.append(f"report:  {run.report}")
     return lines
+
+
+def _comparison(held_out: dict[str, Any]) -> str:
+    """Base against tuned; by how much only where both are numbers."""
+    base, tuned = read_number(held_out.get("base_loss")), read_number(held_out.get("tuned_loss"))
+    better, percent = read_number(held_out.get("better_by")), read_number(held_out.get("better_by_percent"))
+    line = f"held-out loss: base {_loss(base)} → tuned {_loss(tuned)}: {'' if held_out['better'] else 'NOT '}better"
+    if better is None or percent is None or not math.isfinite(better):
+        return line
+    return f"{line} by {abs(better):.4f} nats ({abs(percent):.1f} %)"
 
 
 def ending_problem(run: RunFolder, state: State, story: Story) -> Diagnostic | None:
@@ -189,8 +199,8 @@ def ending_problem(run: RunFolder, state: State, story: Story) -> Diagnostic | N
 
 
 def one_paragraph(text: str) -> str:
-    """The text on one line."""
-    return " ".join(text.split())
+    """The text on one line, and nothing in it that a terminal would act on: a model may say anything."""
+    return visible(" ".join(text.split()))
 
 
 def exit_code_of(state: State, story: Story) -> int:

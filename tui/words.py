@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 from compiler.plan import Plan
 
 
 def duration(seconds: float) -> str:
-    """``42 s``, ``3 min 05 s``, ``2 h 10 min``."""
+    """``42 s``, ``3 min 05 s``, ``2 h 10 min``; ``?`` for what is no time."""
+    if not math.isfinite(seconds):
+        return "?"
     whole = max(0, round(seconds))
     if whole < 60:
         return f"{whole} s"

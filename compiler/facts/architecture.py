@@ -41,6 +41,24 @@ _TIED_BY_DEFAULT = frozenset(
     ]
 )
 _NO_LANGUAGE_MODEL = ("SequenceClassification", "TokenClassification", "MaskedLM", "QuestionAnswering")
+_LANGUAGE_MODEL = ("ForCausalLM", "LMHeadModel")
+
+# Families of encoders: sentence embedders among them name a bare class, such as BertModel.
+_ENCODERS = frozenset(
+    [
+        "albert",
+        "bert",
+        "camembert",
+        "deberta",
+        "deberta-v2",
+        "distilbert",
+        "electra",
+        "modernbert",
+        "mpnet",
+        "roberta",
+        "xlm-roberta",
+    ]
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +82,11 @@ def from_config(config: dict[str, Any]) -> Architecture:
     model_type = config.get("model_type")
     if not isinstance(model_type, str) or not model_type:
         raise ModelFault("M004", "config.json has no model_type", "take the config.json of the model's publisher")
-    classes = [name for name in config.get("architectures") or [] if isinstance(name, str)]
-    if config.get("is_encoder_decoder") or any(name.endswith(_NO_LANGUAGE_MODEL) for name in classes):
-        what = classes[0] if classes else model_type
+    listed = config.get("architectures")
+    classes = [name for name in listed if isinstance(name, str)] if isinstance(listed, list) else []
+    encoder = model_type in _ENCODERS and not any(name.endswith(_LANGUAGE_MODEL) for name in classes)
+    if encoder or config.get("is_encoder_decoder") or any(name.endswith(_NO_LANGUAGE_MODEL) for name in classes):
+        what = (classes[0] if classes else model_type)[:80]
         raise ModelFault(
             "M015",
             f"{what} is no causal language model",
@@ -90,7 +110,7 @@ def from_config(config: dict[str, Any]) -> Architecture:
         model_type=model_type,
         **found,
         num_key_value_heads=optional["num_key_value_heads"] or heads,
-        head_dim=optional["head_dim"] or found["hidden_size"] // heads,
+        head_dim=optional["head_dim"] or max(1, found["hidden_size"] // heads),
         intermediate_size=optional["intermediate_size"] or 4 * found["hidden_size"],
         max_position_embeddings=optional["max_position_embeddings"] or 0,
         tie_word_embeddings=tied if isinstance(tied, bool) else model_type in _TIED_BY_DEFAULT,

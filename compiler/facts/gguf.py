@@ -17,6 +17,8 @@ MAGIC = b"GGUF"
 VERSIONS = (2, 3)
 LARGEST_COUNT = 16_000_000  # entries of metadata, of an array, tensors: far above any real model
 LONGEST_STRING = 64 * 1024 * 1024
+SHORT_ARRAY = 1024
+"""Entries that a quick look keeps: one for each layer of the deepest models, and never a vocabulary."""
 
 _SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 _STRING, _ARRAY = 8, 9
@@ -25,7 +27,9 @@ _STRING, _ARRAY = 8, 9
 _BLOCKS = {
     0: (1, 4), 1: (1, 2), 2: (32, 18), 3: (32, 20), 6: (32, 22), 7: (32, 24), 8: (32, 34), 9: (32, 40),
     10: (256, 84), 11: (256, 110), 12: (256, 144), 13: (256, 176), 14: (256, 210), 15: (256, 292),
-    24: (1, 1), 25: (1, 2), 26: (1, 4), 27: (1, 8), 28: (1, 8), 30: (1, 2),
+    16: (256, 66), 17: (256, 74), 18: (256, 98), 19: (256, 50), 20: (32, 18), 21: (256, 110), 22: (256, 82),
+    23: (256, 136), 24: (1, 1), 25: (1, 2), 26: (1, 4), 27: (1, 8), 28: (1, 8), 29: (256, 56), 30: (1, 2),
+    34: (256, 54), 35: (256, 66), 39: (32, 17), 40: (64, 36), 41: (128, 18),
 }  # fmt: skip
 
 
@@ -68,7 +72,7 @@ class Header:
 
 
 def read_header(path: Path, *, arrays: bool) -> Header:
-    """The header of ``path``; arrays of more than 64 entries only when ``arrays``.
+    """The header of ``path``; long arrays only when ``arrays``.
 
     Raises GgufFault for a file that is cut, foreign or absurd, and OSError when it cannot be read.
     """
@@ -106,7 +110,7 @@ class _Reader:
         tensors = [self.tensor() for _ in range(tensor_count)]
         alignment = metadata.get("general.alignment", 32)
         if not isinstance(alignment, int) or not 0 < alignment <= 1 << 20:
-            raise GgufFault(f"an alignment of {alignment!r}")
+            raise GgufFault(f"an alignment of {str(alignment)[:40]!r}")
         return Header(version, metadata, tensors, -(-self.at // alignment) * alignment)
 
     def tensor(self) -> Tensor:
@@ -128,7 +132,7 @@ class _Reader:
 
     def array(self) -> list[Any] | None:
         kind, length = self.number("I"), self.count("items")
-        wanted = self.arrays or length <= 64
+        wanted = self.arrays or length <= SHORT_ARRAY
         if kind in _SCALARS:
             size = struct.calcsize("<" + _SCALARS[kind])
             start, self.at = self.at, self.at + size * length

@@ -51,7 +51,7 @@ def cache_folder() -> Path:
 def _load() -> dict[str, str]:
     try:
         found = json.loads(_cache_file().read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     if not isinstance(found, dict):
         return {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,18 +10,21 @@ from compiler.facts.weight_files import ModelFault
 
 SMALL_FILES = ["*.json", "*.jinja", "tokenizer.model"]
 
+_OF_THIS_DISK = frozenset({errno.EACCES, errno.EDQUOT, errno.EFBIG, errno.ENOSPC, errno.ENOTDIR, errno.EROFS})
+"""Errors of the cache folder, not of the network."""
+
 
 def snapshot_of_texts(name: str, revision: str | None, *, offline: bool) -> tuple[Path, str]:
     """The folder with the model's small files, and its commit.
 
-    Raises ModelFault: M040 not reachable, M041 no such model, M042 access not granted, M043 no such revision.
+    Raises ModelFault: M040 not reachable, M041 no such model, M042 access not granted, M043 no such revision;
+    and OSError when the cache cannot be written.
     """
+    from httpx import HTTPError  # what huggingface_hub lets through of its connection
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import (
         GatedRepoError,
-        HfHubHTTPError,
         HFValidationError,
-        LocalEntryNotFoundError,
         RepositoryNotFoundError,
         RevisionNotFoundError,
     )
@@ -45,7 +49,9 @@ def snapshot_of_texts(name: str, revision: str | None, *, offline: bool) -> tupl
     except RepositoryNotFoundError as error:
         message = f"there is no model {name} on the hub, or it is private"
         raise ModelFault("M041", message, "check the spelling; for a private one, `hf auth login`") from error
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+    except (HTTPError, OSError) as error:
+        if isinstance(error, OSError) and error.errno in _OF_THIS_DISK:
+            raise
         raise _unreachable(name, offline=False) from error
     return folder, folder.name
 

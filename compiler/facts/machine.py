@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import re
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -13,7 +14,11 @@ from compiler.recipe import HardwareTable
 
 Device = Literal["cpu", "cuda"]
 
-WITHOUT_BF16 = ("t4", "v100", "p100", "rtx-20", "gtx")
+CPU_FLAGS = Path("/proc/cpuinfo")
+DRIVER = Path("/dev/nvidiactl")
+"""There as long as NVIDIA's driver is loaded."""
+
+WITHOUT_BF16 = re.compile(r"gtx|titan|quadro(?!-rtx-a)|rtx-?20[678]0|(^|-)(t4|v100s?|p100|p40|p4|m60|m40|k80)(-|$)")
 """GPUs older than Ampere: below compute capability 8.0 there is no bfloat16 (CUDA C++ guide)."""
 
 
@@ -32,11 +37,12 @@ def target_of(hardware: HardwareTable) -> Target:
     """The machine the recipe asks for, or this one where it says ``auto``."""
     if hardware.device == "cpu":
         return _cpu("the recipe asks for the CPU")
-    if hardware.gpu or hardware.device == "cuda":
-        gpu = hardware.gpu or _own_gpu()[0]
-        has_bf16 = not gpu.lower().startswith(WITHOUT_BF16) if hardware.gpu else _own_gpu()[1]
-        return Target("cuda", has_bf16, gpu, hardware.gpu_count, "the recipe asks for a GPU")
+    asked = "the recipe asks for a GPU"
+    if hardware.gpu:
+        return Target("cuda", gpu_has_bf16(hardware.gpu), hardware.gpu, hardware.gpu_count, asked)
     name, has_bf16 = _own_gpu()
+    if hardware.device == "cuda":
+        return Target("cuda", has_bf16, name, hardware.gpu_count, asked)
     if name:
         return Target("cuda", has_bf16, name, hardware.gpu_count, f"this machine has a GPU ({name})")
     return _cpu("this machine has no NVIDIA GPU")
@@ -46,10 +52,19 @@ def _cpu(reason: str) -> Target:
     return Target("cpu", cpu_has_bf16(), "", 0, reason)
 
 
+def gpu_has_bf16(name: str) -> bool:
+    """Whether a GPU of this name, as the catalogue or as nvidia-smi writes it, computes in bfloat16."""
+    return WITHOUT_BF16.search(_plain(name)) is None
+
+
+def _plain(name: str) -> str:
+    return name.strip().lower().replace(" ", "-")
+
+
 def cpu_has_bf16() -> bool:
     """Whether the processor multiplies bfloat16 in hardware; without it, emulation is slower than float32."""
     try:
-        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+        flags = CPU_FLAGS.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return platform.system() == "Darwin" and platform.machine() == "arm64"
     return "avx512_bf16" in flags or "amx_bf16" in flags or " bf16" in flags
@@ -61,7 +76,7 @@ def _own_gpu() -> tuple[str, bool]:
     Asks nvidia-smi, which comes with the driver. Not yet run on a machine with a GPU.
     """
     program = shutil.which("nvidia-smi")
-    if program is None or not Path("/dev/nvidiactl").exists():
+    if program is None or not DRIVER.exists():
         return "", True
     try:
         answer = subprocess.run(  # noqa: S603 - a fixed program with fixed arguments
@@ -72,6 +87,6 @@ def _own_gpu() -> tuple[str, bool]:
             check=True,
         ).stdout
         name, _, capability = answer.splitlines()[0].rpartition(",")
-        return name.strip().lower().replace(" ", "-"), float(capability) >= 8.0
+        return _plain(name), float(capability) >= 8.0
     except (OSError, subprocess.SubprocessError, ValueError, IndexError):
         return "", True

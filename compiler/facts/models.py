@@ -32,7 +32,8 @@ TOKENIZER_FILES = (
     "tokenizer.model",
 )
 
-# What the pinned Transformers can turn into safetensors (transformers.integrations.ggml.GGUF_CONFIG_MAPPING).
+# What the pinned Transformers can turn into safetensors (transformers.integrations.ggml.GGUF_CONFIG_MAPPING), under
+# llama.cpp's names as well; without the encoders and without mamba, which has no attention for a shape to name.
 GGUF_ARCHITECTURES = frozenset(
     [
         "llama",
@@ -52,7 +53,6 @@ GGUF_ARCHITECTURES = frozenset(
         "stablelm",
         "gpt2",
         "starcoder2",
-        "mamba",
         "nemotron",
         "gemma2",
         "gemma3",
@@ -100,7 +100,10 @@ def _locate(table: ModelTable, root: Path, *, offline: bool) -> ModelFacts:
         raise ModelFault("M001", "a model id cannot hold a NUL character", "write a hub name or a path")
     if name.startswith("pypi:"):
         return _from_wheel(name)
-    path = root / Path(name).expanduser()
+    try:
+        path = root / Path(name).expanduser()
+    except RuntimeError as error:
+        raise ModelFault("M002", f"there is no {name}: nobody here has that home folder", "check the path") from error
     if path.is_dir():
         return _from_folder(name, path, kind="folder")
     if path.is_file():

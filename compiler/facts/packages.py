@@ -36,5 +36,5 @@ def installed_version(name: str) -> str | None:
     """The installed version without its local part (``2.13.0+cpu`` → ``2.13.0``), None when absent."""
     try:
         return metadata.version(name).partition("+")[0]
-    except metadata.PackageNotFoundError:
+    except (metadata.PackageNotFoundError, ValueError):  # ValueError: no name at all, in a plan edited by hand
         return None

@@ -37,15 +37,13 @@ def read_json_object(path: Path) -> dict[str, Any]:
 
 
 def find_weights(name: str, folder: Path) -> tuple[Path, ...]:
-    """The safetensors files of a model folder, all there and whole. Raises ModelFault."""
+    """The safetensors files that Transformers loads from a folder, all there and whole. Raises ModelFault."""
     index = folder / "model.safetensors.index.json"
-    if index.is_file():
-        files = _sharded(name, folder, read_json_object(index))
-    elif (folder / "model.safetensors").is_file():
+    if (folder / "model.safetensors").is_file():
         files = [folder / "model.safetensors"]
+    elif index.is_file():
+        files = _sharded(name, folder, read_json_object(index))
     else:
-        files = sorted(f for f in folder.glob("*.safetensors") if not f.name.startswith("adapter_"))
-    if not files:
         raise _no_weights(name, folder)
     for file in files:
         check_whole(file)
@@ -81,6 +79,10 @@ def _no_weights(name: str, folder: Path) -> ModelFault:
             "convert it once: AutoModelForCausalLM.from_pretrained(FOLDER).save_pretrained(FOLDER) of Transformers "
             "writes safetensors",
         )
+    others = sorted(f.name for f in folder.glob("*.safetensors") if not f.name.startswith("adapter_"))
+    if others:
+        message = f"{name} has {others[0]}, but neither model.safetensors nor its index, which are what is loaded"
+        return ModelFault("M005", message, "download the missing file, or give the weights the name model.safetensors")
     return ModelFault(
         "M005",
         f"{name} has a config.json but no weights",
@@ -104,11 +106,14 @@ def check_whole(path: Path) -> None:
     try:
         tensors = json.loads(header)
         ends = [t["data_offsets"][1] for name, t in tensors.items() if name != "__metadata__"]
-        end = max(ends, default=0)
-        missing = 8 + length + end - size
     except (ValueError, RecursionError, KeyError, IndexError, TypeError, AttributeError) as error:
         raise ModelFault("M007", f"{path.name} has a broken header", again) from error
     if not ends:
         raise ModelFault("M007", f"{path.name} holds no tensors", again)
+    if not all(type(end) is int and 0 <= end < 1 << 63 for end in ends):
+        raise ModelFault("M007", f"{path.name} has a broken header", again)
+    missing = 8 + length + max(ends) - size
     if missing > 0:
         raise ModelFault("M007", f"{path.name} is cut: {missing:,} bytes are missing", again)
+    if missing < 0:  # the format allows no byte that belongs to no tensor
+        raise ModelFault("M007", f"{path.name} is damaged: it is {-missing:,} bytes longer than its header says", again)

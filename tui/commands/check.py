@@ -49,21 +49,41 @@ def command(
 
 
 def _check(path: Path, allowed: Permissions, *, fix: bool) -> list[Checked]:
-    from compiler.check import check_bytes, check_file, find_recipes
+    from compiler.check import check_file, find_recipes
 
     if path == STDIN:
-        checked = check_bytes(sys.stdin.buffer.read(), "<stdin>", Path(), allowed)
-        if fix:
-            from compiler.check import fixed_text
-
-            click.echo(fixed_text(checked), nl=False)
-        return [checked]
+        return [_check_stdin(allowed, fix=fix)]
     found, problems = find_recipes(path)
     if problems:
         return problems
     if fix:
         return [_fixed(file, allowed) for file in found]
     return [check_file(file, allowed) for file in found]
+
+
+def _check_stdin(allowed: Permissions, *, fix: bool) -> Checked:
+    """Check standard input; what is fixed goes to standard output, and what needs no fix as it came.
+
+    A fix may bring the next one to light, so it goes in rounds, as it does for files.
+    """
+    from compiler.check import Checked, check_bytes, fixed_text
+    from compiler.diagnostics import describe_os_error
+
+    try:
+        data = sys.stdin.buffer.read() if sys.stdin is not None else b""  # closed before the program began
+    except OSError as error:
+        return Checked("<stdin>", "", [describe_os_error(error, "<stdin>", doing="reading the recipe")])
+    checked = check_bytes(data, "<stdin>", Path(), allowed)
+    if not fix:
+        return checked
+    for _ in range(10):
+        text = fixed_text(checked)
+        if text == checked.text:
+            break
+        data = text.encode()
+        checked = check_bytes(data, "<stdin>", Path(), allowed)
+    click.echo(data, nl=False)
+    return checked
 
 
 def _fixed(file: Path, allowed: Permissions) -> Checked:
@@ -98,4 +118,4 @@ def _exit_code(checked: list[Checked], *, strict: bool) -> int:
     errors = [d.code for d in diagnostics if d.severity is Severity.ERROR]
     if errors:
         return exit_code(errors)
-    return 1 if strict and diagnostics else 0
+    return 1 if strict and any(d.severity is Severity.WARNING for d in diagnostics) else 0

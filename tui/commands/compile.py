@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import click
@@ -31,8 +30,7 @@ def command(recipe: Path, output: Path | None, *, allow_outside: bool, trust_rem
     plan = compiled.plan
     assert plan is not None
     if output is None or str(output) == "-":
-        sys.stdout.buffer.write(plan.as_bytes())
-        sys.stdout.buffer.flush()
+        click.echo(plan.as_bytes(), nl=False)
     else:
         with edge("writing the plan"):
             write_atomically(output, plan.as_bytes())

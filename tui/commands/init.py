@@ -26,10 +26,11 @@ def command(domain: str | None, folder: Path | None) -> None:
         return
     if domain not in known:
         from compiler.diagnostics import nearest
+        from compiler.render.concise import visible
 
-        close = nearest(domain, known)
+        close = nearest(domain[:64], known)
         hint = f"; did you mean {close[0]}?" if close else f"; there are: {', '.join(known)}"
-        click.echo(f"there is no domain {domain}{hint}", err=True)
+        click.echo(f"there is no domain {visible(domain[:64])}{hint}", err=True)
         sys.exit(2)
     target = folder or Path(domain)
     with edge("writing the recipe"):

@@ -1,0 +1,168 @@
+"""A model's shape from config.json or GGUF metadata: every family's names, and no number that is no size."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from compiler.facts.architecture import Architecture, from_config, from_gguf_metadata
+from compiler.facts.gguf import Header, Tensor, read_header
+from compiler.facts.weight_files import ModelFault
+from tests.compiler.facts.gguf_files import EMBEDDING, LLAMA, STRING, WORD, Entry, Value, gguf, tensor
+
+CONFIG: dict[str, Any] = {
+    "model_type": "llama",
+    "architectures": ["LlamaForCausalLM"],
+    "hidden_size": 576,
+    "num_hidden_layers": 30,
+    "num_attention_heads": 9,
+    "num_key_value_heads": 3,
+    "head_dim": 64,
+    "intermediate_size": 1536,
+    "vocab_size": 49152,
+    "max_position_embeddings": 8192,
+    "tie_word_embeddings": True,
+}
+SMOL = Architecture("llama", 576, 30, 9, 3, 64, 1536, 49152, True, 8192)
+
+
+def without(*names: str, **changes: Any) -> dict[str, Any]:
+    return {key: value for key, value in CONFIG.items() if key not in names} | changes
+
+
+def test_every_number_has_its_place() -> None:
+    assert from_config(CONFIG) == SMOL
+
+
+def test_other_families_names_mean_the_same() -> None:
+    gpt2 = {"model_type": "gpt2", "n_embd": 768, "n_layer": 12, "n_head": 12, "vocab_size": 50257, "n_positions": 1024}
+    found = from_config(gpt2 | {"n_inner": None})
+    assert (found.hidden_size, found.num_hidden_layers, found.num_attention_heads) == (768, 12, 12)
+    assert (found.intermediate_size, found.max_position_embeddings) == (3072, 1024)
+    assert found.tie_word_embeddings
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "value"),
+    [
+        ({"num_key_value_heads": None}, "num_key_value_heads", 9),
+        ({"head_dim": None}, "head_dim", 64),
+        ({"head_dim": None, "num_attention_heads": 1000}, "head_dim", 1),
+        ({"intermediate_size": None}, "intermediate_size", 4 * 576),
+        ({"max_position_embeddings": None}, "max_position_embeddings", 0),
+        ({"tie_word_embeddings": None}, "tie_word_embeddings", False),
+        ({"tie_word_embeddings": None, "model_type": "gemma2"}, "tie_word_embeddings", True),
+        ({"tie_word_embeddings": False, "model_type": "gemma2"}, "tie_word_embeddings", False),
+        ({"architectures": None}, "model_type", "llama"),
+        ({"architectures": 5}, "model_type", "llama"),
+        ({"architectures": "LlamaForCausalLM"}, "model_type", "llama"),
+        ({"architectures": [None, 5]}, "model_type", "llama"),
+    ],
+)
+def test_what_is_not_said_has_a_default(changes: dict[str, Any], field: str, value: object) -> None:
+    assert dataclasses.asdict(from_config(CONFIG | changes))[field] == value
+
+
+def test_a_multimodal_model_is_described_by_its_text_part() -> None:
+    outer = {"model_type": "gemma3", "text_config": without("model_type"), "hidden_size": 1}
+    assert from_config(outer) == dataclasses.replace(SMOL, model_type="gemma3")
+    untied = {"model_type": "mistral3", "text_config": without("tie_word_embeddings"), "tie_word_embeddings": True}
+    assert from_config(untied).tie_word_embeddings
+
+
+@pytest.mark.parametrize(
+    ("config", "code"),
+    [
+        ({}, "M004"),
+        (without(model_type=""), "M004"),
+        (without(model_type=["llama"]), "M004"),
+        (without("hidden_size"), "M004"),
+        *((without(vocab_size=size), "M004") for size in (0, -1, 1.5, "49152", True, [1], 10**30, float("inf"))),
+        (without(head_dim=0), "M004"),
+        (without(text_config={}), "M004"),
+        (without(is_encoder_decoder=True), "M015"),
+        (without(architectures=["CamembertForMaskedLM"]), "M015"),
+        (without(architectures=["LlamaForSequenceClassification"]), "M015"),
+        (without(architectures=["BertModel"], model_type="bert"), "M015"),
+        (without("architectures", model_type="xlm-roberta"), "M015"),
+    ],
+)
+def test_what_cannot_be_trained_to_answer_is_told(config: dict[str, Any], code: str) -> None:
+    with pytest.raises(ModelFault) as fault:
+        from_config(config)
+    assert fault.value.code == code
+    assert fault.value.help
+    assert len(str(fault.value)) < 200
+
+
+def test_a_decoder_built_from_an_encoders_blocks_is_a_language_model() -> None:
+    assert from_config(without(architectures=["BertLMHeadModel"], model_type="bert")).model_type == "bert"
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+fields = st.sampled_from([*CONFIG, "text_config", "is_encoder_decoder", "n_embd", "n_inner"])
+
+
+@given(st.dictionaries(fields, json_values, max_size=4))
+def test_any_config_gives_positive_sizes_or_a_fault(changes: dict[str, Any]) -> None:
+    try:
+        found = dataclasses.asdict(from_config(CONFIG | changes))
+    except ModelFault:
+        return
+    sizes = {name: value for name, value in found.items() if type(value) is int}
+    assert len(sizes) == 8
+    assert all(value > 0 for name, value in sizes.items() if name != "max_position_embeddings")
+
+
+def header(file: Path, entries: list[Entry], tensors: list[bytes] | None = None) -> Header:
+    file.write_bytes(gguf(entries, tensors or [EMBEDDING]))
+    return read_header(file, arrays=False)
+
+
+def test_a_gguf_header_says_the_same(tmp_path: Path) -> None:
+    tied = from_gguf_metadata(header(tmp_path / "m", LLAMA))
+    assert tied == Architecture("llama", 8, 2, 4, 2, 2, 16, 10, True, 64)
+    untied = header(tmp_path / "n", LLAMA, [EMBEDDING, tensor("output.weight", (8, 10))])
+    assert not from_gguf_metadata(untied).tie_word_embeddings
+
+
+def test_the_widest_of_numbers_given_per_layer_counts(tmp_path: Path) -> None:
+    layers = 80  # as in Llama-Nemotron, whose attention differs from layer to layer
+    entries = [e for e in LLAMA if "head_count_kv" not in e[0]]
+    entries.append(("llama.attention.head_count_kv", WORD, [0, 4] * (layers // 2)))
+    assert from_gguf_metadata(header(tmp_path / "m", entries)).num_key_value_heads == 4
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("llama.block_count", None),
+        ("llama.context_length", None),
+        ("llama.embedding_length", "eight"),
+        ("llama.attention.head_count", 0),
+        ("llama.attention.head_count", ["a"]),
+        ("general.architecture", "qwen2"),
+    ],
+)
+def test_a_gguf_header_that_lacks_a_size_is_a_fault(tmp_path: Path, key: str, value: Value | None) -> None:
+    entries = [e for e in LLAMA if e[0] != key]
+    if value is not None:
+        entries.append((key, WORD if isinstance(value, int) else STRING, value))
+    with pytest.raises(ModelFault, match=r"does not say (llama|qwen2)\.") as fault:
+        from_gguf_metadata(header(tmp_path / "m", entries))
+    assert fault.value.code == "M012"
+
+
+@pytest.mark.parametrize("tensors", [[], [Tensor("token_embd.weight", (80,), 0, 0)]])
+def test_a_gguf_without_an_embedding_is_a_fault(tensors: list[Tensor]) -> None:
+    with pytest.raises(ModelFault, match="no embedding"):
+        from_gguf_metadata(Header(3, {key: value for key, _, value in LLAMA}, tensors))

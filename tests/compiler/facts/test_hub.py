@@ -1,0 +1,118 @@
+"""Hub models: the cache first, then the hub; each of its documented errors has its code. No network."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import huggingface_hub
+import pytest
+from huggingface_hub import errors
+
+from compiler.facts.hub import SMALL_FILES, snapshot_of_texts
+from compiler.facts.models import locate_model
+from compiler.facts.weight_files import ModelFault
+from compiler.recipe import ModelTable
+
+NAME = "org/model"
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+def answer(status: int) -> httpx.Response:
+    return httpx.Response(status, request=httpx.Request("GET", f"https://huggingface.co/{NAME}"))
+
+
+def hub(monkeypatch: pytest.MonkeyPatch, *, cached: Path | None = None, online: Path | Exception) -> list[bool]:
+    """Replace the download: what it finds in the cache, and what the hub gives. Returns the list of calls made."""
+    calls: list[bool] = []
+
+    def download(name: str, *, revision: str | None, allow_patterns: list[str], local_files_only: bool) -> str:
+        assert (name, allow_patterns) == (NAME, SMALL_FILES)
+        calls.append(local_files_only)
+        if local_files_only and cached is None:
+            raise errors.LocalEntryNotFoundError("not in the cache")
+        found = cached if local_files_only else online
+        if isinstance(found, Exception):
+            raise found
+        return str(found)
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
+    return calls
+
+
+def snapshot(folder: Path) -> Path:
+    found = folder / COMMIT
+    found.mkdir()
+    (found / "config.json").write_text("{}")
+    return found
+
+
+def test_what_is_in_the_cache_is_taken_without_asking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = snapshot(tmp_path)
+    calls = hub(monkeypatch, cached=folder, online=AssertionError("the hub was asked"))
+    for offline in (True, False):
+        assert snapshot_of_texts(NAME, None, offline=offline) == (folder, COMMIT)
+    assert calls == [True, True]
+
+
+def test_what_is_not_in_the_cache_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "empty").mkdir()
+    folder = snapshot(tmp_path)
+    for cached in (None, tmp_path / "empty"):
+        calls = hub(monkeypatch, cached=cached, online=folder)
+        assert snapshot_of_texts(NAME, "main", offline=False) == (folder, COMMIT)
+        assert calls == [True, False]
+
+
+def test_offline_means_that_nobody_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = hub(monkeypatch, online=AssertionError("the hub was asked"))
+    with pytest.raises(ModelFault, match="the hub was not asked") as fault:
+        snapshot_of_texts(NAME, None, offline=True)
+    assert fault.value.code == "M040"
+    assert calls == [True]
+
+
+@pytest.mark.parametrize(
+    ("make", "code"),
+    [
+        (lambda: errors.HFValidationError("Repo id must be alphanumeric\nand more"), "M001"),
+        (lambda: errors.LocalEntryNotFoundError("no connection"), "M040"),
+        (lambda: errors.IncompleteSnapshotError("3 files are missing", snapshot_path="/x"), "M040"),
+        (lambda: errors.OfflineModeIsEnabled("HF_HUB_OFFLINE=1"), "M040"),
+        (lambda: errors.LocalTokenNotFoundError("token=True and no token"), "M040"),
+        (lambda: errors.FileMetadataError("no etag"), "M040"),
+        (lambda: errors.HfHubHTTPError("server error", response=answer(503)), "M040"),
+        (lambda: errors.HfHubHTTPError("too many requests", response=answer(429)), "M040"),
+        (lambda: errors.BadRequestError("bad", response=answer(400)), "M040"),
+        (lambda: errors.DisabledRepoError("disabled", response=answer(403)), "M040"),
+        (lambda: errors.RemoteEntryNotFoundError("no such file", response=answer(404)), "M040"),
+        (lambda: errors.RepositoryNotFoundError("404", response=answer(404)), "M041"),
+        (lambda: errors.GatedRepoError("403", response=answer(403)), "M042"),
+        (lambda: errors.RevisionNotFoundError("404", response=answer(404)), "M043"),
+        (lambda: httpx.ConnectError("no route"), "M040"),
+        (lambda: httpx.ProxyError("407 Proxy Authentication Required"), "M040"),
+        (lambda: httpx.ReadTimeout("slow"), "M040"),
+        (lambda: httpx.RemoteProtocolError("peer closed the connection"), "M040"),
+        (lambda: ConnectionResetError(errno.ECONNRESET, "reset by peer"), "M040"),
+        (lambda: OSError(errno.ENETUNREACH, "Network is unreachable"), "M040"),
+        (lambda: OSError(errno.ENOSPC, "No space left on device"), "E004"),
+        (lambda: PermissionError(errno.EACCES, "Permission denied", "/cache/x"), "E003"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else type(value()).__name__,
+)
+def test_each_error_has_its_code(monkeypatch: pytest.MonkeyPatch, make: Callable[[], Exception], code: str) -> None:
+    hub(monkeypatch, online=make())
+    facts, (problem,) = locate_model(ModelTable(id=NAME, revision="v9"), root=Path("nowhere"))
+    assert facts is None
+    assert problem.code == code
+    assert problem.help
+    assert NAME in problem.message or code.startswith("E")
+    assert "\n" not in problem.message
+
+
+def test_a_fault_of_the_program_is_no_fault_of_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+    hub(monkeypatch, online=TypeError("a mistake in our call"))
+    with pytest.raises(TypeError):
+        snapshot_of_texts(NAME, None, offline=False)

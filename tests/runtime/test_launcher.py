@@ -1,0 +1,183 @@
+"""Executors are started once per run, in a session of their own; a broken-off run is found again."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from compiler.diagnostics import Refusal
+from compiler.plan import Plan
+from runtime.checkpoints import seal
+from runtime.journal import JournalWriter
+from runtime.launcher import environment, interrupted_run, spawn, start
+from runtime.run_folder import Launch, RunFolder
+from tests.runtime.plans import make_plan
+
+PLAN = make_plan()
+PYTHON = sys.executable
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from runtime.run_folder import ExecutorLock, RunFolder
+run = RunFolder(Path(sys.argv[1]))
+lock = ExecutorLock(run)
+print("held", flush=True)
+time.sleep(float(sys.argv[2]))
+(run.path / "left").touch()
+"""
+
+STAND_IN = """#!{python}
+import json, os, sys
+told = {{"arguments": sys.argv[1:], "session": os.getsid(0) == os.getpid(), "stdin": os.readlink("/proc/self/fd/0"),
+         "bars": os.environ["TQDM_DISABLE"]}}
+print(json.dumps(told), flush=True)
+sys.stderr.write("and on the other stream\\n")
+"""
+
+
+@contextmanager
+def held(run: RunFolder, seconds: float = 60.0) -> Iterator[None]:
+    """Another process that holds the run's lock, as an executor does."""
+    child = subprocess.Popen([PYTHON, "-c", HOLD, str(run.path), str(seconds)], stdout=subprocess.PIPE)
+    assert child.stdout is not None
+    assert child.stdout.readline() == b"held\n"
+    try:
+        yield
+    finally:
+        child.kill()
+        child.wait()
+        child.stdout.close()
+
+
+def make_run(runs: Path, run_id: str, *events: tuple[str, dict[str, object]], plan: Plan = PLAN) -> RunFolder:
+    run = RunFolder(runs / plan.name / run_id)
+    run.path.mkdir(parents=True)
+    run.plan.write_bytes(plan.as_bytes())
+    journal = JournalWriter(run.events)
+    for kind, fields in events:
+        journal.append(kind, **fields)  # type: ignore[arg-type]
+    journal.close()
+    return run
+
+
+def checkpoint(run: RunFolder, step: int, *, whole: bool = True) -> None:
+    folder = run.checkpoints / f"checkpoint-{step}"
+    folder.mkdir(parents=True)
+    (folder / "weights").write_bytes(b"w")
+    if whole:
+        seal(folder)
+
+
+START = ("start", {"steps": 8})
+
+
+def end(status: str) -> tuple[str, dict[str, object]]:
+    return "end", {"status": status}
+
+
+@pytest.fixture
+def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program in the place of Python, which tells how it was called and ends."""
+    program = tmp_path / "python"
+    program.write_text(STAND_IN.format(python=PYTHON))
+    program.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(program))
+
+
+@pytest.mark.usefixtures("stand_in")
+def test_an_executor_gets_a_session_files_and_the_whole_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    launched = start(PLAN, Path("runs"), Launch(tmp_path))
+    assert launched.process.wait() == 0
+    assert launched.before == -1
+    first, second = launched.run.output.read_text().splitlines()
+    assert second == "and on the other stream"
+    assert json.loads(first) == {
+        "arguments": ["-m", "runtime.executor", str(tmp_path / launched.run.path)],
+        "session": True,
+        "stdin": "/dev/null",
+        "bars": "1",
+    }
+    assert launched.run.plan.read_bytes() == PLAN.as_bytes()
+
+
+@pytest.mark.usefixtures("stand_in")
+def test_a_second_executor_goes_on_in_the_same_log(tmp_path: Path) -> None:
+    run = make_run(tmp_path, "20260101-000000-aaaa", START, end("stopped"))
+    run.output.write_text("what the first one printed\n")
+    launched = spawn(run, PLAN)
+    launched.process.wait()
+    assert launched.before == 1
+    assert run.output.read_text().startswith("what the first one printed\n{")
+
+
+def test_a_run_that_has_an_executor_gets_no_second_one(tmp_path: Path) -> None:
+    run = make_run(tmp_path, "20260101-000000-aaaa", START)
+    with held(run), pytest.raises(Refusal, match="X002") as refusal:
+        spawn(run, PLAN)
+    assert refusal.value.diagnostics[0].help == "recipe attach 20260101-000000-aaaa"
+    assert not run.output.exists()
+
+
+@pytest.mark.usefixtures("stand_in")
+def test_an_executor_that_has_told_its_end_is_waited_for(tmp_path: Path) -> None:
+    run = make_run(tmp_path, "20260101-000000-aaaa", START, end("stopped"))
+    with held(run, seconds=0.3):
+        launched = spawn(run, PLAN)
+        assert (run.path / "left").exists()
+    assert launched.process.wait() == 0
+
+
+def test_only_a_model_of_the_hub_may_ask_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HOME", "/somewhere")
+    from_wheel = environment(PLAN)
+    assert from_wheel["HF_HUB_OFFLINE"] == "1"
+    assert from_wheel["HF_HOME"] == "/somewhere"
+    from_hub = environment(make_plan(model=PLAN.model.model_copy(update={"kind": "hub"})))
+    assert "HF_HUB_OFFLINE" not in from_hub
+    assert {name: value for name, value in from_wheel.items() if name not in os.environ}.items() > {
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "TQDM_DISABLE": "1",
+    }.items()
+
+
+@pytest.mark.parametrize("broken_off", [[START], [START, end("stopped")]])
+def test_a_broken_off_run_of_this_plan_with_a_checkpoint_is_found(
+    tmp_path: Path, broken_off: list[tuple[str, dict[str, object]]]
+) -> None:
+    checkpoint(make_run(tmp_path, ".20260101-000000-half-made", *broken_off), 4)
+    checkpoint(make_run(tmp_path, "20260103-000000-bbbb", *broken_off, plan=make_plan(seed=7)), 4)
+    assert interrupted_run(tmp_path, PLAN) is None
+    run = make_run(tmp_path, "20260102-000000-aaaa", *broken_off)
+    assert interrupted_run(tmp_path, PLAN) is None
+    checkpoint(run, 4, whole=False)
+    assert interrupted_run(tmp_path, PLAN) is None
+    checkpoint(run, 2)
+    assert interrupted_run(tmp_path, PLAN) == run
+
+
+@pytest.mark.parametrize("status", ["finished", "failed"])
+def test_a_run_that_came_to_its_end_is_not_gone_on_with(tmp_path: Path, status: str) -> None:
+    checkpoint(make_run(tmp_path, "20260102-000000-aaaa", START), 4)
+    checkpoint(make_run(tmp_path, "20260103-000000-bbbb", START, end(status)), 4)
+    assert interrupted_run(tmp_path, PLAN) is None
+
+
+def test_a_living_run_is_not_gone_on_with(tmp_path: Path) -> None:
+    run = make_run(tmp_path, "20260102-000000-aaaa", START)
+    checkpoint(run, 4)
+    with held(run):
+        assert interrupted_run(tmp_path, PLAN) is None
+    assert interrupted_run(tmp_path, PLAN) == run
+
+
+def test_a_folder_of_runs_that_is_not_there_holds_none(tmp_path: Path) -> None:
+    assert interrupted_run(tmp_path / "none", PLAN) is None

@@ -1,0 +1,107 @@
+"""The report says what the plan and the journal say, also when a loss is no number."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runtime.journal import JournalWriter
+from runtime.report import write_report
+from runtime.run_folder import RunFolder
+from tests.runtime.plans import make_plan
+
+
+def reported(
+    folder: Path, *events: tuple[Any, dict[str, Any]], **changes: Any
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What ``write_report`` returns and the document it writes, after a journal with these events."""
+    run = RunFolder(folder)
+    run.events.unlink(missing_ok=True)
+    journal = JournalWriter(run.events)
+    for kind, fields in events:
+        journal.append(kind, **fields)
+    journal.close()
+    short = write_report(run, make_plan(**changes), trainable=10, total=100, train_seconds=12.345)
+    return short, json.loads(run.report.read_text(encoding="utf-8"), parse_constant=pytest.fail)
+
+
+def measured(base: float, tuned: float) -> list[tuple[str, dict[str, Any]]]:
+    return [
+        ("eval", {"phase": "base", "loss": base, "perplexity": 9.0}),
+        ("eval", {"phase": "during", "loss": 7.0}),
+        ("eval", {"phase": "tuned", "loss": tuned, "perplexity": 4.0}),
+    ]
+
+
+def test_the_numbers_are_the_journals_and_the_plans(tmp_path: Path) -> None:
+    metrics = [("metric", {"step": n, "loss": 3.0 - n, "tokens": 100 * n, "peak_memory": 5 * n}) for n in (1, 2)]
+    _, report = reported(tmp_path, *measured(2.0, 1.5), *metrics)
+    plan = make_plan()
+    assert report["run"] == tmp_path.name
+    assert report["plan_sha256"] == plan.sha256()
+    assert (report["steps"], report["train_rows"], report["held_out_rows"]) == (8, 6, 2)
+    assert (report["trainable_parameters"], report["parameters"], report["train_seconds"]) == (10, 100, 12.3)
+    assert (report["final_train_loss"], report["tokens"], report["peak_memory_bytes"]) == (1.0, 200, 10)
+    assert (report["held_out"]["base_perplexity"], report["held_out"]["tuned_perplexity"]) == (9.0, 4.0)
+    assert report["output"] == "adapter"
+    assert reported(tmp_path, method="full")[1]["output"] == "model"
+
+
+@given(base=st.floats(0.01, 100), tuned=st.floats(0.01, 100))
+def test_better_is_a_smaller_loss_by_the_difference(
+    tmp_path_factory: pytest.TempPathFactory, base: float, tuned: float
+) -> None:
+    folder = tmp_path_factory.mktemp("run")
+    short, report = reported(folder, *measured(base, tuned))
+    assert short["held_out"] == report["held_out"]
+    assert report["held_out"]["better"] is (tuned < base)
+    assert report["held_out"]["better_by"] == pytest.approx(base - tuned)
+    assert report["held_out"]["better_by_percent"] == pytest.approx(100 * (1 - tuned / base))
+
+
+@pytest.mark.parametrize(
+    ("base", "tuned", "better"),
+    [(2.0, math.nan, False), (math.nan, 2.0, False), (2.0, math.inf, False), (math.inf, 2.0, True), (0.0, 0.0, False)],
+)
+def test_a_loss_that_is_no_number_is_written_as_one_that_is_not(
+    tmp_path: Path, base: float, tuned: float, better: bool
+) -> None:
+    _, report = reported(tmp_path, *measured(base, tuned))
+    assert report["held_out"]["better"] is better
+
+
+def test_without_both_measurements_there_is_nothing_to_compare(tmp_path: Path) -> None:
+    for events in ([], measured(2.0, 1.0)[:2], measured(2.0, 1.0)[2:]):
+        short, report = reported(tmp_path, *events)
+        assert short == {"held_out": None}
+        assert (report["held_out"], report["final_train_loss"], report["tokens"]) == (None, None, None)
+
+
+def test_a_loss_that_the_journal_lacks_is_not_compared(tmp_path: Path) -> None:
+    assert reported(tmp_path, ("eval", {"phase": "base"}), *measured(2.0, 1.0)[2:])[0] == {"held_out": None}
+
+
+def test_answers_stand_side_by_side_and_a_repeated_one_replaces(tmp_path: Path) -> None:
+    def sample(number: int, phase: str, answer: str) -> tuple[str, dict[str, Any]]:
+        asked = {"number": number, "question": f"q{number}", "expected": None if number else "é"}
+        return "sample", {**asked, "phase": phase, "answer": answer}
+
+    _, report = reported(
+        tmp_path, sample(1, "base", "b1"), sample(0, "base", "b0"), sample(0, "base", "again"), sample(0, "tuned", "t0")
+    )
+    assert report["samples"] == [
+        {"question": "q0", "expected": "é", "base": "again", "tuned": "t0"},
+        {"question": "q1", "expected": None, "base": "b1"},
+    ]
+
+
+def test_a_report_that_cannot_be_written_is_an_os_error(tmp_path: Path) -> None:
+    (tmp_path / "report.json").mkdir()
+    with pytest.raises(IsADirectoryError):
+        reported(tmp_path)
