@@ -14,6 +14,7 @@ from typing import Any
 
 import tomli
 
+from compiler.as_written import as_written
 from compiler.diagnostics import Diagnostic, Fix, KeyPath, Severity, Span, describe_os_error
 from compiler.fixes import apply_fixes
 from compiler.spans import STRING, Positions, scan
@@ -236,6 +237,7 @@ class _Reading:
 
     def __init__(self, text: str, file: str) -> None:
         self.file = file
+        self.text = text
         self.readable = text
         self.values: dict[str, Any] | None = None
         self.problems: list[Diagnostic] = []
@@ -284,18 +286,19 @@ class _Reading:
         return None
 
     def _step_over(self, stopped: tuple[int, int, str]) -> bool:
-        from compiler.toml_mistakes import explain  # only needed once something is wrong
+        from compiler.mistakes import explain  # only needed once something is wrong
 
         line, column, reason = stopped
         mistake = explain(self.readable, self.file, line, column, reason)
         first, last = mistake.lines
         fresh = not self._blamed & set(range(first, last + 1))
+        told = self._checked(mistake.diagnostic, stopped) if fresh else mistake.diagnostic
         if fresh or not self.problems:
-            self.problems.append(self._checked(mistake.diagnostic, stopped))
+            self.problems += as_written([told], self.text, self.readable)
         if len(self.readable) > _RECOVER_BELOW:
             return False
         self._blamed |= set(range(first, last + 1))
-        self._patch(self.problems[-1] if fresh else mistake.diagnostic, first, last, mend=fresh)
+        self._patch(told, first, last, mend=fresh)
         return True
 
     def _checked(self, told: Diagnostic, stopped: tuple[int, int, str]) -> Diagnostic:

@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from compiler.as_written import as_written
 from compiler.diagnostics import Diagnostic, KeyPath, Severity, Span, has_errors, in_reading_order, nearest
 from compiler.recipe import SCHEMA_VERSION, Recipe
 from compiler.rules import Reading, break_rules
@@ -35,6 +36,7 @@ def load_recipe(document: TomlDocument) -> tuple[Recipe | None, list[Diagnostic]
     recipe, faulty = _judge(reading, problems)
     if recipe is not None:
         problems += break_rules(Reading(recipe, document, reading.places, frozenset(faulty)))
+    problems = as_written(problems, document.text, document.readable or document.text)
     problems = in_reading_order(problems)[:MOST_ERRORS]
     return (None if has_errors(problems) else recipe), problems
 

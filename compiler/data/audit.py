@@ -53,7 +53,7 @@ def audit(train: Sequence[Example], held_out: Sequence[Example], tokenizer: Chat
     found = Audit(pad_is_eos=tokenizer.pad_token_id is not None and tokenizer.pad_token_id == tokenizer.eos_token_id)
     bos = tokenizer.bos_token_id
     stops = set(tokenizer.stop_token_ids)
-    seen: set[bytes] = set()
+    seen: dict[bytes, tuple[int, int]] = {}
     for example in train:
         found.rows += 1
         found.tokens += len(example.ids)
@@ -67,10 +67,9 @@ def audit(train: Sequence[Example], held_out: Sequence[Example], tokenizer: Chat
             found.end_of_turn_not_learnt.append(example.row)
         if bos is not None and len(example.ids) > 1 and example.ids[0] == example.ids[1] == bos:
             found.doubled_bos.append(example.row)
-        identity = example.ids.tobytes()
-        if identity in seen:
+        place = (example.source, example.row)
+        if seen.setdefault(example.ids.tobytes(), place) != place:  # a source's weight repeats its rows: that is meant
             found.duplicates.append(example.row)
-        seen.add(identity)
     found.held_out_in_train = sum(example.ids.tobytes() in seen for example in held_out)
     return found
 

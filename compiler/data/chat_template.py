@@ -8,10 +8,8 @@ fixed argument, because a plan must give the same tokens tomorrow.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from datetime import date
-from typing import Any
 
 import jinja2
 import jinja2.ext
@@ -45,16 +43,6 @@ class GenerationTag(jinja2.ext.Extension):
         return f"{_OPEN}{caller()}{_CLOSE}"
 
 
-def _tojson(
-    value: Any,
-    ensure_ascii: bool = False,
-    indent: int | None = None,
-    separators: tuple[str, str] | None = None,
-    sort_keys: bool = False,
-) -> str:
-    return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys)
-
-
 def _raise_exception(message: str) -> None:
     raise jinja2.TemplateError(message)
 
@@ -68,7 +56,6 @@ class ChatTemplate:
         self._environment = BoundedEnvironment(
             trim_blocks=True, lstrip_blocks=True, extensions=[GenerationTag, jinja2.ext.loopcontrols]
         )
-        self._environment.filters["tojson"] = _tojson
         self._environment.globals["raise_exception"] = _raise_exception
         self._environment.globals["strftime_now"] = today.strftime
         self._template = compile_bounded(self._environment, source)

@@ -77,6 +77,11 @@ class Conversation:
         return " ".join("\n".join(said).casefold().split())
 
 
+def with_columns_of(seen: Row, row: Row) -> Row:
+    """Two rows as one, with the first value of each column that says something."""
+    return {**seen, **{name: value for name, value in row.items() if not seen.get(name)}}
+
+
 def find_format(
     row: Row, columns: ColumnsTable, asked: str, *, templated: bool = False
 ) -> tuple[Format | None, list[Diagnostic]]:
@@ -217,8 +222,7 @@ def read_conversation(
         messages = _messages(row, form.columns["messages"])
     else:
         messages = _question_and_answer(row, form, prompt_of)
-    own = row.get(form.columns.get("system", ""))
-    before = own if isinstance(own, str) and own.strip() else system
+    before = _optional_text(row, form, "system") or system
     if before and messages[0]["role"] != "system":
         messages.insert(0, {"role": "system", "content": before})
     return Conversation(tuple(messages))
@@ -231,9 +235,8 @@ def _question_and_answer(row: Row, form: Format, prompt_of: Callable[[Row], str]
             raise RowFault("D023", "the prompt template renders nothing", "empty prompt", help_text=_FILL)
     else:
         prompt = _text(row, form.columns["prompt"], "D023", "prompt")
-        extra = row.get(form.columns.get("input", ""))
-        if isinstance(extra, str) and extra.strip():
-            prompt = f"{prompt}\n\n{extra}"
+        extra = _optional_text(row, form, "input")
+        prompt = f"{prompt}\n\n{extra}" if extra else prompt
     answer = _text(row, form.columns["completion"], "D024", "answer")
     return [{"role": "user", "content": prompt}, {"role": "assistant", "content": answer}]
 
@@ -257,6 +260,14 @@ def _text(row: Row, column: str, code: str, what: str) -> str:
         message = f"`{column}` holds half a character (a lone surrogate)"
         raise RowFault("D022", message, f"{what} is not text", help_text="write the character again")
     return value
+
+
+def _optional_text(row: Row, form: Format, role: str) -> str:
+    """The text of a column that need not be there, or not in every row; empty when it is not."""
+    column = form.columns.get(role)
+    if column is None or row.get(column) is None or not str(row[column]).strip():
+        return ""
+    return _text(row, column, "D022", role)
 
 
 def _kind(value: Any) -> str:

@@ -34,11 +34,12 @@ def from_gguf(path: Path) -> tuple[Tokenizer, dict[str, str], str | None]:
     except (OSError, GgufFault) as error:
         raise TokenizerFault("M012", f"{path.name} cannot be read: {error}", "download it again") from error
     kind, pre = metadata.get("tokenizer.ggml.model"), metadata.get("tokenizer.ggml.pre", "default")
-    tokens, merges = metadata.get("tokenizer.ggml.tokens"), metadata.get("tokenizer.ggml.merges")
+    tokens = _list_of(str, metadata.get("tokenizer.ggml.tokens"))
+    merges = _list_of(str, metadata.get("tokenizer.ggml.merges"))
     if kind != "gpt2" or not tokens or not merges:
-        message = f"its GGUF holds a tokenizer of the kind {kind!r}; byte-level BPE (gpt2) can be read"
+        message = f"its GGUF holds a tokenizer of the kind {str(kind)[:40]!r}; byte-level BPE (gpt2) can be read"
         raise TokenizerFault("M022", message, "use the model's safetensors folder, which has a tokenizer.json")
-    types = metadata.get("tokenizer.ggml.token_type") or [1] * len(tokens)
+    types = _list_of(int, metadata.get("tokenizer.ggml.token_type"))
     pairs = [tuple(merge.split(" ", 1)) for merge in merges]
     try:
         vocabulary = {token: number for number, token in enumerate(tokens)}
@@ -51,6 +52,11 @@ def from_gguf(path: Path) -> tuple[Tokenizer, dict[str, str], str | None]:
     tokenizer.add_special_tokens([AddedToken(t, special=True, normalized=False) for t, k in marked if k == CONTROL])
     tokenizer.add_tokens([AddedToken(t, special=False, normalized=False) for t, k in marked if k == USER_DEFINED])
     return tokenizer, _special(metadata, tokens), _template(metadata)
+
+
+def _list_of(kind: type, value: Any) -> list[Any]:
+    """The value if it is a list of that kind, else an empty one: a file may hold anything under any key."""
+    return value if isinstance(value, list) and all(isinstance(item, kind) for item in value) else []
 
 
 def _pre_tokenizer(name: str) -> PreTokenizer:

@@ -10,7 +10,7 @@ from pathlib import Path
 from compiler.data.audit import Audit, audit, judge
 from compiler.data.examples import Example, fingerprint, learns_something, make_example, shortened
 from compiler.data.faults import FaultLog, RowFault
-from compiler.data.formats import Conversation, Format, find_format, read_conversation
+from compiler.data.formats import Conversation, Format, find_format, read_conversation, with_columns_of
 from compiler.data.ledger import Ledger
 from compiler.data.lengths import LengthSummary, summarize
 from compiler.data.prompt_template import load_prompt_template
@@ -101,7 +101,7 @@ class _Preparation:
         learnt, measured = self._tokenise(train, held_out)
         if has_errors(self.problems):
             return None
-        max_length, reason = self._max_length(learnt)
+        max_length, reason = self._max_length([*learnt, *measured])
         learnt, measured = self._fitted(learnt, max_length), self._fitted(measured, max_length)
         learnt = self._weighted(learnt)
         self.ledger.trained, self.ledger.held_out = len(learnt), len(measured)
@@ -171,12 +171,14 @@ class _Preparation:
         data = self.recipe.data
         seen: Row = {}
         first_fault: RowFault | None = None
-        for looked, (_, row) in enumerate(read_rows(source), 1):
+        good = 0
+        for _, row in read_rows(source):
             if isinstance(row, RowFault):
                 first_fault = first_fault or row
-            else:
-                seen = {**row, **seen}
-            if looked >= LOOKED_AT:
+                continue
+            seen = with_columns_of(seen, row)
+            good += 1
+            if good >= LOOKED_AT:
                 break
         if not seen:
             if first_fault is None:

@@ -9,10 +9,11 @@ import jinja2
 
 from compiler.data.faults import RowFault
 from compiler.data.rows import Row
-from compiler.data.sandbox import BoundedEnvironment, TemplateFault, compile_bounded, render_bounded
+from compiler.data.sandbox import LARGEST_TEMPLATE, BoundedEnvironment, TemplateFault, compile_bounded, render_bounded
 from compiler.diagnostics import Diagnostic, Span, describe_os_error
 
-LARGEST = 1024 * 1024
+LARGEST = LARGEST_TEMPLATE
+"""Bytes of a template."""
 
 
 def load_prompt_template(
@@ -20,19 +21,26 @@ def load_prompt_template(
 ) -> tuple[Callable[[Row], str] | None, list[Diagnostic]]:
     """A function from a row to its prompt, which raises RowFault; a template that cannot be used is told."""
     path = root / name
-    if not allow_outside and not path.resolve().is_relative_to(root.resolve()):
-        help_text = "put it beside the recipe, or add --allow-outside to the command"
-        return None, [Diagnostic("D002", f"{name} lies outside the recipe's folder", help=help_text)]
     try:
+        if not path.is_file():
+            message = f"there is no prompt template {name!r}"
+            return None, [Diagnostic("D001", message, help="paths start at the recipe's folder")]
+        if not allow_outside and not path.resolve().is_relative_to(root.resolve()):
+            help_text = "put it beside the recipe, or add --allow-outside to the command"
+            return None, [Diagnostic("D002", f"{name} lies outside the recipe's folder", help=help_text)]
         with path.open("rb") as stream:
             data = stream.read(LARGEST + 1)
         source = data.decode("utf-8-sig")
     except OSError as error:
-        return None, [describe_os_error(error, name, doing="reading the prompt template")]
+        return None, [describe_os_error(error, name[:200], doing="reading the prompt template")]
     except UnicodeDecodeError:
         return None, [Diagnostic("D028", f"the prompt template {name} is not UTF-8", help="save it as UTF-8")]
     if len(data) > LARGEST:
-        return None, [Diagnostic("D028", f"the prompt template {name} is larger than 1 MiB", help="is it the data?")]
+        return None, [
+            Diagnostic(
+                "D028", f"the prompt template {name} is larger than {LARGEST // 1024} KiB", help="is it the data?"
+            )
+        ]
     environment = BoundedEnvironment(
         trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined, keep_trailing_newline=False
     )

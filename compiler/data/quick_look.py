@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 
 from compiler.data.faults import FaultLog, RowFault
-from compiler.data.formats import find_format, read_conversation
+from compiler.data.formats import find_format, read_conversation, with_columns_of
 from compiler.data.rows import Row, SourceFault, open_source, peek
 from compiler.diagnostics import Diagnostic, Severity
 from compiler.recipe import Recipe
@@ -20,16 +21,20 @@ def quick_look(recipe: Recipe, *, root: Path, allow_outside: bool) -> list[Diagn
     names = [source.path for source in data.sources] or [data.path]
     if data.held_out_path:
         names.append(data.held_out_path)
+    prompt_of = None
     problems: list[Diagnostic] = []
+    if data.prompt_template:
+        from compiler.data.prompt_template import load_prompt_template  # jinja2 takes a while to import
+
+        prompt_of, problems = load_prompt_template(data.prompt_template, root, allow_outside=allow_outside)
     for name in names:
-        problems += _look(name, recipe, root, allow_outside=allow_outside)
-    if data.prompt_template and not (root / data.prompt_template).is_file():
-        message = f"there is no prompt template {data.prompt_template!r}"
-        problems.append(Diagnostic("D001", message, help="paths start at the recipe's folder"))
+        problems += _look(name, recipe, root, prompt_of, allow_outside=allow_outside)
     return problems
 
 
-def _look(name: str, recipe: Recipe, root: Path, *, allow_outside: bool) -> list[Diagnostic]:
+def _look(
+    name: str, recipe: Recipe, root: Path, prompt_of: Callable[[Row], str] | None, *, allow_outside: bool
+) -> list[Diagnostic]:
     source, problems = open_source(name, root, allow_outside=allow_outside)
     if source is None:
         return problems
@@ -47,7 +52,7 @@ def _look(name: str, recipe: Recipe, root: Path, *, allow_outside: bool) -> list
         if isinstance(row, RowFault):
             faults.add(name, number, row)
         else:
-            seen = {**row, **seen}
+            seen = with_columns_of(seen, row)
     if not seen or source.kind in {"text", "folder"}:
         return faults.diagnostics(severity=severity)
     form, problems = find_format(seen, data.columns, data.format, templated=bool(data.prompt_template))
@@ -56,12 +61,11 @@ def _look(name: str, recipe: Recipe, root: Path, *, allow_outside: bool) -> list
             *faults.diagnostics(severity=severity),
             *(dataclasses.replace(problem, message=f"{name}: {problem.message}") for problem in problems),
         ]
-    if not data.prompt_template:
-        for number, row in rows:
-            if isinstance(row, RowFault):
-                continue
-            try:
-                read_conversation(row, form, data.system)
-            except RowFault as fault:
-                faults.add(name, number, fault)
+    for number, row in rows if prompt_of or not data.prompt_template else []:
+        if isinstance(row, RowFault):
+            continue
+        try:
+            read_conversation(row, form, data.system, prompt_of)
+        except RowFault as fault:
+            faults.add(name, number, fault)
     return faults.diagnostics(severity=severity)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,13 +79,14 @@ def _refused(name: str, root: Path, *, allow_outside: bool) -> Diagnostic | None
     try:
         if "\0" in name or not path.exists():
             return _missing(name, path)
-        inside = path.resolve().is_relative_to(root.resolve())
-        if not inside and not allow_outside:
-            return Diagnostic(
-                "D002",
-                f"{name} lies outside the recipe's folder",
-                help="put the file beside the recipe, or add --allow-outside to the command",
-            )
+        for file in [] if allow_outside else [path, *(text_files(path) if path.is_dir() else [])]:
+            if not file.resolve().is_relative_to(root.resolve()):
+                where = name if file == path else _shown(Path(name) / file.relative_to(path))
+                return Diagnostic(
+                    "D002",
+                    f"{where} lies outside the recipe's folder",
+                    help="put the file beside the recipe, or add --allow-outside to the command",
+                )
         if not path.is_dir() and not path.is_file():
             return Diagnostic("D001", f"{name} is neither a file nor a folder", help="name a data file")
         if path.is_file() and not path.stat().st_size:
@@ -195,9 +198,10 @@ def _json(source: Source) -> Iterator[tuple[int, Row | RowFault]]:
     data = source.path.read_bytes()
     _refuse_other_encoding(source, data[:4])
     try:
-        document = json.loads(_decoded(source, data))
+        text = _decoded(source, data)
+        document = json.loads(text)
     except json.JSONDecodeError as error:
-        if error.msg == "Extra data" and data.lstrip()[:1] == b"{":
+        if error.msg == "Extra data" and text.lstrip().startswith("{"):
             yield from _json_lines(source)  # JSON lines under another name
             return
         message = f"{source.name} is not JSON: {error.msg.lower()} in line {error.lineno}, column {error.colno}"
@@ -225,13 +229,12 @@ def _csv(source: Source) -> Iterator[tuple[int, Row | RowFault]]:
     with source.path.open(encoding="utf-8-sig", newline="") as stream:
         try:
             head = stream.readline(LONGEST_LINE)
+            while head and not head.strip():
+                head = stream.readline(LONGEST_LINE)
             stream.seek(0)
             reader = csv.reader(stream, delimiter=_delimiter(head, source.path), strict=True)
-            columns = [name.strip() for name in next(reader, [])]
-            twice = {name for name in columns if columns.count(name) > 1}
-            if twice:
-                message = f"{source.name}: the column {sorted(twice)[0]!r} stands twice in the header"
-                raise _fault(source, "D004", message, "rename one of the two", 1)
+            columns = [name.strip() for name in next((v for v in reader if v), [])]
+            _refuse_doubled(source, columns, line=1)
             for number, values in enumerate((v for v in reader if v), 1):
                 yield number, _csv_row(columns, values)
         except csv.Error as error:
@@ -242,10 +245,17 @@ def _csv(source: Source) -> Iterator[tuple[int, Row | RowFault]]:
 
 
 def _delimiter(header: str, path: Path) -> str:
-    """The sign that the header has most of; spreadsheets in many countries write semicolons."""
+    """The sign that the header has most of, quoted names aside; many countries' spreadsheets write semicolons."""
     if path.suffix.lower() == ".tsv":
         return "\t"
-    return max(",;\t", key=header.count)
+    return max(",;\t", key=re.sub('"[^"]*"', "", header).count)
+
+
+def _refuse_doubled(source: Source, columns: list[str], *, line: int | None = None) -> None:
+    twice = {name for name in columns if columns.count(name) > 1}
+    if twice:
+        message = f"{source.name}: the column {sorted(twice)[0]!r} stands twice in the header"
+        raise _fault(source, "D004", message, "rename one of the two", line)
 
 
 def _csv_row(columns: list[str], values: list[str]) -> Row | RowFault:
@@ -269,11 +279,14 @@ def _parquet(source: Source) -> Iterator[tuple[int, Row | RowFault]]:
     try:
         number = 0
         with pyarrow.parquet.ParquetFile(source.path) as file:
+            _refuse_doubled(source, file.schema_arrow.names)
             for batch in file.iter_batches(batch_size=256):
                 for row in batch.to_pylist():
                     number += 1
                     yield number, row
-    except (pyarrow.ArrowException, ValueError) as error:
+    except (pyarrow.ArrowException, ValueError, OverflowError, OSError) as error:
+        if isinstance(error, OSError) and error.errno:
+            raise  # the disk's fault; pyarrow's own for damaged pages have no number
         reason = (str(error).splitlines() or [""])[0][:200]
         message = f"{source.name} cannot be read as Parquet: {reason}"
         raise _fault(source, "D004", message, "write or download the file again") from error
@@ -291,7 +304,7 @@ def _folder(source: Source) -> Iterator[tuple[int, Row | RowFault]]:
     if not files:
         raise _fault(source, "D007", f"the folder {source.name} holds no .txt or .md files", "name a data file")
     for number, path in enumerate(files, 1):
-        yield number, _text_row(path, path.relative_to(source.path).as_posix())
+        yield number, _text_row(path, _shown(path.relative_to(source.path)))
 
 
 def text_files(folder: Path) -> list[Path]:
@@ -303,9 +316,14 @@ def folder_sha256(folder: Path) -> str:
     """One hash over the names and contents of a folder's text files. Raises OSError."""
     digest = hashlib.sha256()
     for path in text_files(folder):
-        digest.update(path.relative_to(folder).as_posix().encode() + b"\0")
+        digest.update(os.fsencode(path.relative_to(folder).as_posix()) + b"\0")
         digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()
+
+
+def _shown(path: Path) -> str:
+    """A path for people; a name may be no UTF-8."""
+    return os.fsencode(path.as_posix()).decode("utf-8", "replace")
 
 
 def _text_row(path: Path, name: str) -> Row | RowFault:

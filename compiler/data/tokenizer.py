@@ -81,8 +81,8 @@ class ChatTokenizer:
             return None
         answer = "fertig"
         text = self.render([{"role": "user", "content": "a"}, {"role": "assistant", "content": answer}])
-        _, _, after = text.rpartition(answer)
-        ids = self.encode(after)
+        _, found, after = text.rpartition(answer)
+        ids = self.encode(after) if found else []
         special = self._tokenizer.get_added_tokens_decoder()
         return ids[0] if ids and ids[0] in special else None
 

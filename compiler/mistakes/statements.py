@@ -1,0 +1,158 @@
+"""Lines that are meant to be `key = value` or a comment."""
+
+from __future__ import annotations
+
+import re
+
+from compiler.diagnostics import Span
+from compiler.mistakes.reader import Mistake, Reader, short
+from compiler.shapes import shapes_of, tables
+
+_COMMENT = re.compile(r"//|--|;|%|/\*|<!--|\(\*|REM\b")
+_VALUE = re.compile(r"(?:\"[^\"\\]*\"|'[^']*'|true|false|[+-]?\d[\d_.eE+-]*|\[.*\])\s*(?:#.*)?")
+_TYPED = re.compile(r"(?:let|const|var|export|set|int|float|str|bool|local|auto|my)\b")
+
+
+def comment(reader: Reader) -> Mistake | None:
+    """A line that begins like a comment of another language, or like a command line's option."""
+    stripped = reader.line.strip()
+    opening = _COMMENT.match(stripped)
+    if opening is None:
+        return None
+    start = len(reader.line) - len(reader.line.lstrip()) + 1
+    option = re.match(r"--([A-Za-z][\w-]*)(?:[ =:]+(.*))?$", stripped)
+    if option:
+        key, value = option.group(1).replace("-", "_"), option.group(2) or "true"
+        return reader.mistake(
+            f"`{short(stripped)}` is an option of a command line",
+            reader.whole_line(),
+            help=f"in a recipe, write {short(f'{key} = {value}')}",
+        )
+    span = reader.here(start, start + opening.end())
+    whole = None
+    closed = re.fullmatch(r"(?:/\*+|<!--|\(\*)\s*(.*?)\s*(?:\*+/|-->|\*\))", stripped)
+    if closed:
+        whole = ("begin the comment with #", reader.whole_line(), f"# {closed.group(1)}")
+    return reader.mistake(
+        "comments in TOML begin with #",
+        span,
+        fix=whole or ("begin the comment with #", span, "#"),
+        certain=whole is not None or opening.group() in {"//", ";", "%"},
+    )
+
+
+def statement(reader: Reader) -> Mistake | None:
+    """A key without a sign or a value, with another sign, or that cannot be a key."""
+    stripped = reader.line.strip()
+    match = reader.statement
+    if match is None or (match.group("sign") is None and reader.reason.startswith("Expected '='")):
+        return _no_sign(reader, stripped, match)
+    sign, value = match.group("sign"), match.group("value")
+    if sign is not None and sign != "=":
+        return _other_sign(reader, match)
+    if not value or value.startswith("#"):
+        span = reader.here(match.start("key") + 1, match.end("key") + 1)
+        return reader.mistake(
+            f"`{short(match.group('key'))}` has no value",
+            span,
+            label="nothing follows the `=`",
+            help='give it a value, or leave the whole line out to get the default; "" is an empty text',
+        )
+    return None
+
+
+def _other_sign(reader: Reader, match: re.Match[str]) -> Mistake:
+    sign, value = match.group("sign"), match.group("value")
+    span = reader.here(match.start("sign") + 1, match.end("sign") + 1)
+    annotated = re.match(r"[A-Za-z][\w\[\], |]*?[ \t]*=[ \t]*(?=\S)", value) if sign == ":" else None
+    if annotated:
+        whole = reader.here(match.start("sign") + 1, match.start("value") + annotated.end() + 1)
+        space = "" if reader.line[: match.start("sign")].endswith(" ") else " "
+        return reader.mistake(
+            "TOML values have no type beside the key", whole, fix=("write `=` alone", whole, f"{space}= ")
+        )
+    if not value and sign == ":":
+        return _yaml_list(reader, match)
+    before = "" if reader.line[: match.start("sign")].endswith((" ", "\t")) else " "
+    after = "" if reader.line[match.end("sign") :][:1] in {" ", "\t"} or not value else " "
+    return reader.mistake(
+        f"`{' '.join(sign.split())}` between key and value; TOML writes `=`",
+        span,
+        label="write `=`",
+        fix=("write `=`", span, f"{before}={after}"),
+    )
+
+
+def _yaml_list(reader: Reader, match: re.Match[str]) -> Mistake:
+    """``key:`` with nothing behind it: the items of YAML's list follow, or nothing does."""
+    last = reader.line_number
+    while last < len(reader.starts) and re.match(r"[ \t]*-[ \t]", reader.line_at(last + 1)):
+        last += 1
+    key = match.group("key")
+    items = [reader.line_at(n).strip()[1:].strip().strip("\"'") for n in range(reader.line_number + 1, last + 1)]
+    if not items:
+        return reader.mistake(
+            f"`{short(key)}` has no value",
+            reader.whole_line(),
+            help=f"write {short(key)} = value, or leave the line out",
+        )
+    listed = ", ".join(f'"{item}"' for item in items)
+    return reader.mistake(
+        "a list as YAML writes it",
+        reader.whole_line(),
+        label="TOML writes lists in brackets",
+        help=f"write {short(f'{key} = [{listed}]')}",
+        lines=(reader.line_number, last),
+    )
+
+
+def _no_sign(reader: Reader, stripped: str, match: re.Match[str] | None) -> Mistake | None:
+    whole = reader.whole_line()
+    if stripped.startswith("="):
+        return reader.mistake("a value without a key", whole, help="write the key before the `=`")
+    if stripped.startswith("- "):
+        return reader.mistake(
+            "a dash begins a list item in YAML", whole, help='TOML writes lists in brackets: key = ["one", "two"]'
+        )
+    words = re.match(r"([^=\"'\[\]{}#]+?)\s*(?::=|=)(?!=)\s*", stripped)
+    if words:
+        return _cannot_be_a_key(reader, words.group(1))
+    if match is None:
+        return None
+    key, value = match.group("key"), match.group("value")
+    if not value:
+        return reader.mistake(
+            f"`{short(key)}` stands alone: no `=` and no value follow",
+            whole,
+            help=f"write `{short(key)} = value`, or # before it if it is a comment",
+        )
+    at = match.end("key") + 1
+    fix = None
+    if _VALUE.fullmatch(value):
+        fix = ("insert the `=`", Span(reader.line_number, at, reader.line_number, at), " =")
+    if reader.field is None and fix is None:
+        return reader.mistake(
+            "this line is neither a value, a table nor a comment",
+            whole,
+            help="a comment begins with #; a value is written `key = value`",
+        )
+    return reader.mistake(
+        f"the `=` between `{short(key)}` and its value is missing", whole, label="write key = value", fix=fix
+    )
+
+
+def _cannot_be_a_key(reader: Reader, name: str) -> Mistake:
+    start = len(reader.line) - len(reader.line.lstrip()) + 1
+    span = reader.here(start, start + len(name))
+    advice = "a key is made of the letters a to z, digits, `_` and `-`, without spaces"
+    own = set(shapes_of(tables()[reader.table])) if reader.table in tables() and reader.table is not None else set()
+    last = re.sub(r"[^\w]+", "", name.rsplit(maxsplit=1)[-1]) if name.split() else ""
+    joined = re.sub(r"[\s_-]+", "_", name)
+    if last in own and (_TYPED.match(name) or joined not in own):
+        return reader.mistake(
+            f"`{short(name)}` cannot be a key", span, help=advice, fix=(f"write `{last}`", span, last)
+        )
+    fix = (f"write `{joined}`", span, joined) if re.fullmatch(r"[A-Za-z0-9_]+", joined) else None
+    return reader.mistake(
+        f"`{short(name)}` cannot be a key", span, help=advice, fix=fix, certain=joined in own or joined.lower() in own
+    )

@@ -1,0 +1,149 @@
+"""Texts in quotes: never closed, closed with another quote, ended by a quote inside, or with backslashes."""
+
+from __future__ import annotations
+
+import re
+
+from compiler.diagnostics import Span
+from compiler.mistakes.reader import CURLY_QUOTES, STARTS_ANEW, Mistake, Reader, short
+from compiler.spans import STRING
+
+_BAD_ESCAPE = re.compile(r"\\(?![btnfre\"\\x uU\n])|\\x(?![0-9A-Fa-f]{2})|\\u(?![0-9A-Fa-f]{4})|\\U(?![0-9A-Fa-f]{8})")
+_PATH = re.compile(r"[A-Za-z]:\\|\.{0,2}\\|[\w .-]+\\[\w .\\-]+$")
+
+
+def left_open(reader: Reader, quote: int) -> Mistake:
+    """A quote that tomli could not match with a closing one."""
+    line = reader.line_of(quote)
+    column = quote - reader.starts[line - 1] + 1
+    three = reader.text[quote : quote + 3]
+    if three in {'"""', "'''"}:
+        return _three(reader, line, column, three)
+    sign = reader.text[quote]
+    body = reader.line_at(line)[column - 1 :]
+    if sign == '"' and (body.rstrip().endswith('\\"') or (_BAD_ESCAPE.search(body) and STRING.match(body))):
+        return backslash(reader, line, column, body)
+    return _one_line(reader, line, column, sign)
+
+
+def _three(reader: Reader, line: int, column: int, three: str) -> Mistake:
+    end = reader.text.find(three, reader.starts[line - 1] + column + 2)
+    if three == '"""' and end >= 0:  # it is closed, so an escape inside is what stopped tomli
+        return reader.mistake(
+            'a backslash in """…""" starts an escape, and this is none that TOML knows',
+            reader.here(max(1, reader.column - 1), reader.column),
+            label="here",
+            help="write it twice (\\\\), or put the text between ''' and '''",
+            lines=(line, reader.line_of(end)),
+        )
+    return reader.mistake(
+        "this text over several lines never ends",
+        reader.here(column, column + 3, line),
+        label="opened here",
+        help=f"close it with {three}",
+        lines=(line, len(reader.starts)),
+    )
+
+
+def _one_line(reader: Reader, line: int, column: int, sign: str) -> Mistake:
+    text = reader.line_at(line)
+    body = text[column - 1 :]
+    last = _before_comment(text, column).rstrip()
+    doubled = re.fullmatch(rf"({sign}{{1,3}})([^{sign}\\]+)({sign}{{2,3}})", last[column - 1 :])
+    whole = reader.here(column, len(last) + 1, line)
+    if doubled:
+        plain = f"{sign}{doubled.group(2)}{sign}"
+        return reader.mistake(
+            "too many quotes around this text", whole, fix=(f"write {short(plain)}", whole, plain), lines=(line, line)
+        )
+    other = last[-1:] if len(last) > column and last[-1] in {"'", '"', *CURLY_QUOTES} - {sign} else ""
+    if other:
+        return reader.mistake(
+            f"this text opens with {sign} and closes with {other}",
+            whole,
+            label="two kinds of quotes",
+            fix=(f"close with {sign}", reader.here(len(last), len(last) + 1, line), sign),
+            certain=last.count(other) == 1,
+            lines=(line, line),
+        )
+    goes_on = _last_line(reader, line, sign)
+    if goes_on > line:
+        return reader.mistake(
+            "this text goes on in the next line",
+            whole,
+            label=f"no {sign} follows on this line",
+            help='put a text of several lines between """ and """, or write \\n where a line ends',
+            lines=(line, goes_on),
+        )
+    place = Span(line, len(last) + 1, line, len(last) + 1)
+    return reader.mistake(
+        "this text has no closing quote",
+        whole,
+        label=f"opened here, no {sign} follows on this line",
+        help=f'close it with {sign}; text over several lines stands between """ and """',
+        fix=(f"close the text with {sign}", place, sign),
+        certain=not set(body) & set("#,]}=;\\"),
+        lines=(line, line),
+    )
+
+
+def _last_line(reader: Reader, line: int, sign: str) -> int:
+    """The line in which a text that was begun in ``line`` is closed, if the lines between can only be text."""
+    for number in range(line + 1, min(line + 40, len(reader.starts)) + 1):
+        text = reader.line_at(number)
+        if STARTS_ANEW.match(text):
+            return line
+        if text.rstrip().endswith(sign):
+            return number
+    return line
+
+
+def _before_comment(text: str, column: int) -> str:
+    """The line without a comment that follows the open text after some space."""
+    cut = re.search(r"[ \t]+#[^\"']*$", text[column:])
+    return text[: column + cut.start()] if cut else text
+
+
+def backslash(reader: Reader, line: int, column: int, body: str) -> Mistake:
+    """A backslash in a text with double quotes that starts no escape; ``body`` begins with the quote."""
+    match = STRING.match(body)
+    inner = match.group()[1:-1] if match else body.strip()[1:].rstrip('"')
+    end = column + (match.end() if match else len(body.rstrip()))
+    span = reader.here(column, end, line)
+    path = _PATH.match(inner) is not None and '\\"' not in inner
+    if path and "'" not in inner:
+        wanted = f"'{inner}'"
+        what = "use single quotes, which take backslashes as they are"
+    else:
+        wanted = f'"{_BAD_ESCAPE.sub(lambda found: chr(92) + found.group(), inner)}"'
+        what = "double the backslash"
+    return reader.mistake(
+        'a backslash in "…" starts an escape, and this is none that TOML knows',
+        span,
+        label="for a path, use single quotes or forward slashes" if path else "write the backslash twice",
+        help=f"write {short(wanted)}",
+        fix=(what, span, wanted),
+        lines=(line, line),
+    )
+
+
+def inner_quote(reader: Reader, first: int, written: str) -> Mistake | None:
+    """``"Il dit "oui" ?"``: a text that ends at a quote inside; ``written`` begins in column ``first``."""
+    sign = written[0]
+    span = reader.here(first, first + len(written))
+    doubled = re.fullmatch(rf"({sign}{{2,3}})([^{sign}\\]+)({sign}{{1,3}})", written)
+    if doubled:
+        plain = f"{sign}{doubled.group(2)}{sign}"
+        return reader.mistake("too many quotes around this text", span, fix=(f"write {short(plain)}", span, plain))
+    inner = written[1:-1]
+    if written[-1] != sign or len(written) < 3 or sign not in inner or re.search(rf"{sign}\s*[+,]\s*{sign}", written):
+        return None
+    usable = "'" not in inner and "\\" not in inner and sign == '"'
+    escaped = inner.replace("\\", "\\\\").replace('"', '\\"')
+    wanted = f"'{inner}'" if usable else f'"{escaped}"'
+    return reader.mistake(
+        "the text ends at the inner quote",
+        span,
+        label=f"write {short(wanted)}",
+        fix=("use quotes that do not stand inside the text", span, wanted),
+    )

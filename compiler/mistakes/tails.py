@@ -1,0 +1,154 @@
+"""Something that follows a value which was complete, or a number that goes on in a way TOML does not know."""
+
+from __future__ import annotations
+
+import re
+
+from compiler.mistakes.reader import HEADER, KEY, Mistake, Reader, short, without_comment
+from compiler.mistakes.strings import inner_quote
+from compiler.mistakes.values import number_meant, unquoted
+
+
+def behind_the_value(reader: Reader) -> Mistake | None:
+    """What stands behind the place where the value ended."""
+    if not reader.reason.startswith("Expected newline"):
+        return None
+    match = reader.statement
+    if match is None or match.group("sign") != "=":
+        return None
+    tail = reader.line[reader.column - 1 :]
+    bare = without_comment(match.group("value")).rstrip()
+    first = match.start("value") + 1
+    is_number = bool(bare) and bare[0] not in "\"'[{"
+    looks = (_second_setting, _table, _closing, _comment) if not (is_number and reader.takes_text()) else ()
+    for look in looks:
+        found = look(reader, tail)
+        if found is not None:
+            return found
+    if is_number:
+        return _number(reader, bare, first, tail)
+    if bare[:1] in {'"', "'"}:
+        return _text(reader, bare, first, tail)
+    return _something(reader, tail)
+
+
+def _second_setting(reader: Reader, tail: str) -> Mistake | None:
+    """``batch_size = 4; max_length = 512``"""
+    if not re.match(rf"\s*(?:[;,]|--|//)?\s*{KEY}\s*[=:](?!=)", tail):
+        return None
+    return reader.mistake(
+        "two values on one line",
+        reader.here(reader.column, reader.column + len(without_comment(tail).rstrip())),
+        label="this begins a second one",
+        help="put each `key = value` on a line of its own",
+    )
+
+
+def _table(reader: Reader, tail: str) -> Mistake | None:
+    if not HEADER.match(tail):
+        return None
+    at = reader.column + len(tail) - len(tail.lstrip())
+    return reader.mistake(
+        "a table header behind a value",
+        reader.here(at, at + len(without_comment(tail).strip())),
+        label="a header stands on a line of its own",
+        help=f"begin a new line before {short(without_comment(tail).strip())}",
+    )
+
+
+def _closing(reader: Reader, tail: str) -> Mistake | None:
+    written = without_comment(tail).strip()
+    if not re.fullmatch(r"[;,.\])}]+", written):
+        return None
+    at = reader.column + len(tail) - len(tail.lstrip())
+    span = reader.here(at, at + len(written))
+    said = "a line ends without a comma or semicolon" if set(written) <= set(";,.") else f"`{written}` closes nothing"
+    return reader.mistake(said, span, fix=("remove it", span, ""), label="remove this")
+
+
+def _comment(reader: Reader, tail: str) -> Mistake | None:
+    match = re.match(r"\s*(//|;|/\*|<!--)\s*(?=[^\W\d_])|\s*(--|%)\s+(?=[^\W\d_])", tail)
+    if match is None:
+        return None
+    group = 1 if match.group(1) else 2
+    span = reader.here(reader.column + match.start(group), reader.column + match.end(group))
+    closed = re.search(r"\s*(?:\*/|-->)\s*$", tail)
+    whole = None
+    if closed:
+        whole = reader.here(reader.column + match.start(group), reader.column + len(tail.rstrip()))
+        body = tail[match.end() : closed.start()]
+        return reader.mistake(
+            "comments in TOML begin with #", span, fix=("begin the comment with #", whole, f"# {body}")
+        )
+    return reader.mistake(
+        "comments in TOML begin with #", span, fix=("begin the comment with #", span, "#"), certain=group == 1
+    )
+
+
+def _number(reader: Reader, bare: str, first: int, tail: str) -> Mistake:
+    """The value begins with a digit, a sign, or is true or false."""
+    span = reader.here(first, first + len(bare))
+    if reader.takes_text():
+        return unquoted(reader, bare, span)
+    number = number_meant(bare)
+    if number is not None:
+        return reader.mistake(
+            f"`{short(bare)}` is not how TOML writes a number",
+            span,
+            label=f"write {number}",
+            fix=(f"write {number}", span, number),
+        )
+    if re.match(r"\d{4}-\d\d?-\d\d?", bare):
+        return reader.mistake(
+            f"`{short(bare)}` is not a date that exists",
+            span,
+            help="no field of a recipe takes a date; put text in quotes",
+        )
+    if re.search(r"\d\s*(\*\*?|/|//|\+|-)\s*\d", bare) and not re.fullmatch(r"[\d.]+[eE][+-]?\d+", bare):
+        return reader.mistake(
+            f"`{short(bare)}` is a calculation; TOML takes numbers only", span, label="write the result"
+        )
+    if re.match(r"[+-]?[\d.,'_ ]+$", bare):
+        return reader.mistake(
+            f"`{short(bare)}` is not how TOML writes a number",
+            span,
+            help="the decimal sign is a point (0.5), thousands are grouped with _ (1_000), lists stand in [ ]",
+        )
+    if re.match(r"[+-]?\d", bare):
+        return reader.mistake(
+            f"`{short(bare)}` is neither a number nor text in quotes",
+            span,
+            label="not a number",
+            help='write the plain number without a unit, or put it in "quotes" if it is text',
+        )
+    return _something(reader, tail)
+
+
+def _text(reader: Reader, bare: str, first: int, tail: str) -> Mistake:
+    if re.match(r"\s*\+\s*[\"']", tail):
+        return reader.mistake(
+            "TOML does not join texts", reader.here(first, first + len(bare)), label="write the whole text in quotes"
+        )
+    quoted = inner_quote(reader, first, bare) if "," not in tail or not re.search(r"[\"']\s*,\s*[\"']", bare) else None
+    if quoted is not None:
+        return quoted
+    if "," in tail:
+        span = reader.here(first, first + len(bare))
+        items = re.fullmatch(r"(?:\"[^\"\\]*\"|'[^']*')(?:\s*,\s*(?:\"[^\"\\]*\"|'[^']*'))+", bare)
+        return reader.mistake(
+            "several values for one key need brackets",
+            span,
+            label=f"write [{short(bare)}]",
+            fix=("make it a list", span, f"[{bare}]"),
+            certain=bool(items) and reader.field is not None and "list" in reader.field.kinds,
+        )
+    return _something(reader, tail)
+
+
+def _something(reader: Reader, tail: str) -> Mistake:
+    return reader.mistake(
+        "something follows the value",
+        reader.here(reader.column, reader.column + max(1, len(without_comment(tail).rstrip()))),
+        label="the value ended before this",
+        help="a line holds one `key = value`; a comment begins with #",
+    )

@@ -1,0 +1,210 @@
+"""A value that TOML does not know: a boolean, a number, nothing, a list or a text written in another way."""
+
+from __future__ import annotations
+
+import re
+
+from compiler.diagnostics import Span
+from compiler.mistakes.reader import CURLY_QUOTES, Mistake, Reader, is_simple, short
+from compiler.mistakes.strings import backslash
+
+TRUE, FALSE = frozenset({"true", "yes", "on", "oui", "vrai"}), frozenset({"false", "no", "off", "non", "faux"})
+NOTHING = frozenset({"none", "null", "nil", "~", "undefined", "default", "n/a"})
+INFINITE = frozenset({"infinity", "+infinity", "-infinity", "infinite", "∞"})
+
+
+def value(reader: Reader) -> Mistake | None:
+    """The value at which tomli stopped."""
+    if reader.reason.startswith("Unescaped") or "hex" in reader.reason or "Unicode scalar" in reader.reason:
+        for match in re.finditer(r'"(?:[^"\\]|\\.)*"', reader.line):
+            if match.start() < reader.column <= match.end() + 1:
+                return backslash(reader, reader.line_number, match.start() + 1, reader.line[match.start() :])
+        return None
+    if not reader.reason.startswith("Invalid value"):
+        return None
+    rest = reader.line[reader.column - 1 :]
+    in_brackets = bool(reader.brackets[0])
+    written = _written(rest, in_brackets=in_brackets)
+    if not written:
+        if in_brackets and rest[:1] == ",":
+            span = reader.here(reader.column, reader.column + 1)
+            return reader.mistake(
+                "two commas with nothing between them", span, fix=("remove the second comma", span, "")
+            )
+        return None
+    span = reader.here(reader.column, reader.column + len(written))
+    if written.startswith("//") and in_brackets:
+        sign = reader.here(reader.column, reader.column + 2)
+        return reader.mistake("comments in TOML begin with #", sign, fix=("begin the comment with #", sign, "#"))
+    return misspelt(reader, written, span) or unquoted(reader, written, span)
+
+
+def _written(rest: str, *, in_brackets: bool) -> str:
+    """What was written as a value, without a comment behind it."""
+    curly = re.match(rf"[{CURLY_QUOTES}][^\n{CURLY_QUOTES}]*[{CURLY_QUOTES}\"]", rest)
+    if curly:
+        return curly.group()
+    written = re.match(r"\([^\n#]*\)|[^,\]}#]*" if in_brackets else r"(?:[^#\n]|(?<![ \t])#)*", rest)
+    return written.group().rstrip() if written else ""
+
+
+def misspelt(reader: Reader, written: str, span: Span) -> Mistake | None:
+    """A value that is nearly one."""
+    lower = written.lower()
+    if lower in TRUE | FALSE:
+        return _boolean(reader, written, span)
+    if lower in NOTHING:
+        return _nothing(reader, written, span)
+    if lower in INFINITE:
+        return reader.mistake(
+            f"`{written}` is not a TOML value", span, help="no field of a recipe is without limit; leave the line out"
+        )
+    number = number_meant(written)
+    if number is not None and not reader.takes_text():
+        return reader.mistake(
+            f"`{short(written)}` is not how TOML writes a number",
+            span,
+            label=f"write {number}",
+            fix=(f"write {number}", span, number),
+        )
+    if written[0] in CURLY_QUOTES:
+        return _curly(reader, written, span)
+    if written.startswith("(") and written.endswith(")"):
+        return _parentheses(reader, written, span)
+    prefixed = re.fullmatch(r"[A-Za-z]{1,2}(\"[^\"\\]*\"|'[^']*')", written)
+    if prefixed:
+        return reader.mistake(
+            "TOML texts have no letter before the quote", span, fix=("drop the letter", span, prefixed.group(1))
+        )
+    if written in {"|", ">", "|-", ">-", "|+", ">+"}:
+        return _yaml_block(reader, span)
+    if "$" in written or re.search(r"\b(os\.environ|getenv|env\()", written):
+        return reader.mistake(
+            "TOML has no variables",
+            span,
+            label="write the value itself",
+            help="a recipe says everything itself; give secrets to the command through the environment",
+        )
+    return None
+
+
+def _boolean(reader: Reader, written: str, span: Span) -> Mistake:
+    field = reader.field
+    if field is not None and "bool" not in field.kinds:
+        if reader.takes_text() or "str" in field.kinds:
+            return unquoted(reader, written, span)
+        return reader.mistake(f"`{written}` is not a TOML value", span, label=f"`{field.name}` takes {field.takes()}")
+    right = "true" if written.lower() in TRUE else "false"
+    return reader.mistake(
+        f"`{written}` is not a TOML value; it is written `{right}`",
+        span,
+        label=f"write {right}",
+        fix=(f"write {right}", span, right),
+        certain=field is not None or written.lower() == right,
+    )
+
+
+def _nothing(reader: Reader, written: str, span: Span) -> Mistake:
+    field = reader.field
+    unset = field is not None and field.default is None and not field.required
+    start = len(reader.line) - len(reader.line.lstrip()) + 1
+    comment = Span(reader.line_number, start, reader.line_number, start)
+    return reader.mistake(
+        f"TOML has no `{written}`",
+        span,
+        label="leave the whole line out to get the default",
+        help='leave the line out; "" is an empty text, [] an empty list',
+        fix=("make the line a comment, which leaves the field unset", comment, "# ") if unset else None,
+    )
+
+
+def _curly(reader: Reader, written: str, span: Span) -> Mistake:
+    inner = written.strip(CURLY_QUOTES + "\"'\u00a0\u202f ")
+    plain = '"' not in inner and "\\" not in inner and not set(inner) & set(CURLY_QUOTES) - {"’", "‘"}
+    return reader.mistake(
+        "typographic quotes; TOML needs straight ones",
+        span,
+        label='write "…"',
+        fix=("use straight quotes", span, f'"{inner}"') if plain else None,
+    )
+
+
+def _parentheses(reader: Reader, written: str, span: Span) -> Mistake:
+    inner = written[1:-1].strip().rstrip(",")
+    alone = re.fullmatch(r"[+-]?\d[\d_.eE+-]*", inner)
+    right = inner if alone else f"[{inner}]"
+    texts = re.fullmatch(r"(?:\"[^\"\\]*\"|'[^']*')(?:\s*,\s*(?:\"[^\"\\]*\"|'[^']*'))*", inner)
+    return reader.mistake(
+        "TOML has no parentheses" if alone else "TOML writes lists in square brackets",
+        span,
+        label=f"write {short(right)}",
+        fix=(f"write {short(right)}", span, right),
+        certain=bool(alone) or (bool(texts) and reader.takes("list")),
+    )
+
+
+def _yaml_block(reader: Reader, span: Span) -> Mistake:
+    last = reader.line_number
+    while last < len(reader.starts) and (
+        reader.line_at(last + 1).startswith((" ", "\t")) or not reader.line_at(last + 1).strip()
+    ):
+        last += 1
+    return reader.mistake(
+        "a text over several lines as YAML writes it",
+        span,
+        label='TOML writes """…"""',
+        help='put the lines between """ and """',
+        lines=(reader.line_number, last),
+    )
+
+
+def number_meant(written: str) -> str | None:
+    """The TOML spelling of a number that is written in another way, if only one is possible."""
+    plain = written.replace(" ", "").replace("\u00a0", "").replace("\u202f", "")
+    if re.fullmatch(r"[+-]?\.\d+(e[+-]?\d+)?", plain, re.I):
+        return plain.replace(".", "0.")
+    if re.fullmatch(r"[+-]?\d+\.", plain):
+        return plain + "0"
+    if re.fullmatch(r"[+-]?\d+\.e[+-]?\d+", plain, re.I):
+        return re.sub(r"\.(e)", r".0\1", plain, flags=re.I)
+    if re.fullmatch(r"[+-]?0+\d+(\.\d+)?", plain):
+        return re.sub(r"0+(?=\d)", "", plain, count=1)
+    if re.fullmatch(r"[+-]?\d+,\d+(e[+-]?\d+)?", plain, re.I) and not re.fullmatch(r"[+-]?[1-9]\d{0,2},\d{3}", plain):
+        return plain.replace(",", ".")
+    if re.fullmatch(r"\d+([.,]\d+)?%", plain):
+        return f"{float(plain[:-1].replace(',', '.')) / 100:g}"
+    if re.fullmatch(r"[+-]?\d+(_\d+)*_+", plain):
+        return plain.rstrip("_")
+    if re.fullmatch(r"[+-]?\d+(\.\d+)?[fFlL]", plain):
+        return plain[:-1]
+    if re.fullmatch(r"\d{1,3}(\d{3})+", plain) and plain != written:
+        return plain
+    if re.fullmatch(r"0[XOB][0-9A-Fa-f]+", plain):
+        return plain[:2].lower() + plain[2:]
+    return None
+
+
+def unquoted(reader: Reader, written: str, span: Span) -> Mistake:
+    """A text without quotes, or with one of the two."""
+    if written[-1] in "\"'" and written.count(written[-1]) == 1:
+        first = Span(span.line, span.column, span.line, span.column)
+        return reader.mistake(
+            "this text has no opening quote",
+            span,
+            label=f"a {written[-1]} belongs before it",
+            fix=(f"open the text with {written[-1]}", first, written[-1]),
+        )
+    simple = is_simple(written)
+    field = reader.field
+    fits = field is None or "str" in field.kinds or bool(field.choices) or "list" in field.kinds
+    words = len(written.split())
+    return reader.mistake(
+        f"text must stand in quotes: `{short(written)}`",
+        span,
+        label=f'write "{short(written)}"' if simple and fits else "not a value that TOML knows",
+        help=None
+        if simple and fits
+        else 'a value is "text", a number, true or false, a list in [ ] or an inline table in { }',
+        fix=("put the text in quotes", span, f'"{written}"') if simple and fits else None,
+        certain=words == 1 or (field is not None and "str" in field.kinds),
+    )
