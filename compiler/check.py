@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import codecs
 import dataclasses
+import errno
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from compiler.diagnostics import Diagnostic, Fix, Severity, describe_os_error, has_errors, in_reading_order
+from compiler.diagnostics import Diagnostic, KeyPath, Severity, describe_os_error, in_reading_order
 from compiler.facts.hashes import write_atomically
-from compiler.fixes import apply_fixes, choose
-from compiler.recipe import Recipe
-from compiler.toml_source import TomlDocument, parse_document, read_bytes, text_of
-from compiler.validate import load_recipe
+from compiler.mending import Applied, mend
+from compiler.toml_source import TomlDocument, has_old_line_ends, parse_document, read_bytes, text_of
+from compiler.validate import Read, load_recipe, read_recipe
+
+NO_TEXT = frozenset({"R002", "R003"})
+"""Codes of bytes that are no recipe's text at all."""
 
 MOST_FOUND = 100_000
 """Recipes that are looked for below one folder."""
@@ -38,31 +42,31 @@ class Checked:
 
 
 def find_recipes(path: Path) -> tuple[list[Path], list[Checked]]:
-    """The recipe files that a path means: itself, or every recipe.toml below a folder."""
-    if not path.is_dir():
-        return [path], []
-    own = path / "recipe.toml"
-    if own.is_file():
-        return [own], []
-    found: list[Path] = []
-    waiting = [path]
+    """The recipe files that a path means: itself, or every recipe.toml below a folder; and what could not be read."""
     try:
-        while waiting and len(found) < MOST_FOUND:
-            folder = waiting.pop()
-            for entry in sorted(folder.iterdir(), reverse=True):
-                if entry.is_dir() and not entry.is_symlink() and entry.name not in SKIPPED:
-                    waiting.append(entry)
-                elif entry.suffix == ".toml" and entry.name.endswith("recipe.toml"):
-                    found.append(entry)
-    except OSError as error:
-        problem = describe_os_error(error, error.filename or path, doing="looking for recipes")
-        return [], [Checked(str(path), "", [problem])]
-    if not found:
-        problem = Diagnostic(
-            "E006", f"there is no recipe.toml in {path} or below", file=str(path), help="`recipe init` writes one"
-        )
-        return [], [Checked(str(path), "", [problem])]
-    return sorted(found), []
+        if not path.is_dir():
+            return [path], []
+        if (path / "recipe.toml").is_file():
+            return [path / "recipe.toml"], []
+    except (OSError, ValueError):  # no name that a file can have: reading it tells so
+        return [path], []
+    found: list[Path] = []
+    problems: list[Checked] = []
+    waiting = [path]
+    while waiting and len(found) < MOST_FOUND:
+        folder = waiting.pop()
+        try:
+            entries = sorted(folder.iterdir(), reverse=True)
+            waiting += [e for e in entries if e.is_dir() and not e.is_symlink() and e.name not in SKIPPED]
+            found += [e for e in entries if e.name.endswith("recipe.toml") and not e.is_dir()]
+        except OSError as error:
+            problem = describe_os_error(error, error.filename or folder, doing="looking for recipes")
+            problems.append(Checked(str(folder), "", [problem]))
+    if not found and not problems:
+        message = f"there is no recipe.toml in {path} or below"
+        problem = Diagnostic("E006", message, file=str(path), help="`recipe init` writes one")
+        problems.append(Checked(str(path), "", [problem]))
+    return sorted(found), problems
 
 
 def check_file(path: Path, allowed: Permissions) -> Checked:
@@ -78,31 +82,38 @@ def check_bytes(data: bytes, file: str, root: Path, allowed: Permissions) -> Che
     checked = Checked(file, text_of(data))
     document, problems = parse_document(data, file)
     if document is not None:
-        recipe, found = load_recipe(document)
-        problems = [*problems, *found]
-        if recipe is not None:
-            problems += _look_around(recipe, document, root, allowed, readable=not has_errors(problems))
+        read = read_recipe(document)
+        problems = [*problems, *read.problems, *_look_around(read, document, root, allowed)]
     checked.diagnostics = in_reading_order(problems)
     return checked
 
 
-def _look_around(
-    recipe: Recipe, document: TomlDocument, root: Path, allowed: Permissions, *, readable: bool
-) -> list[Diagnostic]:
-    """The model and the data, as far as a quick look goes."""
-    if not readable:
-        return []  # what a line in the way says of the model or the data is not known
-    from compiler.compile import beyond_context, forbidden, placed
+def _look_around(read: Read, document: TomlDocument, root: Path, allowed: Permissions) -> list[Diagnostic]:
+    """The model and the data, as far as a quick look goes and the recipe says for certain what they are."""
+    recipe = read.recipe
+    if recipe is None:
+        return []
+    from compiler.against_model import against_model
+    from compiler.compile import forbidden, placed
     from compiler.data.quick_look import quick_look
     from compiler.facts.models import locate_model
 
-    problems = forbidden(recipe, document, trusted=allowed.trust_remote_code)
-    facts, found = locate_model(recipe.model, root=root, offline=True)
-    problems += placed([_unknown_yet(problem) for problem in found], document, "model", "id")
-    if facts is not None:
-        problems += beyond_context(recipe, document, facts)
-    path = ("data", "path") if recipe.data.path else ("data", "sources")
-    return problems + placed(quick_look(recipe, root=root, allow_outside=allowed.allow_outside), document, *path)
+    problems: list[Diagnostic] = []
+    if not _touches(read.faulty, "model"):
+        problems += forbidden(recipe, document, trusted=allowed.trust_remote_code)
+        facts, found = locate_model(recipe.model, root=root, offline=True)
+        problems += placed([_unknown_yet(problem) for problem in found], document, "model", "id")
+        if facts is not None:
+            problems += against_model(recipe, document, facts)
+    if not _touches(read.faulty, "data") and (recipe.data.path or recipe.data.sources):
+        found = quick_look(recipe, root=root, allow_outside=allowed.allow_outside)
+        problems += placed(found, document, "data", "path" if recipe.data.path else "sources")
+    return problems
+
+
+def _touches(faulty: frozenset[KeyPath], table: str) -> bool:
+    """Whether a table, or something in it, is faulty."""
+    return any(path[:1] == (table,) for path in faulty)
 
 
 def _unknown_yet(problem: Diagnostic) -> Diagnostic:
@@ -116,35 +127,51 @@ def _unknown_yet(problem: Diagnostic) -> Diagnostic:
     )
 
 
-def fixed_text(checked: Checked) -> str:
-    """The text with its certain fixes applied."""
-    return apply_fixes(checked.text, _fixes(checked))
+@dataclass(frozen=True, slots=True)
+class Fixed:
+    """A recipe after its certain fixes: the bytes, what is still to say of them, and what was done."""
+
+    data: bytes
+    checked: Checked
+    applied: list[Applied]
 
 
-def fix_file(path: Path, allowed: Permissions) -> tuple[Checked, int]:
-    """Apply certain fixes to a file until none is left; what remains, and how many were applied.
+def fix_bytes(data: bytes, file: str, root: Path, allowed: Permissions) -> Fixed:
+    """Apply the certain fixes to a recipe's bytes until none is left. Bytes that are no text stay as they are."""
 
-    A fix may bring the next one to light (a renamed key that has a value to mend), so it goes in rounds.
-    The file is replaced whole, or not at all.
-    """
-    checked = check_file(path, allowed)
-    count = 0
-    text = checked.text
-    for _ in range(10):
-        fixes = choose(_fixes(checked))
-        if not fixes:
-            break
-        text = apply_fixes(text, fixes)
-        count += len(fixes)
-        checked = check_bytes(text.encode(), str(path), path.parent, allowed)
-    if count:
-        try:
-            write_atomically(path, text.encode())
-        except OSError as error:
-            problem = describe_os_error(error, path, doing="writing the fixed recipe")
-            return Checked(str(path), checked.text, [problem]), 0
-    return checked, count
+    def problems_of(text: str) -> list[Diagnostic]:
+        document, problems = parse_document(text.encode(), file)
+        return problems if document is None else [*problems, *load_recipe(document)[1]]
+
+    document, problems = parse_document(data, file)
+    unreadable = document is None and any(problem.code in NO_TEXT for problem in problems)
+    if unreadable:
+        return Fixed(data, check_bytes(data, file, root, allowed), [])
+    mended = mend(text_of(data), problems_of)
+    applied = mended.applied
+    if data.startswith(codecs.BOM_UTF8):
+        applied = [Applied(1, "leave the byte order mark out"), *applied]
+    if has_old_line_ends(data.decode("utf-8", errors="replace")):
+        applied = [Applied(1, "end the lines with line feeds"), *applied]
+    after = mended.text.encode() if applied else data
+    return Fixed(after, check_bytes(after, file, root, allowed), applied)
 
 
-def _fixes(checked: Checked) -> list[Fix]:
-    return [fix for d in checked.diagnostics if d.file == checked.file for fix in d.fixes if fix.certain]
+def fix_file(path: Path, allowed: Permissions) -> Fixed:
+    """Apply the certain fixes to a file, which is replaced whole or not at all."""
+    shown = str(path)
+    data, problems = read_bytes(path, shown)
+    if data is None:
+        return Fixed(b"", Checked(shown, "", problems), [])
+    fixed = fix_bytes(data, shown, path.parent, allowed)
+    if not fixed.applied:
+        return fixed
+    try:
+        target = path.resolve()  # a link stays one
+        if not target.stat().st_mode & 0o222:
+            raise PermissionError(errno.EACCES, "the file is write-protected", shown)
+        write_atomically(target, fixed.data)
+    except OSError as error:
+        problem = describe_os_error(error, path, doing="writing the fixed recipe")
+        return Fixed(data, Checked(shown, text_of(data), [problem]), [])
+    return fixed

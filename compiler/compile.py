@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from compiler import calls, decide
-from compiler.diagnostics import Diagnostic, Severity, describe_os_error, has_errors, in_reading_order
+from compiler.against_data import against_data
+from compiler.against_model import against_model
+from compiler.diagnostics import Diagnostic, KeyPath, describe_os_error, has_errors, in_reading_order
 from compiler.facts.hashes import sha256_bytes, sha256_file
 from compiler.facts.machine import Target, target_of
 from compiler.facts.models import ModelFacts, locate_model
@@ -113,24 +116,28 @@ def gather(path: Path, options: Options, progress: Progress | None = None) -> Co
     if tokenizer is None or done.failed():
         return done
     data, problems = _data(recipe, facts, tokenizer, done.root, options=options, progress=progress)
-    problems = [*placed(problems, document, "data", "path"), *beyond_context(recipe, document, facts)]
-    done.diagnostics += problems
+    done.diagnostics += [*placed(problems, document, "data", "path"), *against_model(recipe, document, facts)]
     if data is not None and not done.failed():
         done.inputs = Gathered(document, recipe, facts, tokenizer, data)
     return done
 
 
 def placed(problems: list[Diagnostic], document: TomlDocument, *path: str) -> list[Diagnostic]:
-    """Point problems about something the recipe names at the place where it names it."""
-    span = document.value_span(path) if problems else None
-    if span is None:
-        return problems
-    return [
-        problem
-        if problem.span is not None
-        else dataclasses.replace(problem, file=document.file, path=path, span=span, label=problem.label or "named here")
-        for problem in problems
-    ]
+    """Point problems about something the recipe names at the place where it names it.
+
+    A problem that knows its own path in the recipe stands there, any other at ``path``; one that has a place
+    in another file keeps it.
+    """
+    return [problem if problem.span is not None else _placed(problem, document, path) for problem in problems]
+
+
+def _placed(problem: Diagnostic, document: TomlDocument, path: KeyPath) -> Diagnostic:
+    for place in (problem.path, path):
+        span = document.value_span(place) if place else None
+        if span is not None:
+            label = problem.label or "named here"
+            return dataclasses.replace(problem, file=document.file, path=place, span=span, label=label)
+    return problem
 
 
 def forbidden(recipe: Recipe, document: TomlDocument, *, trusted: bool) -> list[Diagnostic]:
@@ -143,6 +150,19 @@ def forbidden(recipe: Recipe, document: TomlDocument, *, trusted: bool) -> list[
         help="read that code; if you trust it, add --trust-remote-code to the command",
     )
     return placed([problem], document, "model", "trust_remote_code")
+
+
+def against_target(recipe: Recipe, document: TomlDocument, target: Target) -> list[Diagnostic]:
+    """What the machine that was found cannot do (what the recipe rules out by itself is told by the rules)."""
+    if target.device != "cpu" or recipe.model.attn_implementation != "flash_attention_2":
+        return []
+    problem = Diagnostic(
+        "R109",
+        f"FlashAttention 2 runs on GPUs only, and {target.reason}",
+        help='write attn_implementation = "sdpa", or leave it out',
+        label="asked for here",
+    )
+    return placed([problem], document, "model", "attn_implementation")
 
 
 def _tokenizer(
@@ -186,21 +206,6 @@ def _data(
     )
 
 
-def beyond_context(recipe: Recipe, document: TomlDocument, facts: ModelFacts) -> list[Diagnostic]:
-    """A warning when max_length asks for more positions than the model was trained for."""
-    asked = recipe.training.max_length
-    context = facts.architecture.max_position_embeddings if facts.architecture else 0
-    if not context or asked == "auto" or asked <= context:
-        return []
-    problem = Diagnostic(
-        "M092",
-        f"max_length {asked} is beyond the {context} positions that {facts.id} was trained for",
-        severity=Severity.WARNING,
-        help=f"set max_length to {context} or less",
-    )
-    return placed([problem], document, "training", "max_length")
-
-
 def _write_plan(inputs: Gathered, options: Options, done: Compiled) -> None:
     recipe, document, facts, data = inputs.recipe, inputs.document, inputs.facts, inputs.data
     target = target_of(recipe.hardware)
@@ -212,6 +217,12 @@ def _write_plan(inputs: Gathered, options: Options, done: Compiled) -> None:
         done.diagnostics.append(describe_os_error(error, facts.id, doing="reading the model"))
         return
     resolved, schedule, backend = _decide(recipe, target, data, settings)
+    done.diagnostics += against_target(recipe, document, target)
+    done.diagnostics += against_data(
+        recipe, document, schedule, train_rows=len(data.train), held_out_rows=len(data.held_out)
+    )
+    if done.failed():
+        return
     quantization = calls.quantization_call(recipe, resolved)
     supervised = sum(sum(label != -100 for label in example.labels) for example in data.train)
     done.plan = Plan(
@@ -250,7 +261,7 @@ def _write_plan(inputs: Gathered, options: Options, done: Compiled) -> None:
         method=resolved.method,  # type: ignore[arg-type]  # one of the schema's literals, checked by pydantic here
         load=calls.load_call(recipe, resolved),
         quantization=quantization,
-        peft=calls.peft_call(recipe, resolved, schedule),
+        peft=calls.peft_call(recipe, resolved, schedule, facts.architecture),
         sft=calls.sft_call(recipe, resolved, schedule, target, held_out=len(data.held_out)),
         evaluation=EvaluationPart(
             questions=list(recipe.evaluation.questions),
@@ -280,7 +291,7 @@ def _decide(
     dtype = settle("model.dtype", decide.dtype(target))
     attention = settle("model.attn_implementation", decide.attention())
     r = settle("adapter.r", decide.rank(complexity), preset=complexity)
-    lora_alpha = settle("adapter.lora_alpha", decide.alpha(r))
+    lora_alpha = settle("adapter.lora_alpha", decide.alpha(r, rslora=recipe.adapter.use_rslora))
     rate = settle("training.learning_rate", decide.learning_rate(method))
     settle("training.max_length", decide.Decision(data.max_length, "D10", data.max_length_reason))
     steps = decide.total_steps(training, rows=len(data.train))
@@ -293,7 +304,7 @@ def _decide(
         accumulation=training.batch_size // (micro * devices),
         devices=devices,
         steps=steps.value,
-        epochs=round(steps.value * training.batch_size / len(data.train), 4),
+        epochs=round(steps.value / math.ceil(len(data.train) / training.batch_size), 4),
         warmup_steps=decide.warmup_steps(training, steps=steps.value),
     )
     evaluate_every = settle("training.eval_steps", decide.eval_steps(steps=steps.value, held_out=len(data.held_out)))

@@ -31,6 +31,15 @@ def remove_line(document: TomlDocument, path: KeyPath, *, certain: bool = False)
     return Fix(f"remove `{path[-1]}`", positions.span(lines), "", certain)
 
 
+def comment_out(document: TomlDocument, path: KeyPath, *, certain: bool = True) -> Fix | None:
+    """Turn the line of ``key = value`` into a comment; None for one of several lines, or inside an inline table."""
+    positions = document.positions
+    stretch = positions.statements.get(path)
+    if stretch is None or "\n" in positions.text[stretch[0] : stretch[1]]:
+        return None
+    return Fix(f"make `{path[-1]}` a comment", positions.span((stretch[0], stretch[0])), "# ", certain)
+
+
 def rename_table(document: TomlDocument, path: KeyPath, name: str, *, certain: bool = True) -> list[Fix]:
     """Write another last name in every header below ``path``; empty unless the table has headers only."""
     positions = document.positions
@@ -43,6 +52,25 @@ def rename_table(document: TomlDocument, path: KeyPath, name: str, *, certain: b
         if part is not None:
             described = f"rename the table to {header((*path[:-1], name))}"
             fixes.append(Fix(described, positions.span(part), name, certain))
+    return fixes
+
+
+def rename_dotted(document: TomlDocument, path: KeyPath, name: str, *, certain: bool = True) -> list[Fix]:
+    """Write another name for a part of a key wherever it stands: ``lora`` in ``lora.r`` and ``lora.lora_alpha``."""
+    positions = document.positions
+    described = f"rename it to `{name}`"
+    fixes = []
+    for statement, (start, _) in positions.statements.items():
+        if statement[: len(path)] != path:
+            continue
+        above = max((table for table in positions.headers if statement[: len(table)] == table), key=len, default=())
+        end = positions.text.index("=", start)
+        part = _header_part(positions.text, start, end, len(path) - len(above))
+        if part is not None:
+            fixes.append(Fix(described, positions.span(part), name, certain))
+    if not fixes:
+        alone = rename_key(document, path, name, certain=certain)
+        return [alone] if alone else []
     return fixes
 
 
@@ -85,13 +113,15 @@ def move(
     stretch = positions.statements.get(path)
     if stretch is None or path[:-1] == table:
         return None
-    at = _place_in(document, table)
+    at = _at_the_end(document, table) if table == path else _place_in(document, table)
     if at is None:
         return None
     place, opening = at
     first, last = _lines(positions, path)
+    above = _comments_above(text, first)
     line = _statement(document, path, key, value) + text[stretch[1] : last].rstrip("\r\n") + document.newline
-    inserted = opening + line
+    inserted = opening + text[above:first] + line
+    first = above
     if place >= last:
         kept = text[last:place]
         if kept and not kept.endswith("\n"):
@@ -140,6 +170,21 @@ def _lines(positions: Positions, path: KeyPath) -> tuple[int, int]:
     return first, len(text) if line_end < 0 else line_end + 1
 
 
+def _comments_above(text: str, first: int) -> int:
+    """Where the comment lines begin that stand right above a line and so belong to it.
+
+    Only those with an empty line or a header above them: what follows another key may be about that one.
+    """
+    start = first
+    while start:
+        before = text.rfind("\n", 0, start - 1) + 1
+        line = text[before:start].strip()
+        if not line.startswith("#"):
+            return start if not line or line.startswith("[") else first
+        start = before
+    return first  # the comments at the top of a file are about the file
+
+
 def _place_in(document: TomlDocument, table: KeyPath) -> tuple[int, str] | None:
     """Where a line of ``table`` can be put, and what must stand before it; None when nowhere plainly."""
     positions = document.positions
@@ -155,6 +200,12 @@ def _place_in(document: TomlDocument, table: KeyPath) -> tuple[int, str] | None:
     value = positions.values.get(table)
     if value is not None and not (text[value[0]] == "[" and _is_implicit(positions, table)):
         return None  # written as an inline table, by dotted keys, or as a plain value
+    return _at_the_end(document, table)
+
+
+def _at_the_end(document: TomlDocument, table: KeyPath) -> tuple[int, str]:
+    """The end of the file, and the header that opens a table there."""
+    text = document.positions.text
     gap = "" if text.endswith(("\n\n", "\n\r\n")) or not text else document.newline
     return len(text), gap + header(table) + document.newline
 

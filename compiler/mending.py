@@ -20,17 +20,26 @@ SYNTAX = frozenset({"R001", "R004", "R006", "R007", "R008"})
 
 
 @dataclass(frozen=True, slots=True)
+class Applied:
+    """A fix that was made: the line it began in at that moment, and what it did."""
+
+    line: int
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
 class Mended:
-    """The text after the last round, and how many fixes it took."""
+    """The text after the last round, and the fixes it took."""
 
     text: str
-    count: int
+    applied: list[Applied]
 
 
 def mend(text: str, problems_of: Callable[[str], list[Diagnostic]]) -> Mended:
     """Apply the certain fixes of what ``problems_of`` finds in a text, until none is left."""
     refused: set[tuple[str, str]] = set()
-    problems, count = problems_of(text), 0
+    applied: list[Applied] = []
+    problems = problems_of(text)
     for _ in range(MOST_ROUNDS):
         batch = [fix for fix in _round(problems) if _identity(text, fix) not in refused]
         if not batch:
@@ -39,11 +48,12 @@ def mend(text: str, problems_of: Callable[[str], list[Diagnostic]]) -> Mended:
             changed = apply_fixes(text, fixes)
             found = problems_of(changed)
             if changed != text and _faults(found) <= _faults(problems):
-                text, problems, count = changed, found, count + len(fixes)
+                applied += [Applied(fix.span.line, fix.description) for fix in fixes]
+                text, problems = changed, found
                 break
             if len(fixes) == 1:
                 refused.add(_identity(text, fixes[0]))
-    return Mended(text, count)
+    return Mended(text, applied)
 
 
 def _round(problems: list[Diagnostic]) -> list[Fix]:

@@ -20,6 +20,8 @@ Auto = Literal["auto"]
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 
+ModuleName = Annotated[str, Field(min_length=1, max_length=200)]
+
 TargetPreset = Literal["attention-minimal", "attention", "all-linear"]
 
 TARGET_PRESETS: dict[TargetPreset, tuple[str, ...] | Literal["all-linear"]] = {
@@ -174,15 +176,23 @@ class AdapterTable(Table):
     lora_dropout: float = field(
         0.0, "Dropout before the adapter; 0 keeps the fused kernels of Unsloth.", ge=0.0, lt=1.0
     )
-    target_modules: TargetPreset | Annotated[list[str], Field(min_length=1, max_length=200)] = field(
+    target_modules: TargetPreset | Annotated[list[ModuleName], Field(min_length=1, max_length=200)] = field(
         "all-linear", "Which linear layers get an adapter: a preset or a list of module names."
     )
     use_rslora: bool = field(False, "Scale by lora_alpha / sqrt(r) instead (rank-stabilised LoRA, 2312.03732).")
-    init_lora_weights: Literal["default", "gaussian", "olora", "pissa", "pissa_niter_16", "loftq"] = field(
-        "default", "How the adapter starts; all but pissa, olora and loftq leave the base's output untouched."
-    )
+    init_lora_weights: Literal[
+        "default",
+        "gaussian",
+        "orthogonal",
+        "olora",
+        "pissa",
+        "pissa_niter_4",
+        "pissa_niter_16",
+        "pissa_niter_64",
+        "loftq",
+    ] = field("default", "How the adapter starts; all but pissa, olora and loftq leave the base's output untouched.")
     bias: Literal["none", "all", "lora_only"] = field("none", "Which biases are trained.")
-    modules_to_save: list[str] = field([], "Modules trained in full and saved with the adapter.", max_length=50)
+    modules_to_save: list[ModuleName] = field([], "Modules trained in full and saved with the adapter.", max_length=50)
     target_r: int | None = field(None, "AdaLoRA's mean final rank; half of r when absent.", ge=1, le=1024)
     peft: dict[str, Any] = field({}, "Any other argument of PEFT's config class, checked against its signature.")
 
@@ -199,7 +209,10 @@ class TrainingTable(Table):
         "cosine",
         "constant",
         "constant_with_warmup",
+        "cosine_with_restarts",
         "cosine_with_min_lr",
+        "cosine_warmup_with_min_lr",
+        "warmup_stable_decay",
         "inverse_sqrt",
         "polynomial",
     ] = field("cosine", "Shape of the learning rate over time.")

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from compiler.codes import CodeInfo, all_codes
 from compiler.diagnostics import KeyPath
+from compiler.facts.gpus import catalogue
 from compiler.recipe import SCHEMA_VERSION, Recipe
 from compiler.render.concise import visible
 from compiler.shapes import Shape, header, shape_at, shapes_of, tables
@@ -100,6 +101,8 @@ def field_markdown(name: str, shape: Shape) -> str:
     """One field: its sentence, what it takes with its limits and unit, its default, an example."""
     facts = [f"takes {shape.takes()}{_more_limits(shape)}"]
     facts.append("required" if shape.required else f"default {_code(toml_value(shape.default))}")
+    if shape.name == "gpu":
+        facts.append("known: " + ", ".join(_code(name) for name in catalogue()))
     if shape.examples:
         facts.append(f"example {_code(f'{name} = {toml_value(shape.examples[0])}')}")
     return f"- **`{name}`**: {shape.sentence}\n  {'; '.join(facts)}.\n"

@@ -22,7 +22,7 @@ class Shape:
     """The values that a field takes.
 
     ``kinds`` out of ``int float str bool list table tables dict``; ``choices`` the words it takes;
-    ``item_choices`` the words that items of a list may be; ``limits`` as pydantic names them.
+    ``item_choices`` the words that items of a list may be; ``limits`` (and ``item_limits``) as pydantic names them.
     """
 
     name: str
@@ -35,6 +35,7 @@ class Shape:
     choices: list[str] = field(default_factory=list)
     item_choices: list[str] = field(default_factory=list)
     limits: dict[str, Any] = field(default_factory=dict)
+    item_limits: dict[str, Any] = field(default_factory=dict)
     table: type[BaseModel] | None = None
 
     def takes(self) -> str:
@@ -49,6 +50,20 @@ class Shape:
         if "auto" in self.choices:
             parts.append('"auto"')
         return " or ".join(parts)
+
+    def could_take(self, value: Any) -> bool:
+        """Whether a value can be meant for the field: of its kind, or nearly (a number in quotes)."""
+        if isinstance(value, bool):
+            return "bool" in self.kinds
+        if isinstance(value, int | float):
+            return bool({"int", "float"} & set(self.kinds))
+        if isinstance(value, str):
+            numeric = bool({"int", "float"} & set(self.kinds)) and value.strip()[:1].isdigit()
+            words = [choice for choice in self.choices if choice != "auto"]
+            return "str" in self.kinds or bool(words) or value == "auto" or "list" in self.kinds or numeric
+        if isinstance(value, list):
+            return "list" in self.kinds
+        return isinstance(value, dict) and bool({"dict", "table"} & set(self.kinds))
 
     def _kind(self, kind: str) -> str:
         names = {
@@ -110,7 +125,7 @@ def _shape(name: str, info: FieldInfo) -> Shape:
         unit=unit if isinstance(unit, str) else None,
         examples=list(info.examples or []),
     )
-    _add_limits(shape, info.metadata)
+    _collect(shape.limits, info.metadata)
     _add_type(shape, info.annotation)
     return shape
 
@@ -120,7 +135,7 @@ def _add_type(shape: Shape, annotation: Any) -> None:
     if origin is Annotated:
         inner, *metadata = get_args(annotation)
         for piece in metadata:
-            _add_limits(shape, getattr(piece, "metadata", [piece]))
+            _collect(shape.limits, getattr(piece, "metadata", [piece]))
         _add_type(shape, inner)
     elif origin in {Union, types.UnionType}:
         for member in get_args(annotation):
@@ -128,14 +143,7 @@ def _add_type(shape: Shape, annotation: Any) -> None:
     elif origin is Literal:
         shape.choices += get_args(annotation)
     elif origin is list:
-        (item,) = get_args(annotation)
-        if isinstance(item, type) and issubclass(item, BaseModel):
-            shape.kinds.append("tables")
-            shape.table = item
-        else:
-            shape.kinds.append("list")
-            if get_origin(item) is Literal:
-                shape.item_choices += get_args(item)
+        _add_items(shape, get_args(annotation)[0])
     elif origin is dict:
         shape.kinds.append("dict")
     elif isinstance(annotation, type) and issubclass(annotation, BaseModel):
@@ -145,12 +153,26 @@ def _add_type(shape: Shape, annotation: Any) -> None:
         shape.kinds.append(annotation.__name__)
 
 
-def _add_limits(shape: Shape, metadata: list[Any]) -> None:
+def _add_items(shape: Shape, item: Any) -> None:
+    """What a list holds: tables, one of a few words, or texts with limits."""
+    if isinstance(item, type) and issubclass(item, BaseModel):
+        shape.kinds.append("tables")
+        shape.table = item
+        return
+    shape.kinds.append("list")
+    if get_origin(item) is Literal:
+        shape.item_choices += get_args(item)
+    elif get_origin(item) is Annotated:
+        for piece in get_args(item)[1:]:
+            _collect(shape.item_limits, getattr(piece, "metadata", [piece]))
+
+
+def _collect(limits: dict[str, Any], metadata: list[Any]) -> None:
     for piece in metadata:
         for limit in LIMITS:
             value = getattr(piece, limit, None)
             if value is not None:
-                shape.limits[limit] = value
+                limits[limit] = value
 
 
 @cache

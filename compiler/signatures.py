@@ -54,6 +54,11 @@ def optimizers() -> list[str]:
     return list(_data()["enums"]["OptimizerNames"])
 
 
+def scheduler_arguments(shape: str) -> list[str]:
+    """What ``lr_scheduler_kwargs`` may hold for a shape of the learning rate; empty for one that takes nothing."""
+    return list(_data()["schedulers"].get(shape, []))
+
+
 def versions() -> dict[str, str]:
     """The packages that the data was read from."""
     return dict(_data()["versions"])
@@ -179,7 +184,7 @@ def _words(node: ast.expr) -> list[str]:
     if name in _LISTS:
         return ["a list" + _of(_items(node))]
     if name in _TABLES or name.endswith("Config"):
-        return ["a table"]
+        return ["a table" + _of(_items(node)[1:])]
     return []
 
 

@@ -25,8 +25,11 @@ MAX_BYTES = 4 * 1024 * 1024
 MAX_DEPTH = 32
 """Deepest nesting of tables and lists; the recipe language itself needs five levels."""
 
-MOST_SYNTAX_ERRORS = 20
+MOST_SYNTAX_ERRORS = 50
 _RECOVER_BELOW = 100_000  # characters; reading again after each error must stay quick
+
+UNREADABLE = "\ufdd0unreadable\ufdd0"
+"""Stands for a value that could not be read, so that its key can still be looked at."""
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n)")
 
@@ -125,6 +128,9 @@ def parse_document(data: bytes, file: str) -> tuple[TomlDocument | None, list[Di
     text, problems = _decode(data, file)
     if text is None:
         return None, problems
+    if has_old_line_ends(text):
+        text = text.replace("\r", "\n")
+        problems.append(_old_line_ends(text, file))
     if not text.strip() or not re.search(r"^[ \t]*[^#\s]", text, re.M):
         problems.append(_empty(text, file))
         return None, problems
@@ -142,7 +148,8 @@ def parse_document(data: bytes, file: str) -> tuple[TomlDocument | None, list[Di
 
 def text_of(data: bytes) -> str:
     """Text for showing bytes that may not be text: never fails, keeps lines and columns of what is readable."""
-    return data[:MAX_BYTES].removeprefix(b"\xef\xbb\xbf").decode("utf-8", errors="replace")
+    text = data[:MAX_BYTES].removeprefix(b"\xef\xbb\xbf").decode("utf-8", errors="replace")
+    return text.replace("\r", "\n") if has_old_line_ends(text) else text
 
 
 def last_place(text: str) -> Span:
@@ -159,8 +166,24 @@ def _empty(text: str, file: str) -> Diagnostic:
         "R005",
         f"the recipe {said}",
         file=file,
-        span=Span(1, 1, 1, 1 if not text else 2),
+        span=Span(1, 1, 1, 2 if text.strip() else 1),
         help="a recipe needs at least [model] with `id` and [data] with `path`; `recipe init` writes one",
+    )
+
+
+def has_old_line_ends(text: str) -> bool:
+    """Whether the lines end as on a Mac of the last century: the whole file is one line to everybody else."""
+    return "\n" not in text and "\r" in text.strip()
+
+
+def _old_line_ends(text: str, file: str) -> Diagnostic:
+    end = text.index("\n") + 1
+    return Diagnostic(
+        "R004",
+        "the lines end with carriage returns alone",
+        file=file,
+        span=Span(1, end, 1, end + 1),
+        help="end them with line feeds: `recipe check --fix` does it, or dos2unix -c mac FILE",
     )
 
 
@@ -290,15 +313,18 @@ class _Reading:
 
         line, column, reason = stopped
         mistake = explain(self.readable, self.file, line, column, reason)
+        assert mistake.diagnostic.span is not None
         first, last = mistake.lines
-        fresh = not self._blamed & set(range(first, last + 1))
+        place = mistake.diagnostic.span.line
+        fresh = place not in self._blamed
         told = self._checked(mistake.diagnostic, stopped) if fresh else mistake.diagnostic
         if fresh or not self.problems:
             self.problems += as_written([told], self.text, self.readable)
         if len(self.readable) > _RECOVER_BELOW:
             return False
-        self._blamed |= set(range(first, last + 1))
-        self._patch(told, first, last, mend=fresh)
+        self._blamed.add(place)
+        if not self._patch(told, first, last, mend=fresh):
+            self._blamed |= set(range(first, last + 1))
         return True
 
     def _checked(self, told: Diagnostic, stopped: tuple[int, int, str]) -> Diagnostic:
@@ -319,14 +345,19 @@ class _Reading:
         doubtful = Fix(fix.description, fix.span, fix.replacement, certain=False)
         return _replace_fixes(told, (doubtful,))
 
-    def _patch(self, told: Diagnostic, first: int, last: int, *, mend: bool) -> None:
-        """Make the faulty lines readable: by the fix when it is certain, else by leaving them out."""
+    def _patch(self, told: Diagnostic, first: int, last: int, *, mend: bool) -> bool:
+        """Make the faulty lines readable: by the fix when it is certain (then True), else by leaving them out."""
         lines = self.readable.split("\n")
         if mend and told.fixes and told.fixes[0].certain and told.fixes[0].replacement.count("\n") == 0:
             fixed = apply_fixes(self.readable, told.fixes)
             if fixed.count("\n") == self.readable.count("\n"):
                 self.readable = fixed
-                return
+                return True
+        statement = re.match(r"[ \t]*[\w.-]+[ \t]*(?==)", lines[first - 1])
+        if mend and statement and told.code == "R001":
+            lines[first - 1 : last] = [f'{statement.group()}= "{UNREADABLE}"', *[""] * (last - first)]
+            self.readable = "\n".join(lines)
+            return False
         self.lost.add(_table_above(lines, first))
         header = re.match(r"[ \t]*\[", lines[first - 1])
         if header:
@@ -335,6 +366,7 @@ class _Reading:
         for number in range(first, last + 1):
             lines[number - 1] = ""
         self.readable = "\n".join(lines)
+        return False
 
 
 def _replace_fixes(told: Diagnostic, fixes: tuple[Fix, ...]) -> Diagnostic:

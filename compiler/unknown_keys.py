@@ -1,7 +1,13 @@
-"""Keys and tables that the recipe language does not have: what was meant, and where it belongs."""
+"""Keys that the recipe language does not have: what was meant, and where it belongs.
+
+A fix is certain only when the name is one of the language's (spelt otherwise, or in another table) or an exact
+name of another program, nothing else has been given for that field, and the value is of its kind.
+"""
 
 from __future__ import annotations
 
+import dataclasses
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
@@ -12,61 +18,14 @@ import tomli
 
 from compiler import edits
 from compiler.diagnostics import Diagnostic, Fix, KeyPath, Label, nearest
-from compiler.shapes import header, homes, shape_at, shapes_of, tables
+from compiler.effective_batch import batch_meant
+from compiler.shapes import Shape, header, homes, shape_at, shapes_of, tables
+from compiler.spelling import LONGEST_NAME, distance, misspelt, plain
+from compiler.table_names import without_accents
 from compiler.toml_source import TomlDocument
 
-LONGEST_NAME = 64
-"""Longer names are not compared: nobody misspells that much, and comparing would take long."""
-
-TABLE_ALIASES: dict[str, str] = {
-    "lora": "adapter",
-    "qlora": "adapter",
-    "peft": "adapter",
-    "lora_config": "adapter",
-    "peft_config": "adapter",
-    "adapters": "adapter",
-    "train": "training",
-    "trainer": "training",
-    "training_args": "training",
-    "training_arguments": "training",
-    "hyperparameters": "training",
-    "hyperparams": "training",
-    "params": "training",
-    "sft_config": "training",
-    "optimizer": "training",
-    "optim": "training",
-    "dataset": "data",
-    "datasets": "data",
-    "base_model": "model",
-    "base": "model",
-    "gpu": "hardware",
-    "gpus": "hardware",
-    "compute": "hardware",
-    "machine": "hardware",
-    "cost": "budget",
-    "costs": "budget",
-    "limits": "budget",
-    "eval": "evaluation",
-    "evaluate": "evaluation",
-    "output": "export",
-    "save": "export",
-    "exports": "export",
-    "quantization": "model",
-    "bitsandbytes": "model",
-    "meta": "recipe",
-    "metadata": "recipe",
-    "general": "recipe",
-    "project": "recipe",
-    "info": "recipe",
-}
-"""What other programs call the tables."""
-
-SUBTABLE_HOMES: dict[str, KeyPath] = {
-    "sft": ("training", "sft"),
-    "peft": ("adapter", "peft"),
-    "columns": ("data", "columns"),
-    "sources": ("data", "sources"),
-}
+ELSEWHERE = frozenset({"evaluation", "export", "budget"})
+"""Tables whose keys may be meant for themselves: a batch_size in [evaluation] is hardly the training's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,42 +43,200 @@ class Unknown:
     changed: bool = False
 
 
-def plain(name: str) -> str:
-    """A name as it is compared: lower case, with underscores."""
-    return name.strip().lower().replace("-", "_").replace(" ", "_").replace(".", "_")
+@dataclass(frozen=True, slots=True)
+class Key:
+    """An unknown key: its place in the document, the language's table it is read in, its name and value."""
+
+    document: TomlDocument
+    path: KeyPath
+    table: KeyPath
+    value: Any
+
+    @property
+    def name(self) -> str:
+        """The name as written."""
+        return str(self.path[-1])
+
+    @property
+    def folded(self) -> str:
+        """The name as it is compared."""
+        return without_accents(plain(self.name))
+
+    @property
+    def is_decorated(self) -> bool:
+        """Whether the name begins or ends with a dash: a mark of a diff, or an option of a command line."""
+        return self.name.strip() != self.name.strip("-+ ")
+
+    @property
+    def own(self) -> dict[str, Shape]:
+        """The fields of the table; none for one whose keys are passed on, such as [training.sft]."""
+        return shapes_of(tables()[self.table]) if self.table in tables() else {}
+
+    def fits(self, field: KeyPath) -> bool:
+        """Whether the field can be meant to take the value."""
+        shape = shape_at(field)
+        return shape is None or shape.could_take(self.value)
+
+    def given(self, field: KeyPath) -> Label | None:
+        """A label at the field, when the document has it already."""
+        span = self.document.key_span(field)
+        return Label(span, "given here") if span else None
+
+    def told(
+        self,
+        code: str,
+        message: str,
+        *,
+        label: str | None = None,
+        help: str | None = None,  # noqa: A002 - the field's own name
+        fixes: Iterable[Fix | None] = (),
+        secondary: tuple[Label, ...] = (),
+    ) -> Diagnostic:
+        """A diagnostic at the key."""
+        return Diagnostic(
+            code,
+            message,
+            file=self.document.file,
+            path=self.path,
+            span=self.document.key_span(self.path),
+            label=label,
+            help=help,
+            secondary=secondary,
+            fixes=tuple(fix for fix in fixes if fix is not None),
+        )
 
 
-def distance(a: str, b: str, most: int) -> int:
-    """Edit distance with swapped neighbours counted once; more than ``most`` is not told apart."""
-    if abs(len(a) - len(b)) > most:
-        return most + 1
-    before: list[int] = []
-    row = list(range(len(b) + 1))
-    for i, x in enumerate(a, 1):
-        current = [i]
-        for j, y in enumerate(b, 1):
-            cost = min(row[j] + 1, current[j - 1] + 1, row[j - 1] + (x != y))
-            if i > 1 and j > 1 and x == b[j - 2] and a[i - 2] == y:
-                cost = min(cost, before[j - 2] + 1)
-            current.append(cost)
-        if min(current) > most:
-            return most + 1
-        before, row = row, current
-    return row[-1]
+def unknown_key(document: TomlDocument, path: KeyPath, table: KeyPath, value: Any) -> Unknown:
+    """Explain the key at ``path`` of the document, which the language's ``table`` does not have."""
+    key = Key(document, path, table, value)
+    looks = (
+        _other_spelling,
+        _swapped_column,
+        _foreign_here,
+        _misplaced,
+        _foreign,
+        _argument,
+        _typo,
+        _typo_elsewhere,
+        _typo_of_foreign,
+    )
+    for look in looks:
+        found = look(key)
+        if found is not None:
+            return found
+    told = key.told(
+        "R012",
+        f"unknown key `{short(key.name)}` {_in(table)}",
+        label="no such key",
+        help=f"allowed here: {', '.join(key.own)}",
+    )
+    return Unknown(told)
 
 
-def misspelt(name: str, candidates: Iterable[str]) -> tuple[str | None, bool]:
-    """The candidate that ``name`` misspells, and whether no other one comes as near."""
-    wanted = plain(name)
-    if not wanted or len(wanted) > LONGEST_NAME:
-        return None, False
-    most = 1 if len(wanted) <= 4 else 2 if len(wanted) <= 8 else 3
-    ranked = sorted((distance(wanted, plain(c), most), c) for c in candidates)
-    if not ranked or ranked[0][0] > most:
-        return None, False
-    best = ranked[0][0]
-    alone = len(ranked) < 2 or ranked[1][0] > best
-    return ranked[0][1], alone and best <= 2 and len(wanted) >= 4
+def short(text: str) -> str:
+    """A name for a message: cut when long, without control characters."""
+    return "".join(c if c.isprintable() else "\ufffd" for c in text[:60]) + ("…" if len(text) > 60 else "")
+
+
+def _in(table: KeyPath) -> str:
+    return f"in {header(table)}" if table else "above the first table"
+
+
+# --- names of the language ------------------------------------------------------------------------------
+
+
+def _other_spelling(key: Key) -> Unknown | None:
+    """Case, dashes, spaces and accents: ``Learning-Rate``."""
+    for name, shape in key.own.items():
+        if plain(name) == key.folded and (key.table or shape.table is None):
+            return _renamed(key, name, sure=True)
+    return None
+
+
+def _typo(key: Key) -> Unknown | None:
+    shapes = key.own
+    if not key.table:  # a plain key above the tables is no misspelt table
+        shapes = {name: shape for name, shape in shapes.items() if shape.table is None}
+    guess = misspelt(key.folded, shapes)
+    if guess.name is None:
+        close = nearest(key.folded, shapes) if 4 <= len(key.folded) <= LONGEST_NAME else []
+        likely = [name for name in close if misspelt(key.folded, [name]).name]
+        return _renamed(key, likely[0], sure=False) if likely else None
+    return _renamed(key, guess.name, sure=guess.sure and not key.is_decorated)
+
+
+def _renamed(key: Key, name: str, *, sure: bool) -> Unknown:
+    field = (*key.table, name)
+    taken = key.given((*key.path[:-1], name))
+    certain = sure and taken is None and key.fits(field)
+    told = key.told(
+        "R012",
+        f"unknown key `{short(key.name)}` {_in(key.table)}",
+        label=f"did you mean `{name}`?",
+        help=f"`{name}` is already given; keep one of the two" if taken else f"write `{name}`",
+        fixes=[edits.rename_key(key.document, key.path, name, certain=certain)],
+        secondary=(taken,) if taken else (),
+    )
+    return Unknown(told, field, certain)
+
+
+def _swapped_column(key: Key) -> Unknown | None:
+    """``columns = { question = "prompt" }``: the wrong way round."""
+    value = key.value
+    if key.table != ("data", "columns") or not isinstance(value, str) or value not in key.own:
+        return None
+    positions = key.document.positions
+    stretch = positions.keys.get(key.path), positions.values.get(key.path)
+    taken = key.given((*key.path[:-1], value))
+    fix = None
+    right = f'{value} = "{key.name}"'
+    simple = all(c.isalnum() or c in "_- " for c in key.name)
+    if stretch[0] and stretch[1] and simple:
+        span = positions.span((stretch[0][0], stretch[1][1]))
+        fix = Fix(f"write {right}", span, right, certain=taken is None)
+    told = key.told(
+        "R012",
+        f"`{short(key.name)}` is not one of recipec's columns; it seems to be the data's",
+        label="the other way round",
+        help=f"the left side is recipec's name, the right side the data's: {right}",
+        fixes=[fix],
+    )
+    return Unknown(told, (*key.table, value), taken is None, key.name, changed=True)
+
+
+def _misplaced(key: Key) -> Unknown | None:
+    """A known key in the wrong table."""
+    matches: list[KeyPath] = []
+    for candidate, schema in tables().items():
+        for name, shape in shapes_of(schema).items():
+            if plain(name) == key.folded and shape.table is None and candidate != key.table:
+                matches.append((*candidate, name))
+    if not matches:
+        return None
+    fewest = min(len(match) for match in matches)
+    shallow = [match for match in matches if len(match) == fewest and key.fits(match)]
+    if not shallow:
+        return None
+    certain = len(shallow) == 1 and not set(key.table) & ELSEWHERE
+    return _belongs(key, shallow[0], "R013", certain=certain)
+
+
+def _typo_elsewhere(key: Key) -> Unknown | None:
+    """A misspelt key of another table."""
+    everywhere = {name for schema in tables().values() for name, s in shapes_of(schema).items() if s.table is None}
+    guess = misspelt(key.folded, everywhere)
+    if guess.name is None or not guess.sure:
+        return None
+    places = [place for home in homes(guess.name) if key.fits(place := (*home, guess.name))]
+    if not places:
+        return None
+    field = min(places, key=len)
+    unique = sum(len(place) == len(field) for place in places) == 1
+    certain = unique and not set(key.table) & ELSEWHERE and not key.is_decorated
+    return _belongs(key, field, "R013", certain=certain)
+
+
+# --- names of other programs ----------------------------------------------------------------------------
 
 
 @cache
@@ -128,139 +245,158 @@ def _foreign_names() -> dict[str, dict[str, Any]]:
     return tomli.loads(text)
 
 
-def foreign(table: KeyPath, key: str) -> dict[str, Any] | None:
-    """What another program's name means here, if it is a known one."""
-    names = [part for part in table if isinstance(part, str)]
-    inside = f"{names[-1]}.{plain(key)}" if names else ""
-    known = _foreign_names()
-    return known.get(inside) or known.get(plain(key))
+def is_known(name: str) -> bool:
+    """Whether another program, or a person who writes French, calls something by this name."""
+    return plain(name) in _foreign_names()
 
 
-def unknown_key(document: TomlDocument, path: KeyPath, table: KeyPath, value: Any) -> Unknown:
-    """Explain the key at ``path`` of the document, which the language's ``table`` does not have."""
-    key = str(path[-1])
-    own = list(shapes_of(tables()[table]))
-    looks = (_other_spelling, _swapped_column, _foreign_here, _misplaced, _foreign, _argument, _typo, _typo_elsewhere)
-    for look in looks:
-        found = look(document, path, table, key, value)
-        if found is not None:
-            return found
-    close = nearest(key, own) if len(key) <= LONGEST_NAME else []
-    allowed = ", ".join(own)
-    told = _told(
-        document,
-        path,
-        "R012",
-        f"unknown key `{short(key)}` {_in(table)}",
-        label=f"did you mean `{close[0]}`?" if close else "no such key",
-        help=f"allowed here: {allowed}",
+def advice_on(name: str) -> str:
+    """What to do instead of something that another program has and recipes do not; empty when nothing is known."""
+    entry = _foreign_names().get(plain(name), {})
+    return "" if "key" in entry else str(entry.get("say", ""))
+
+
+def _foreign_here(key: Key) -> Unknown | None:
+    """Another program's name that has this meaning only in this table."""
+    names = [part for part in key.table if isinstance(part, str)]
+    entry = _foreign_names().get(f"{names[-1]}.{key.folded}") if names else None
+    return _translated(key, entry) if entry else None
+
+
+def _foreign(key: Key) -> Unknown | None:
+    entry = _foreign_names().get(key.folded)
+    return _translated(key, entry) if entry else None
+
+
+def _typo_of_foreign(key: Key) -> Unknown | None:
+    """A near miss of another program's name: a hint, never certain."""
+    if len(key.folded) < 6:
+        return None
+    near = [n for n in _foreign_names() if "." not in n and len(n) >= 6 and distance(key.folded, n, 1) == 1]
+    guess = misspelt(key.folded, near)
+    if guess.name is None:
+        return None
+    found = _translated(key, _foreign_names()[guess.name])
+    if found is None:
+        return None
+    told = found.diagnostic
+    message = f"unknown key `{short(key.name)}` {_in(key.table)}; `{guess.name}` is another program's name"
+    fixes = tuple(dataclasses.replace(fix, certain=False) for fix in told.fixes)
+    return Unknown(dataclasses.replace(told, message=message, fixes=fixes), found.meant)
+
+
+def _translated(key: Key, entry: dict[str, Any]) -> Unknown | None:
+    say = str(entry.get("say", ""))
+    if entry.get("batch"):
+        return _accumulation(key)
+    if "key" not in entry:
+        return _not_needed(key, say)
+    field = tuple(entry["key"].split("."))
+    if "else" in entry and key.given((*key.path[:-1], field[-1])):
+        field = tuple(entry["else"].split("."))
+        return _belongs(key, field, "R013", certain=key.fits(field))
+    if field[:2] == ("data", "sources"):
+        field = (*key.path[:-1], field[-1])
+    values = entry.get("values")
+    if values is None:
+        sure = not entry.get("ask") and not (entry.get("share") and not _is_share(key.value))
+        if not key.fits(field):
+            return _belongs(key, field, "R014", certain=False, say=say or _takes(field), offer=False)
+        if entry.get("share") and not sure:
+            say = "below 1 it is a share of the run, from 1 on it counts steps"
+        return _belongs(key, field, "R014", certain=sure and not say, say=say)
+    text = values.get(re.sub(r"^'([^'\"\\]*)'$", r'"\1"', key.document.value_text(key.path)))
+    if text in {None, "?"}:
+        return _belongs(key, field, "R014", certain=False, say=say or _takes(field), offer=key.fits(field))
+    if text == "=":
+        return _belongs(key, field, "R014", certain=True, say=say)
+    if text == "":
+        return _holds_anyway(key, field)
+    return _belongs(key, field, "R014", certain=True, text=text, value=tomli.loads(f"x = {text}")["x"], say=say)
+
+
+def _takes(field: KeyPath) -> str:
+    shape = shape_at(field)
+    return f"it takes {shape.takes()}" if shape else ""
+
+
+def _is_share(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1
+
+
+def _not_needed(key: Key, say: str) -> Unknown:
+    told = key.told(
+        "R014",
+        f"`{short(key.name)}` is another program's setting; recipes do not have it",
+        label="not needed here",
+        help=say,
+        fixes=[edits.remove_line(key.document, key.path)],
     )
-    return Unknown(told, (*table, close[0]) if close else None)
+    return Unknown(told)
 
 
-def short(text: str) -> str:
-    """A name for a message: cut when long, without control characters."""
-    return "".join(c if c.isprintable() else "\ufffd" for c in text[:60])
-
-
-def _in(table: KeyPath) -> str:
-    return f"in {header(table)}" if table else "above the first table"
-
-
-def _told(
-    document: TomlDocument,
-    path: KeyPath,
-    code: str,
-    message: str,
-    *,
-    label: str | None = None,
-    help: str | None = None,  # noqa: A002 - the field's own name
-    fixes: Iterable[Fix | None] = (),
-    secondary: tuple[Label, ...] = (),
-) -> Diagnostic:
-    return Diagnostic(
-        code,
-        message,
-        file=document.file,
-        path=path,
-        span=document.key_span(path),
-        label=label,
-        help=help,
-        secondary=secondary,
-        fixes=tuple(fix for fix in fixes if fix is not None),
+def _holds_anyway(key: Key, field: KeyPath) -> Unknown:
+    """``use_dora = false``: what holds when nothing is said."""
+    told = key.told(
+        "R014",
+        f"`{short(key.name)}` is another program's name; here it is `{field[-1]}` in {header(field[:-1])}",
+        label="says what holds anyway",
+        help="leave the line out",
+        fixes=[edits.comment_out(key.document, key.path)],
     )
+    return Unknown(told)
 
 
-def _given(document: TomlDocument, field: KeyPath) -> Label | None:
-    """A label at the field, when the document has it already."""
-    span = document.key_span(field)
-    return Label(span, "given here") if span else None
+def _accumulation(key: Key) -> Unknown:
+    """gradient_accumulation_steps: recipes name the product."""
+    product, how = batch_meant(key.document, key.path, key.value)
+    field = ("training", "batch_size")
+    if product is not None:
+        return _belongs(key, field, "R014", certain=True, text=str(product), value=product, say=how)
+    taken = key.given(field)
+    told = key.told(
+        "R014",
+        f"`{short(key.name)}` is another program's name",
+        label="here it is part of `batch_size` in [training]",
+        help=how,
+        fixes=[edits.remove_line(key.document, key.path)],
+        secondary=(taken,) if taken else (),
+    )
+    return Unknown(told)
 
 
-def _other_spelling(document: TomlDocument, path: KeyPath, table: KeyPath, key: str, value: Any) -> Unknown | None:
-    """Case, dashes and spaces: ``Learning-Rate``."""
-    for name in shapes_of(tables()[table]):
-        if plain(name) == plain(key):
-            return _renamed(document, path, table, name, certain=True)
+def _argument(key: Key) -> Unknown | None:
+    """An argument of TRL's or PEFT's config that a recipe passes through its own table."""
+    from compiler.managed import advice_for
+    from compiler.signatures import ConfigName, signature
+
+    homes_of: tuple[tuple[ConfigName, KeyPath], ...] = (
+        ("SFTConfig", ("training", "sft")),
+        ("LoraConfig", ("adapter", "peft")),
+        ("AdaLoraConfig", ("adapter", "peft")),
+    )
+    for config, home in homes_of:
+        if home == key.table:
+            continue
+        if key.name not in signature(config):
+            continue
+        advice = advice_for(config, key.name)
+        if advice:
+            told = key.told("R111", f"`{short(key.name)}` of {config} is set by recipec itself", help=advice)
+            return Unknown(told)
+        adalora = key.document.value_text(("adapter", "method")) in {'"adalora"', "'adalora'"}
+        only_adalora = config == "AdaLoraConfig" and not adalora
+        say = 'it is an argument of AdaLoRA: write method = "adalora" too' if only_adalora else ""
+        certain = key.table == home[:1] and not only_adalora
+        return _belongs(key, (*home, key.name), "R013", certain=certain, say=say)
     return None
 
 
-def _renamed(document: TomlDocument, path: KeyPath, table: KeyPath, name: str, *, certain: bool) -> Unknown:
-    taken = _given(document, (*path[:-1], name))
-    fix = edits.rename_key(document, path, name, certain=certain and taken is None)
-    told = _told(
-        document,
-        path,
-        "R012",
-        f"unknown key `{short(str(path[-1]))}` {_in(table)}",
-        label=f"did you mean `{name}`?",
-        help=f"`{name}` is already given; keep one of the two" if taken else f"write `{name}`",
-        fixes=[fix],
-        secondary=(taken,) if taken else (),
-    )
-    return Unknown(told, (*table, name), certain and taken is None)
-
-
-def _swapped_column(document: TomlDocument, path: KeyPath, table: KeyPath, key: str, value: Any) -> Unknown | None:
-    """``columns = { question = "prompt" }``: the wrong way round."""
-    if table != ("data", "columns") or not isinstance(value, str) or value not in shapes_of(tables()[table]):
-        return None
-    stretch = document.positions.keys.get(path), document.positions.values.get(path)
-    taken = _given(document, (*path[:-1], value))
-    fix = None
-    right = f'{value} = "{key}"'
-    simple = all(c.isalnum() or c in "_- " for c in key)
-    if stretch[0] and stretch[1] and simple:
-        span = document.positions.span((stretch[0][0], stretch[1][1]))
-        fix = Fix(f"write {right}", span, right, certain=taken is None)
-    told = _told(
-        document,
-        path,
-        "R012",
-        f"`{short(key)}` is not one of recipec's columns; it seems to be the data's",
-        label="the other way round",
-        help=f"the left side is recipec's name, the right side the data's: {right}",
-        fixes=[fix],
-    )
-    return Unknown(told, (*table, value), taken is None, key, changed=True)
-
-
-def _misplaced(document: TomlDocument, path: KeyPath, table: KeyPath, key: str, value: Any) -> Unknown | None:
-    """A known key in the wrong table."""
-    matches: list[KeyPath] = []
-    for candidate, schema in tables().items():
-        for name, shape in shapes_of(schema).items():
-            if plain(name) == plain(key) and shape.table is None and candidate != table:
-                matches.append((*candidate, name))
-    if not matches:
-        return None
-    shallow = [match for match in matches if len(match) == min(len(m) for m in matches)]
-    return _belongs(document, path, shallow[0], "R013", certain=len(shallow) == 1)
+# --- telling --------------------------------------------------------------------------------------------
 
 
 def _belongs(
-    document: TomlDocument,
-    path: KeyPath,
+    key: Key,
     field: KeyPath,
     code: str,
     *,
@@ -268,203 +404,82 @@ def _belongs(
     text: str | None = None,
     value: Any = None,
     say: str = "",
+    offer: bool = True,
 ) -> Unknown:
-    """The key at ``path`` belongs to ``field``, perhaps with another value (TOML ``text`` and ``value``)."""
-    key = short(str(path[-1]))
-    table, name = field[:-1], str(field[-1])
+    """The key belongs to ``field``, perhaps with another value (TOML ``text`` and ``value``)."""
+    name, table = str(field[-1]), field[:-1]
     home = header(table) if table else "the top of the file"
-    same_table = path[:-1] == table
-    taken = _given(document, field)
-    fix: Fix | None
-    if text == "":
-        fix = edits.remove_line(document, path, certain=certain)
-    elif taken:
-        fix = edits.remove_line(document, path)
-    elif same_table:
-        fix = _rewritten(document, path, name, text, certain=certain)
-    else:
-        fix = edits.move(document, path, table, name, text, certain=certain and ("sources" not in table))
-    renamed = plain(key) != plain(name)
-    line = f"{name} = {text}" if text else name
+    same_table = _names(key.table) == _names(table)
+    taken = key.given((*key.path[:-1], name) if same_table else field)
+    shape = shape_at(field)
+    fix = _fix(key, field, text, same_table=same_table, certain=certain and taken is None) if offer else None
+    renamed = key.folded != plain(name)
+    if not renamed and text is None:
+        code = "R013"
     if code == "R013":
-        message = f"`{key}` belongs in {home}, not {_in(_schema(path[:-1]))}"
+        message = f"`{short(key.name)}` belongs in {home}, not {_in(key.table)}"
+        if renamed:
+            message = f"unknown key `{short(key.name)}` {_in(key.table)}"
     else:
-        message = f"`{key}` is another program's name"
-    if text == "":
-        advice = "leave the line out: it says what holds anyway"
-    elif taken:
-        advice = f"`{name}` is already given in {home}; remove this line"
-    elif renamed or text:
-        advice = f"write `{line}`" + ("" if same_table else f" in {home}")
+        message = f"`{short(key.name)}` is another program's name"
+    where = "" if same_table else f" in {home}"
+    if taken:
+        advice = f"`{name}` is already given{where}; keep one of the two"
+    elif text:
+        advice = f"write `{name} = {text}`{where}"
+    elif renamed:
+        advice = f"write `{name}`{where}"
     else:
         advice = f"move it below {home}" if table else "move it above the first table"
-        if not fix:
-            advice += f", as `{name} = ...`"
-    told = _told(
-        document,
-        path,
+    if not taken and not same_table and fix is None and offer:
+        advice = _by_hand(key, field, text)
+    told = key.told(
         code,
         message,
-        label=f"here it is `{name}`" + ("" if same_table else f" in {home}") if renamed else f"belongs in {home}",
+        label=f"here it is `{name}`{where}" if renamed or code == "R014" else f"belongs in {home}",
         help=f"{advice}; {say}" if say else advice,
         fixes=[fix],
         secondary=(taken,) if taken else (),
     )
-    sure = certain and taken is None and text != ""
+    sure = certain and taken is None and (shape is not None or table in {("training", "sft"), ("adapter", "peft")})
     return Unknown(told, field, sure, value, changed=text is not None)
 
 
-def _schema(path: KeyPath) -> KeyPath:
+def _fix(key: Key, field: KeyPath, text: str | None, *, same_table: bool, certain: bool) -> Fix | None:
+    name = str(field[-1])
+    if same_table:
+        return _rewritten(key, name, text, certain=certain)
+    if key.given(field) is not None:
+        return edits.remove_line(key.document, key.path)
+    return edits.move(key.document, key.path, field[:-1], name, text, certain=certain and "sources" not in field)
+
+
+def _by_hand(key: Key, field: KeyPath, text: str | None) -> str:
+    """How to move a key to a table that is written as an inline table or by dotted keys."""
+    line = f"{field[-1]} = {text or key.document.value_text(key.path)}"
+    table = field[:-1]
+    stretch = key.document.positions.values.get(table)
+    inline = stretch is not None and key.document.positions.text[stretch[0] : stretch[0] + 1] == "{"
+    if inline:
+        return f"write `{line}` inside the braces of `{'.'.join(map(str, table))}`"
+    if stretch is not None and table not in key.document.positions.headers:
+        return f"write `{'.'.join(map(str, table))}.{line}`"
+    return f"write `{line}` in {header(table)}" if table else f"write `{line}` above the first table"
+
+
+def _names(path: KeyPath) -> KeyPath:
     return tuple(part for part in path if isinstance(part, str))
 
 
-def _rewritten(document: TomlDocument, path: KeyPath, name: str, text: str | None, *, certain: bool) -> Fix | None:
+def _rewritten(key: Key, name: str, text: str | None, *, certain: bool) -> Fix | None:
     if text is None:
-        return edits.rename_key(document, path, name, certain=certain)
-    key, value = document.positions.keys.get(path), document.positions.values.get(path)
-    if key is None or value is None:
+        return edits.rename_key(key.document, key.path, name, certain=certain)
+    positions = key.document.positions
+    written, value = positions.keys.get(key.path), positions.values.get(key.path)
+    if written is None or value is None:
         return None
     right = f"{name} = {text}"
-    return Fix(f"write {right}", document.positions.span((key[0], value[1])), right, certain)
+    return Fix(f"write {right}", positions.span((written[0], value[1])), right, certain)
 
 
-def _foreign_here(document: TomlDocument, path: KeyPath, table: KeyPath, key: str, value: Any) -> Unknown | None:
-    """Another program's name that has this meaning only in this table."""
-    if not table:
-        return None
-    entry = _foreign_names().get(f"{table[-1]}.{plain(key)}")
-    return _translated(document, path, entry) if entry else None
-
-
-def _foreign(document: TomlDocument, path: KeyPath, table: KeyPath, key: str, value: Any) -> Unknown | None:
-    entry = _foreign_names().get(plain(key))
-    return _translated(document, path, entry) if entry else None
-
-
-def _translated(document: TomlDocument, path: KeyPath, entry: dict[str, Any]) -> Unknown:
-    say = str(entry.get("say", ""))
-    if "key" not in entry:
-        told = _told(
-            document,
-            path,
-            "R014",
-            f"`{short(str(path[-1]))}` is another program's setting; recipes do not have it",
-            label="not needed here",
-            help=say,
-            fixes=[edits.remove_line(document, path)],
-        )
-        return Unknown(told)
-    field = tuple(entry["key"].split("."))
-    if field[:2] == ("data", "sources"):
-        field = (*path[:-1], field[-1])
-    values = entry.get("values")
-    if values is None:
-        return _belongs(document, path, field, "R014", certain=not say, say=say)
-    text = values.get(document.value_text(path).replace("'", '"'))
-    if text is None or text == "=":
-        shape = shape_at(field)
-        advice = f"it takes {shape.takes()}" if shape and text is None else ""
-        return _belongs(document, path, field, "R014", certain=text == "=", say=advice)
-    value = tomli.loads(f"x = {text}")["x"] if text else None
-    return _belongs(document, path, field, "R014", certain=True, text=text, value=value, say=say)
-
-
-def _argument(document: TomlDocument, path: KeyPath, table: KeyPath, key: str, value: Any) -> Unknown | None:
-    """An argument of TRL's or PEFT's config that a recipe passes through its own table."""
-    from compiler.signatures import signature
-
-    for name, home in (("SFTConfig", ("training", "sft")), ("LoraConfig", ("adapter", "peft"))):
-        if key in signature(name):
-            sure = table == home[:1]
-            return _belongs(document, path, (*home, key), "R013", certain=sure)
-    return None
-
-
-def _typo(document: TomlDocument, path: KeyPath, table: KeyPath, key: str, value: Any) -> Unknown | None:
-    shapes = shapes_of(tables()[table])
-    if not table:  # a plain key above the tables is no misspelt table
-        shapes = {name: shape for name, shape in shapes.items() if shape.table is None}
-    name, certain = misspelt(key, shapes)
-    return _renamed(document, path, table, name, certain=certain) if name else None
-
-
-def _typo_elsewhere(document: TomlDocument, path: KeyPath, table: KeyPath, key: str, value: Any) -> Unknown | None:
-    """A misspelt key of another table, or a misspelt name of another program."""
-    if len(plain(key)) < 4:
-        return None
-    everywhere = {name for schema in tables().values() for name, s in shapes_of(schema).items() if s.table is None}
-    name, certain = misspelt(key, everywhere)
-    if name and certain:
-        places = [(*home, name) for home in homes(name)]
-        field = min(places, key=len)
-        unique = sum(len(place) == len(field) for place in places) == 1
-        return _belongs(document, path, field, "R013", certain=unique)
-    name, certain = misspelt(key, [n for n in _foreign_names() if "." not in n])
-    if name and certain:
-        return _translated(document, path, {**_foreign_names()[name]})
-    return None
-
-
-def unknown_table(document: TomlDocument, path: KeyPath, table: KeyPath, value: Any) -> Unknown:
-    """Explain a table at ``path`` of the document, which the language's ``table`` does not hold."""
-    key = str(path[-1])
-    children = {
-        name: shape for name, shape in shapes_of(tables()[table]).items() if "dict" in shape.kinds or shape.table
-    }
-    meant: KeyPath | None = None
-    certain = True
-    for name in children:
-        if plain(name) == plain(key):
-            meant = (*table, name)
-    if meant is None:
-        close, certain = misspelt(key, children)
-        meant = (*table, close) if close else None
-    if meant is None and not table and plain(key) in TABLE_ALIASES:
-        meant, certain = (TABLE_ALIASES[plain(key)],), True
-    if meant is None and plain(key) in SUBTABLE_HOMES:
-        meant, certain = SUBTABLE_HOMES[plain(key)], True
-    if meant is None and table and (key,) in tables():
-        meant, certain = (key,), True  # [training.hardware]
-    return _table_answer(document, path, table, key, meant, certain=certain)
-
-
-def _table_answer(
-    document: TomlDocument, path: KeyPath, table: KeyPath, key: str, meant: KeyPath | None, *, certain: bool
-) -> Unknown:
-    shown = header(path)
-    if meant is None:
-        names = [name for name, shape in shapes_of(tables()[table]).items() if "dict" in shape.kinds or shape.table]
-        allowed = ", ".join(header((*table, name)) for name in names)
-        told = _told(
-            document,
-            path,
-            "R015",
-            f"unknown table {shown}",
-            label="no such table",
-            help=f"allowed: {allowed}" if allowed else f"{header(table)} holds no tables, only keys",
-        )
-        return Unknown(told)
-    taken = _given(document, meant)
-    fixes: list[Fix] = []
-    if taken is None:
-        if meant[:-1] == table:
-            fixes = edits.rename_table(document, path, str(meant[-1]), certain=certain)
-        else:
-            rewritten = edits.rewrite_header(document, path, header(meant), certain=certain)
-            below = [p for p in document.positions.headers if len(p) > len(path) and p[: len(path)] == path]
-            fixes = [rewritten] if rewritten and not below else []
-        if not fixes and path[:-1] == meant[:-1]:
-            renamed = edits.rename_key(document, path, str(meant[-1]), certain=certain)
-            fixes = [renamed] if renamed else []
-    wanted = header(meant)
-    told = _told(
-        document,
-        path,
-        "R015",
-        f"unknown table {shown}",
-        label=f"did you mean {wanted}?",
-        help=f"move its keys below {wanted} and remove this header" if taken else f"write {wanted}",
-        fixes=fixes,
-        secondary=(Label(taken.span, f"{wanted} is here"),) if taken else (),
-    )
-    return Unknown(told, meant, certain and taken is None and bool(fixes))
+__all__ = ["Key", "Shape", "Unknown", "short", "unknown_key"]

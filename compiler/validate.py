@@ -6,18 +6,37 @@ found. A key that was certainly meant to be another one is read as that one, so 
 
 from __future__ import annotations
 
+import dataclasses
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
 
 from compiler.as_written import as_written
-from compiler.diagnostics import Diagnostic, KeyPath, Severity, Span, has_errors, in_reading_order, nearest
+from compiler.diagnostics import (
+    Diagnostic,
+    Fix,
+    KeyPath,
+    Label,
+    Severity,
+    Span,
+    has_errors,
+    in_reading_order,
+    nearest,
+)
 from compiler.recipe import SCHEMA_VERSION, Recipe
 from compiler.rules import Reading, break_rules
-from compiler.shapes import header, shape_at, shapes_of, tables
-from compiler.toml_source import TomlDocument
-from compiler.unknown_keys import unknown_key, unknown_table
-from compiler.values import wrong_value
+from compiler.shapes import Shape, header, shape_at, shapes_of, tables
+from compiler.toml_source import UNREADABLE, TomlDocument
+from compiler.unknown_keys import Unknown, unknown_key
+from compiler.unknown_tables import (
+    list_for_table,
+    table_for_list,
+    texts_for_tables,
+    unknown_table,
+    value_for_table,
+)
+from compiler.values import converted, wrong_values
 
 MOST_ERRORS = 100
 """Faults that are told; a file with more is not a recipe, and nobody reads on."""
@@ -25,41 +44,76 @@ MOST_ERRORS = 100
 _PLACEHOLDER = "?"
 
 
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What could be read of a recipe.
+
+    ``recipe`` is None when nothing can be said of its values; ``faulty`` names the fields that hold something
+    else than was written, because that cannot be used.
+    """
+
+    recipe: Recipe | None
+    faulty: frozenset[KeyPath]
+    problems: list[Diagnostic]
+
+
 def load_recipe(document: TomlDocument) -> tuple[Recipe | None, list[Diagnostic]]:
     """The recipe and what is unwise in it, or None and everything that is wrong with it."""
+    read = read_recipe(document)
+    return (None if has_errors(read.problems) else read.recipe), read.problems
+
+
+def read_recipe(document: TomlDocument) -> Read:
+    """The recipe as far as it can be read, and everything that is wrong with it or unwise."""
     problems = _version(document)
-    if has_errors(problems):
-        return None, problems
-    reading = _Walk(document)
-    reading.table(document.values, (), ())
-    problems += reading.problems
-    recipe, faulty = _judge(reading, problems)
+    if has_errors(problems) and not problems[0].fixes:  # a newer language is not read with the eyes of this one
+        return Read(None, frozenset(), problems)
+    walk = _Walk(document)
+    walk.table({k: v for k, v in document.values.items() if not (problems and k == "schema")}, (), ())
+    problems += walk.problems
+    recipe, faulty = _judge(walk, problems)
     if recipe is not None:
-        problems += break_rules(Reading(recipe, document, reading.places, frozenset(faulty)))
+        problems += break_rules(Reading(recipe, document, walk.places, frozenset(faulty)))
     problems = as_written(problems, document.text, document.readable or document.text)
-    problems = in_reading_order(problems)[:MOST_ERRORS]
-    return (None if has_errors(problems) else recipe), problems
+    return Read(recipe, frozenset(faulty), _the_first(in_reading_order(problems), document))
+
+
+def _the_first(problems: list[Diagnostic], document: TomlDocument) -> list[Diagnostic]:
+    """As many as anybody reads, and how many more there are."""
+    if len(problems) <= MOST_ERRORS:
+        return problems
+    last = problems[MOST_ERRORS - 1].span or Span(1, 1, 1, 2)
+    message = f"{len(problems) - MOST_ERRORS} more problems are not shown"
+    more = Diagnostic(
+        "R020", message, Severity.NOTE, document.file, span=last, help="mend these first, then check again"
+    )
+    return [*problems[:MOST_ERRORS], more]
 
 
 def _version(document: TomlDocument) -> list[Diagnostic]:
-    """A recipe of a newer language is not read with the eyes of this one."""
+    """Another version of the language than this one."""
     asked = document.values.get("schema", SCHEMA_VERSION)
-    if asked == SCHEMA_VERSION and type(asked) is int:
+    if asked == UNREADABLE or (type(asked) is int and asked == SCHEMA_VERSION):
         return []
     span = document.value_span(("schema",))
-    if type(asked) is int and asked > SCHEMA_VERSION:
+    newer = type(asked) is int and asked > SCHEMA_VERSION
+    fixes: tuple[Fix, ...] = ()
+    if newer:
         message = f"the recipe has version {asked} of the language; this recipec reads version {SCHEMA_VERSION}"
         help_text = "upgrade with: pip install --upgrade recipec"
     else:
         message = f"{document.value_text(('schema',))[:40]} is no version of the recipe language"
         help_text = f"write schema = {SCHEMA_VERSION}, or leave the line out"
-    return [Diagnostic("R009", message, file=document.file, path=("schema",), span=span, help=help_text)]
+        same = str(asked).strip() in {str(SCHEMA_VERSION), f"{SCHEMA_VERSION}.0"} and not isinstance(asked, bool)
+        fixes = (Fix(f"write {SCHEMA_VERSION}", span, str(SCHEMA_VERSION), same),) if span else ()
+    return [Diagnostic("R009", message, file=document.file, path=("schema",), span=span, help=help_text, fixes=fixes)]
 
 
 class _Walk:
     """Sorts what a document says into the tables of the language.
 
-    ``values`` is what pydantic gets; ``places`` tells for each of its paths where the document says it.
+    ``values`` is what pydantic gets; ``places`` tells for each of its paths where the document says it;
+    ``faulty`` are fields whose value cannot be used and has been told, or could not be read.
     """
 
     def __init__(self, document: TomlDocument) -> None:
@@ -67,42 +121,117 @@ class _Walk:
         self.values: dict[str, Any] = {}
         self.places: dict[KeyPath, KeyPath] = {}
         self.problems: list[Diagnostic] = []
+        self.faulty: set[KeyPath] = set()
+        self._claims: dict[KeyPath, int] = {}  # field → the problem whose key was certainly meant to be it
 
     def table(self, values: dict[str, Any], at: KeyPath, table: KeyPath) -> None:
         """The keys of a table that stands ``at`` a path of the document, read as ``table`` of the language."""
         self.put(table, {}, at)
         fields = shapes_of(tables()[_names(table)])
         for key, value in values.items():
-            if len(self.problems) >= MOST_ERRORS:
+            if len(self.problems) > 2 * MOST_ERRORS:
                 return
-            path = (*at, key)
+            path, field = (*at, key), (*table, key)
             if key not in fields:
                 self.unknown(path, table, value)
-            elif fields[key].table is not None and isinstance(value, dict) and "table" in fields[key].kinds:
-                self.table(value, path, (*table, key))
-            elif fields[key].table is not None and isinstance(value, list) and all(isinstance(v, dict) for v in value):
-                self.list_of_tables(value, path, (*table, key))
+            elif value == UNREADABLE:
+                self.faulty.add(field)
+            elif field in self.places and self.places[field] != path and "table" not in fields[key].kinds:
+                self.twice(field, path)
+            elif fields[key].table is not None:
+                self.inner(fields[key], value, path, field)
             else:
-                self.put((*table, key), value, path)
+                self.put(field, value, path)
 
-    def list_of_tables(self, items: list[dict[str, Any]], at: KeyPath, table: KeyPath) -> None:
-        self.put(table, [{} for _ in items], at)
-        for index, item in enumerate(items):
-            self.table(item, (*at, index), (*table, index))
+    def inner(self, shape: Shape, value: Any, place: KeyPath, path: KeyPath) -> None:
+        """A field that is a table, or a list of them; another kind of value is told and read as what it means."""
+        one = "table" in shape.kinds
+        rows = value if _is_list_of_tables(value) else None
+        if one and isinstance(value, dict):
+            self.table(value, place, path)
+        elif one and rows:
+            self.problems.append(list_for_table(self.document, place, path, len(rows)))
+            self.table(rows[0], (*place, 0), path)
+        elif one:
+            told, main = value_for_table(self.document, place, path, value)
+            self.problems.append(told)
+            self.put(path, {}, place)
+            if main is not None:
+                self.put((*path, main), value, place)
+            else:
+                self.faulty |= {path, *((*path, name) for name in shapes_of(tables()[_names(path)]))}
+        elif rows is not None:
+            self.put(path, [{} for _ in rows], place)
+            for index, item in enumerate(rows):
+                self.table(item, (*place, index), (*path, index))
+        elif isinstance(value, dict):
+            self.problems.append(table_for_list(self.document, place, path))
+            self.put(path, [{}], place)
+            self.table(value, place, (*path, 0))
+        elif isinstance(value, list) and value and all(isinstance(item, str) for item in value):
+            self.problems.append(texts_for_tables(self.document, place, path, value))
+            self.put(path, [{"path": item} for item in value], place)
+        else:
+            self.put(path, value, place)
 
     def unknown(self, path: KeyPath, table: KeyPath, value: Any) -> None:
+        """A key that the table has not: told, and read as what it was certainly meant to be."""
         is_table = isinstance(value, dict) or (bool(value) and _is_list_of_tables(value))
         explain = unknown_table if is_table else unknown_key
         found = explain(self.document, path, _names(table), value)
+        meant = found.meant
+        if meant is not None and _names(table) == _names(meant[:-1]):
+            meant = (*table, meant[-1])
         self.problems.append(found.diagnostic)
-        if not found.certain or found.meant is None:
+        if meant is None or value == UNREADABLE:
             return
-        meant = (*table, found.meant[-1]) if _names(table) == found.meant[:-1] else found.meant
         kept = found.value if found.changed else value
-        if isinstance(kept, dict) and _names(meant) in tables():
-            self.table(kept, path, meant)
-        elif meant not in self.places and not isinstance(self.at(meant[:-1]), list):
+        if _names(meant) in tables():
+            self.unknown_table(found, meant, kept, path)
+        elif meant in self._claims or (meant in self.places and self.places[meant] != path):
+            self.twice(meant, path, told=len(self.problems) - 1)
+        elif found.certain and not isinstance(self.at(meant[:-1]), list):
+            self._claims[meant] = len(self.problems) - 1
             self.put(meant, kept, path)
+
+    def unknown_table(self, found: Unknown, meant: KeyPath, value: Any, path: KeyPath) -> None:
+        """The keys of a misnamed table are looked at as those of the one it means."""
+        rows = value if _is_list_of_tables(value) else [value]
+        wants_list = "tables" in (shape.kinds if (shape := shape_at(meant)) else [])
+        if not wants_list and isinstance(rows[0], dict):
+            self.table(rows[0], (*path, 0) if rows is value else path, meant)
+        elif wants_list and all(isinstance(row, dict) for row in rows) and self.at(meant) is None:
+            self.put(meant, [{} for _ in rows], path)
+            for index, row in enumerate(rows):
+                self.table(row, (*path, index) if rows is value else path, (*meant, index))
+
+    def twice(self, field: KeyPath, path: KeyPath, *, told: int | None = None) -> None:
+        """Two keys of a document mean the same field: neither is changed without asking."""
+        here, there = self.document.key_span(path), self.document.key_span(self.places.get(field, field))
+        name = str(field[-1])
+        advice = f"both say `{name}`; keep one of the two"
+        if told is None:
+            secondary = (Label(there, "and given here"),) if there else ()
+            self.problems.append(
+                Diagnostic(
+                    "R007",
+                    f"`{name}` is given twice",
+                    file=self.document.file,
+                    path=path,
+                    span=here,
+                    label="again here",
+                    secondary=secondary,
+                    help=advice,
+                )
+            )
+            return
+        first = self._claims.get(field)
+        pairs = [(told, there), *([(first, here)] if first is not None else [])]
+        for number, other in pairs:
+            problem = self.problems[number]
+            doubtful = tuple(dataclasses.replace(fix, certain=False) for fix in problem.fixes)
+            labels = (Label(other, f"this says `{name}` too"),) if other else ()
+            self.problems[number] = dataclasses.replace(problem, help=advice, fixes=doubtful, secondary=labels)
 
     def put(self, path: KeyPath, value: Any, place: KeyPath) -> None:
         """Set a value; a table that is there already stays, and one above is opened when missing."""
@@ -142,27 +271,53 @@ def _names(path: KeyPath) -> KeyPath:
 
 
 def _is_list_of_tables(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(item, dict) for item in value)
+    return isinstance(value, list) and bool(value) and all(isinstance(item, dict) for item in value)
 
 
 def _judge(walk: _Walk, problems: list[Diagnostic]) -> tuple[Recipe | None, set[KeyPath]]:
     """Let pydantic read the values. With faults, the recipe is what is left without them (for the rules)."""
-    faulty: set[KeyPath] = set()
-    for _ in range(3):  # faults, then what they hid, then done
+    faulty = set(walk.faulty)
+    for _ in range(4):  # faults, then what they hid, then done
         try:
             return Recipe.model_validate(walk.values), faulty
         except ValidationError as error:
-            fresh = list(dict.fromkeys(_field(e["loc"], missing=e["type"] == "missing") for e in error.errors()))
-            missing = {_field(e["loc"], missing=True) for e in error.errors() if e["type"] == "missing"}
-            for path in fresh:
-                problems += _explain(walk, path, missing=path in missing)
-                faulty.add(path)
+            errors = error.errors(include_url=False, include_context=False, include_input=False)
+            missing = {_field(e["loc"], missing=True) for e in errors if e["type"] == "missing"}
+            for path in dict.fromkeys(_field(e["loc"], missing=e["type"] == "missing") for e in errors):
                 if path in missing:
-                    is_table = _names(path) in tables()
-                    walk.put(path, {} if is_table else _PLACEHOLDER, path)
+                    if not _known_to_be_faulty(path, faulty):
+                        problems += _missing(walk, path)
+                    faulty.add(path)
+                    walk.put(path, {} if _names(path) in tables() else _PLACEHOLDER, path)
+                elif path not in walk.places and not path:
+                    return None, faulty
                 else:
-                    walk.drop(path)
+                    _explain(walk, path, problems, faulty)
     return None, faulty
+
+
+def _known_to_be_faulty(path: KeyPath, faulty: set[KeyPath]) -> bool:
+    """Whether the field, or a table it lies in, has been told already."""
+    return any(path[:depth] in faulty for depth in range(1, len(path) + 1))
+
+
+def _explain(walk: _Walk, path: KeyPath, problems: list[Diagnostic], faulty: set[KeyPath]) -> None:
+    """Tell what is wrong with a value, and go on with what it certainly means, or without it."""
+    value = walk.at(path)
+    place = walk.places.get(path, path)
+    shape = shape_at(path)
+    told = wrong_values(walk.document, place, path, value) if shape else [_no_table(walk, place)]
+    problems += told
+    walk.drop(path)
+    right = converted(shape, value) if shape and len(told) == 1 and any(fix.certain for fix in told[0].fixes) else None
+    if right is not None:
+        walk.put(path, right, place)
+    else:
+        faulty.add(path)
+
+
+def _no_table(walk: _Walk, place: KeyPath) -> Diagnostic:
+    return Diagnostic("R011", "this is no table", file=walk.document.file, span=walk.document.key_span(place))
 
 
 def _field(location: tuple[str | int, ...], *, missing: bool) -> KeyPath:
@@ -179,48 +334,51 @@ def _field(location: tuple[str | int, ...], *, missing: bool) -> KeyPath:
     return path
 
 
-def _explain(walk: _Walk, path: KeyPath, *, missing: bool) -> list[Diagnostic]:
-    if missing:
-        return _missing(walk, path)
-    value = walk.at(path)
-    place = walk.places.get(path, path)
-    shape = shape_at(path)
-    if shape is None:
-        return [Diagnostic("R011", "this is no table", file=walk.document.file, span=walk.document.key_span(place))]
-    return [wrong_value(walk.document, place, path, shape, value)]
-
-
 def _missing(walk: _Walk, path: KeyPath) -> list[Diagnostic]:
+    """A required field or table that is not there, unless a line that could not be read may be it."""
     document = walk.document
-    if _names(path) in tables():
-        if path in document.lost or () in document.lost:
-            return []  # a line there could not be read; it may be the one
-        required = [name for name, shape in shapes_of(tables()[_names(path)]).items() if shape.required]
-        needs = f"{header(path)} with `{required[0]}`" if required else header(path)
-        example = f'{header(path)}\\n{required[0]} = "…"' if required else header(path)
-        close = nearest(str(path[-1]), [key for key in document.values if isinstance(document.values[key], dict)])
-        help_text = f"add: {example}".replace("\\n", "  ")
-        if close and (close[0],) not in tables():
-            help_text = f"is [{close[0]}] meant to be it? " + help_text
-        message = f"the table {needs} is missing"
-        return [Diagnostic("R010", message, file=document.file, path=path, span=document.end_span(), help=help_text)]
     if path[:1] in document.lost or () in document.lost:
         return []
+    if _names(path) in tables():
+        if path[:1] != path:
+            return []
+        required = _needs(_names(path))
+        close = nearest(str(path[-1]), [key for key in document.values if isinstance(document.values[key], dict)])
+        advice = f"add {header(path)} with {required} below it"
+        if close and (close[0],) not in tables():
+            advice = f"is [{close[0]}] meant to be it? {advice}"
+        told = Diagnostic(
+            "R010",
+            f"the table {header(path)} with {required} is missing",
+            file=document.file,
+            path=path,
+            span=document.end_span(),
+            help=advice,
+        )
+        return [told]
     shape = shape_at(path)
     table = path[:-1]
-    span = document.value_span(walk.places.get(table, table)) or document.end_span()
-    span = Span(span.line, span.column, span.end_line, span.end_column)
     example = f' = "{shape.examples[0]}"' if shape and shape.examples else ' = "…"'
-    message = f"{header(table)} has no `{path[-1]}`"
+    sentence = f": {shape.sentence[:1].lower() + shape.sentence[1:]}" if shape else ""
     return [
         Diagnostic(
             "R010",
-            message,
+            f"{header(table)} has no `{path[-1]}`",
             severity=Severity.ERROR,
             file=document.file,
             path=path,
-            span=span,
+            span=document.value_span(walk.places.get(table, table)) or document.end_span(),
             label="missing here",
-            help=f"add `{path[-1]}{example}`: {shape.sentence[:1].lower() + shape.sentence[1:] if shape else ''}",
+            help=f"add `{path[-1]}{example}`{sentence}",
         )
     ]
+
+
+def _needs(table: KeyPath) -> str:
+    """What a table cannot do without, as a line to write."""
+    if table == ("data",):
+        return '`path = "train.jsonl"`'
+    for shape in shapes_of(tables()[table]).values():
+        if shape.required:
+            return f'`{shape.name} = "{shape.examples[0]}"`'
+    return "its keys"

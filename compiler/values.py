@@ -1,4 +1,8 @@
-"""What is wrong with one value, in words: its kind, its range, its spelling, and what to write instead."""
+"""What is wrong with one value, in words: its kind, its range, its spelling, and what to write instead.
+
+A replacement is certain when it says the same thing in the way the field wants it; a guess at what was meant
+is offered, never certain.
+"""
 
 from __future__ import annotations
 
@@ -11,19 +15,36 @@ from typing import Any
 
 from compiler import edits
 from compiler.diagnostics import Diagnostic, Fix, KeyPath, nearest
-from compiler.shapes import Shape, header
+from compiler.other_words import EMPTY, LANGUAGES, NO, NOT_HERE, VALUES, WORDS, YES
+from compiler.shapes import Shape, shape_at
+from compiler.spelling import distance, misspelt, plain
 from compiler.toml_source import TomlDocument
-from compiler.unknown_keys import distance, plain, short
+from compiler.unknown_keys import short
 
 
-def wrong_value(document: TomlDocument, place: KeyPath, path: KeyPath, shape: Shape, value: Any) -> Diagnostic:
-    """The diagnostic for a value at ``place`` of the document that the field at ``path`` does not take."""
+def wrong_values(document: TomlDocument, place: KeyPath, path: KeyPath, value: Any) -> list[Diagnostic]:
+    """What there is to say of a value at ``place`` of the document that the field at ``path`` does not take."""
+    shape = shape_at(path)
+    assert shape is not None
     teller = _Teller(document, place, path, shape, value)
-    for look in (teller.nested, teller.item, teller.kind, teller.choice, teller.number, teller.text):
+    items = teller.items()
+    if items:
+        return items
+    for look in (teller.kind, teller.choice, teller.number, teller.text):
         found = look()
         if found is not None:
-            return found
-    return teller.told("R011", f"`{teller.name}` cannot be this", label=f"it takes {shape.takes()}")
+            return [found]
+    return [teller.told("R011", f"`{teller.name}` cannot be this", label=f"it takes {shape.takes()}")]
+
+
+def converted(shape: Shape, value: Any) -> Any:
+    """The value that a certain replacement stands for, so that the rules can go on with it; else None."""
+    text, certain = _replacement(shape, value, "")
+    if text is None or not certain:
+        return None
+    import tomli
+
+    return tomli.loads(f"x = {text}")["x"]
 
 
 def shown(value: Any) -> str:
@@ -31,14 +52,16 @@ def shown(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
-        return json.dumps(short(value) + ("…" if len(value) > 60 else ""), ensure_ascii=False)
+        return json.dumps(short(value), ensure_ascii=False)
+    if isinstance(value, list):
+        return short(f"[{', '.join(map(shown, value[:5]))}{', …' if len(value) > 5 else ''}]")
     return short(str(value))
 
 
 def kind_of(value: Any) -> str:
     """What a value is, as people say it."""
     if isinstance(value, bool):
-        return "true or false"
+        return "true" if value else "false"
     for kind, name in ((int, "a whole number"), (float, "a number"), (str, "text"), (dict, "a table")):
         if isinstance(value, kind):
             return name
@@ -68,69 +91,79 @@ class _Teller:
         replacement: str | None = None,
         certain: bool = False,
         at: KeyPath | None = None,
+        fix: Fix | None = None,
     ) -> Diagnostic:
         place = at or self.place
-        fix = edits.replace_value(self.document, place, replacement, certain=certain) if replacement else None
-        fixes: tuple[Fix, ...] = (fix,) if fix else ()
+        if fix is None and replacement is not None:
+            fix = edits.replace_value(self.document, place, replacement, certain=certain)
         if help_text is None:
             help_text = f"write {self.name} = {replacement}" if replacement else f"it takes {self.shape.takes()}"
         span = self.document.value_span(place) or self.document.key_span(place)
         return Diagnostic(
-            code, message, file=self.document.file, path=self.path, span=span, label=label, help=help_text, fixes=fixes
+            code,
+            message,
+            file=self.document.file,
+            path=self.path,
+            span=span,
+            label=label,
+            help=help_text,
+            fixes=(fix,) if fix else (),
         )
 
     # --- looks, in order ------------------------------------------------------------------------
 
-    def nested(self) -> Diagnostic | None:
-        """A plain value where a table belongs."""
-        if self.shape.table is None or isinstance(self.value, dict):
-            return None
-        if "tables" in self.shape.kinds:
-            advice = f"write {header(self.path)} and its keys below it"
-            return self.told("R011", f"`{self.name}` is a list of tables, not {kind_of(self.value)}", help_text=advice)
-        required = next((n for n, s in _fields(self.shape).items() if s.required), None)
-        advice = f"write {header(self.path)} on a line of its own and its keys below it"
-        if required and isinstance(self.value, str):
-            advice = f"write {header(self.path)} on a line of its own and {required} = {shown(self.value)} below it"
-        return self.told("R011", f"`{self.name}` is a table, not {kind_of(self.value)}", help_text=advice)
+    def items(self) -> list[Diagnostic]:
+        """Every item of a list that is not as it should be, or a list of the wrong length."""
+        value, limits = self.value, self.shape.limits
+        if not isinstance(value, list) or "list" not in self.shape.kinds:
+            return []
+        found = [problem for index, item in enumerate(value[:100]) if (problem := self._item(index, item))]
+        few, many = limits.get("min_length", 0), limits.get("max_length")
+        if not found and (len(value) < few or (many is not None and len(value) > many)):
+            limit = f"at least {few}" if len(value) < few else f"at most {many}"
+            message = f"`{self.name}` has {_count(len(value), 'item')}; it takes {limit}"
+            found.append(self.told("R017", message, label=f"{limit}"))
+        return found
 
-    def item(self) -> Diagnostic | None:
-        """One item of a list that is not as it should be."""
-        if not isinstance(self.value, list) or "list" not in self.shape.kinds:
-            return None
-        for index, item in enumerate(self.value):
-            at = (*self.place, index)
-            if not isinstance(item, str):
-                message = f"item {index + 1} of `{self.name}` is {kind_of(item)}, not text"
-                quoted = json.dumps(str(item)) if isinstance(item, int | float) else None
-                return self.told("R011", message, replacement=quoted, at=at, help_text="put text in quotes")
-            choices = self.shape.item_choices
-            if choices and item not in choices:
-                message = f"item {index + 1} of `{self.name}` is {shown(item)}, which is not one of its words"
-                return self._choose(message, item, choices, at)
-        few, many = self.shape.limits.get("min_length", 0), self.shape.limits.get("max_length")
-        count = len(self.value)
-        if count < few or (many is not None and count > many):
-            limit = f"at least {few}" if count < few else f"at most {many}"
-            return self.told("R017", f"`{self.name}` has {count} items; it takes {limit}", label=f"{limit} items")
-        empty = next((i for i, item in enumerate(self.value) if not item), None)
-        at = (*self.place, empty or 0)
-        message = f"an item of `{self.name}` is empty or too long"
-        return self.told("R018", message, at=at, help_text="shorten or fill it")
+    def _item(self, index: int, item: Any) -> Diagnostic | None:
+        at = (*self.place, index)
+        if not isinstance(item, str):
+            message = f"item {index + 1} of `{self.name}` is {kind_of(item)}, not text"
+            quoted = json.dumps(str(item)) if type(item) in {int, float} else None
+            return self.told("R011", message, replacement=quoted, at=at, help_text="put text in quotes")
+        choices = self.shape.item_choices
+        if choices and item not in choices:
+            return self._choose(f"item {index + 1} of `{self.name}` cannot be {shown(item)}", item, choices, at)
+        if not item.strip():
+            return self.told(
+                "R018", f"item {index + 1} of `{self.name}` is empty", at=at, help_text="fill or remove it"
+            )
+        longest = self.shape.item_limits.get("max_length", math.inf)
+        if len(item) > longest:
+            message = f"item {index + 1} of `{self.name}` has {len(item):,} characters; at most {longest:,} are taken"
+            return self.told("R018", message, at=at, help_text="shorten it")
+        return None
 
     def kind(self) -> Diagnostic | None:
         """A value of the wrong kind: a number in quotes, text for a number, a date."""
+        value, shape = self.value, self.shape
         if self._kind_fits():
             return None
-        value, kinds = self.value, self.shape.kinds
-        replacement, certain = self._converted()
-        words = self.shape.choices
-        if isinstance(value, str) and replacement is None and words and (words != ["auto"] or _close(value, words)):
+        replacement, certain = _replacement(shape, value, self.document.value_text(self.place))
+        words = [choice for choice in shape.choices if choice != "auto"]
+        if isinstance(value, str) and replacement is None and (words or _near(value, shape.choices)):
             return None  # a misspelt word: told by choice()
-        message = f"`{self.name}` is {kind_of(value)}, not {self.shape.takes()}"
-        if isinstance(value, str) and replacement and "list" not in kinds:
+        message = f"`{self.name}` is {kind_of(value)}, not {shape.takes()}"
+        if isinstance(value, str) and replacement and "list" in shape.kinds:
+            message = f"`{self.name}` is text, not a list"
+        elif isinstance(value, str) and replacement:
             message = f"`{self.name}` is text; {replacement} without quotes is meant"
-        return self.told("R011", message, label=f"takes {self.shape.takes()}", replacement=replacement, certain=certain)
+        elif isinstance(value, bool | int | float):
+            message = f"`{self.name}` is {shown(value)}; it takes {shape.takes()}"
+        if self.name == "gpu" and type(value) is int:
+            help_text = f'gpu names the kind, such as gpu = "rtx-4090"; their number is gpu_count = {value}'
+            return self.told("R011", message, help_text=help_text)
+        return self.told("R011", message, label=f"takes {shape.takes()}", replacement=replacement, certain=certain)
 
     def choice(self) -> Diagnostic | None:
         """A word that is not one of those the field takes."""
@@ -143,152 +176,132 @@ class _Teller:
         """A number beyond the field's range."""
         if not isinstance(self.value, int | float) or isinstance(self.value, bool):
             return None
-        takes = self.shape.takes()
         if isinstance(self.value, float) and not math.isfinite(self.value):
-            return self.told("R017", f"`{self.name}` cannot be {self.value}", label=f"takes {takes}")
-        limits = self.shape.limits
-        unit = f" {self.shape.unit}" if self.shape.unit else ""
+            label = f"takes {self.shape.takes()}"
+            return self.told("R017", f"`{self.name}` cannot be {self.value}", label=label, help_text=_usual(self.shape))
         for name, broken, says in (
-            ("ge", operator.lt, "below the least, {:g}"),
-            ("gt", operator.le, "not above {:g}"),
-            ("le", operator.gt, "above the most, {:g}"),
-            ("lt", operator.ge, "not below {:g}"),
+            ("ge", operator.lt, "below the least, {}"),
+            ("gt", operator.le, "not above {}"),
+            ("le", operator.gt, "above the most, {}"),
+            ("lt", operator.ge, "not below {}"),
         ):
-            limit = limits.get(name)
-            if limit is None or not broken(self.value, limit):
-                continue
-            written = self.document.value_text(self.place) or shown(self.value)
-            message = f"`{self.name} = {short(written)}` is {says.format(limit)}{unit}"
-            return self.told("R017", message, label=f"takes {takes}", help_text=_range_help(self))
+            limit = self.shape.limits.get(name)
+            if limit is not None and broken(self.value, limit):
+                return self._beyond(says.format(_limit(limit, self.shape.unit)))
         return None
+
+    def _beyond(self, said: str) -> Diagnostic:
+        value, shape = self.value, self.shape
+        written = self.document.value_text(self.place) or shown(value)
+        message = f"`{self.name} = {short(written)}` is {said}"
+        label = f"takes {shape.takes()}"
+        unset = shape.default is None and not shape.required
+        if unset and value in {0, -1}:
+            fix = edits.comment_out(self.document, self.place)
+            help_text = f"leave the line out: without it there is no `{self.name}`"
+            return self.told("R017", message, label=label, help_text=help_text, fix=fix)
+        share = self.name.endswith(("share", "dropout"))
+        if share and 1 <= value <= 100 and value / 100 <= shape.limits.get("le", 1.0):
+            return self.told("R017", message, label=label, help_text=f"{value:g} % is written {value / 100:g}")
+        return self.told("R017", message, label=label, help_text=_usual(shape))
 
     def text(self) -> Diagnostic | None:
         """Text that is too short, too long or of the wrong form."""
-        if not isinstance(self.value, str):
+        value, limits = self.value, self.shape.limits
+        if not isinstance(value, str):
             return None
-        limits = self.shape.limits
-        if len(self.value) < limits.get("min_length", 0):
+        if len(value) < limits.get("min_length", 0):
             return self.told("R018", f"`{self.name}` is empty", help_text=self.shape.sentence)
-        if len(self.value) > limits.get("max_length", math.inf):
-            message = f"`{self.name}` has {len(self.value):,} characters; at most {limits['max_length']:,} are taken"
+        if len(value) > limits.get("max_length", math.inf):
+            message = f"`{self.name}` has {len(value):,} characters; at most {limits['max_length']:,} are taken"
             return self.told("R018", message, help_text="shorten it")
         if "pattern" in limits:
-            good = re.sub(r"[^A-Za-z0-9._-]+", "-", self.value).strip("-._")[:64]
-            example = f", such as {json.dumps(self.shape.examples[0])}" if self.shape.examples else ""
-            fits = re.fullmatch(limits["pattern"], good) is not None
-            return self.told(
-                "R018",
-                f"`{self.name}` cannot be {shown(self.value)}",
-                label=f"{self.shape.sentence}",
-                help_text=f"write {_form(self.name)}{example}",
-                replacement=json.dumps(good) if good and fits else None,
-            )
+            return self._form()
         return None
 
-    # --- parts ----------------------------------------------------------------------------------
+    def _form(self) -> Diagnostic:
+        value, pattern = self.value, self.shape.limits["pattern"]
+        example = f", such as {json.dumps(self.shape.examples[0])}" if self.shape.examples else ""
+        good, certain, form = (
+            "",
+            False,
+            "letters, digits, `.`, `_` and `-`, at most 64, beginning with a letter or digit",
+        )
+        if self.name == "language":
+            form = "an ISO 639 code of two or three small letters"
+            region = re.fullmatch(r"([A-Za-z]{2,3})(?:[-_][A-Za-z]{2,4})?", value)
+            good = region.group(1).lower() if region else LANGUAGES.get(value.strip().lower(), "")
+            certain = bool(good)
+        else:
+            good = re.sub(r"[^A-Za-z0-9._-]+", "-", value).strip("-._")[:64]
+        fits = bool(good) and re.fullmatch(pattern, good) is not None
+        many = f" ({len(value)} characters)" if len(value) > 60 else ""
+        return self.told(
+            "R018",
+            f"`{self.name}` cannot be {shown(value)}{many}",
+            label=self.shape.sentence,
+            help_text=f"write {form}{example}",
+            replacement=json.dumps(good) if fits else None,
+            certain=certain and fits,
+        )
 
-    def _converted(self) -> tuple[str | None, bool]:
-        """The value as TOML of the right kind, where one is meant; and whether that is certain."""
-        value, kinds = self.value, self.shape.kinds
-        if isinstance(value, bool):
-            return None, False
-        if isinstance(value, str):
-            number = _unquoted(value, kinds)
-            if number is None and "list" in kinds and not self.shape.choices:
-                return f"[{shown(value)}]", True
-            return number, number is not None
-        if isinstance(value, float) and "int" in kinds and value.is_integer() and abs(value) < 1e15:
-            return str(int(value)), True
-        if isinstance(value, int) and "bool" in kinds and value in {0, 1}:
-            return ("true" if value else "false"), True
-        if isinstance(value, int | float) and "str" in kinds:
-            return json.dumps(self.document.value_text(self.place)), True
-        if isinstance(value, list) and len(value) == 1 and _scalar_fits(value[0], kinds):
-            return shown(value[0]), False
-        return None, False
+    # --- parts ----------------------------------------------------------------------------------
 
     def _kind_fits(self) -> bool:
         kinds, value = self.shape.kinds, self.value
         if isinstance(value, str) and self.shape.choices and not kinds:
             return True
-        return _scalar_fits(value, kinds) or (isinstance(value, dict) and bool({"dict", "table"} & set(kinds)))
+        return scalar_fits(value, kinds) or (isinstance(value, dict) and bool({"dict", "table"} & set(kinds)))
 
     def _choose(self, message: str, word: str, choices: list[str], at: KeyPath) -> Diagnostic:
-        same = next((c for c in choices if plain(str(c)) == plain(word)), None)
-        other = OTHER_WORDS.get(plain(word))
-        meant = same or (other if other in choices else None) or _close(word, choices)
         listed = ", ".join(f'"{choice}"' for choice in choices)
+        takes = f"it takes {self.shape.takes()}" if at == self.place else f"known are {listed}"
+        other = NOT_HERE.get(self.name, {}).get(plain(word))
+        if other is not None:
+            return self.told("R016", message, label="recipes do not have it", help_text=f"{other}; {takes}", at=at)
+        meant, certain = word_meant(word, choices)
         return self.told(
             "R016",
             message,
             label=f'did you mean "{meant}"?' if meant else "not one of its words",
-            help_text=f"it takes {self.shape.takes()}" if at == self.place else f"known are {listed}",
+            help_text=takes,
             replacement=json.dumps(meant) if meant else None,
-            certain=meant is not None and (meant in {same, other} or distance(plain(word), plain(meant), 2) <= 2),
+            certain=certain,
             at=at,
         )
 
 
-OTHER_WORDS = {
-    "bf16": "bfloat16",
-    "fp16": "float16",
-    "half": "float16",
-    "fp32": "float32",
-    "float": "float32",
-    "4bit": "nf4",
-    "4_bit": "nf4",
-    "int4": "nf4",
-    "8bit": "int8",
-    "8_bit": "int8",
-    "2bit": "hqq-2bit",
-    "2_bit": "hqq-2bit",
-    "flash": "flash_attention_2",
-    "flash_attn": "flash_attention_2",
-    "flash_attention": "flash_attention_2",
-    "fa2": "flash_attention_2",
-    "gpu": "cuda",
-    "nvidia": "cuda",
-    "sft_full": "full",
-    "fft": "full",
-    "full_finetune": "full",
-    "full_fine_tuning": "full",
-    "attn": "attention",
-    "all": "all-linear",
-    "all_linear_layers": "all-linear",
-    "sharegpt_v3": "sharegpt",
-    "chat": "messages",
-    "conversations": "sharegpt",
-    "chatml": "messages",
-    "easy": "simple",
-    "low": "simple",
-    "hard": "complex",
-    "high": "complex",
-    "moyen": "medium",
-    "complexe": "complex",
-    "euro": "EUR",
-    "euros": "EUR",
-    "dollar": "USD",
-    "dollars": "USD",
-    "skip": "drop",
-    "error": "fail",
-    "raise": "fail",
-    "cut": "truncate",
-    "truncation": "truncate",
-}
-"""What people write for the words of the language."""
+def word_meant(word: str, choices: list[str]) -> tuple[str | None, bool]:
+    """The choice that a word means, and whether nothing else can be meant."""
+    same = next((c for c in choices if plain(c) == plain(word)), None)
+    if same is not None:
+        return same, True
+    other = WORDS.get(plain(word))
+    if other in choices:
+        return other, True
+    if plain(word) in {name for names in NOT_HERE.values() for name in names}:
+        return None, False
+    guess = misspelt(word, choices)
+    if guess.name:
+        return guess.name, guess.sure and len(word) >= 4
+    near = _near(word, choices)
+    return near, False
 
 
-def _close(word: str, choices: list[str]) -> str | None:
+def _near(word: str, choices: list[str]) -> str | None:
+    """The choice that looks most like a word, for a hint."""
     if len(word) > 64:
         return None
-    found = nearest(word, [str(choice) for choice in choices])
+    same_numbers = [c for c in choices if re.findall(r"\d+", c) == re.findall(r"\d+", word)]
+    found = nearest(word, same_numbers)
     if found:
         return found[0]
-    near = [c for c in choices if distance(plain(word), plain(str(c)), 1) <= 1]
-    return str(near[0]) if len(near) == 1 else None
+    close = [c for c in same_numbers if distance(plain(word), plain(c), 1) <= 1]
+    return close[0] if len(close) == 1 else None
 
 
-def _scalar_fits(value: Any, kinds: list[str]) -> bool:
+def scalar_fits(value: Any, kinds: list[str]) -> bool:
+    """Whether a value is of one of the kinds."""
     if isinstance(value, bool):
         return "bool" in kinds
     if isinstance(value, int):
@@ -300,33 +313,81 @@ def _scalar_fits(value: Any, kinds: list[str]) -> bool:
     return isinstance(value, list) and "list" in kinds
 
 
+def _replacement(shape: Shape, value: Any, written: str) -> tuple[str | None, bool]:
+    """The value as TOML of the right kind, where one is meant; and whether that is certain."""
+    kinds = shape.kinds
+    if not isinstance(value, list | dict) and (shape.name, value) in VALUES:
+        return VALUES[shape.name, value], True
+    if isinstance(value, bool):
+        return None, False
+    if isinstance(value, str):
+        words = set(shape.choices) - {"auto"}
+        looks_like_items = re.search(r"[,\[]", value) or re.fullmatch(r"\w+_\w+", value)
+        if "list" in kinds and (not words or (looks_like_items and word_meant(value, shape.choices)[0] is None)):
+            return _as_list(value, shape.item_choices)
+        number = _unquoted(value, kinds)
+        return number, number is not None
+    if isinstance(value, float) and "int" in kinds and value.is_integer() and abs(value) < 1e15:
+        return str(int(value)), True
+    if isinstance(value, int) and "bool" in kinds and value in {0, 1}:
+        return ("true" if value else "false"), True
+    if isinstance(value, int | float) and "str" in kinds:
+        return json.dumps(written or str(value)), False
+    if (
+        isinstance(value, list)
+        and len(value) == 1
+        and (scalar_fits(value[0], kinds) or (isinstance(value[0], str) and value[0] in shape.choices))
+    ):
+        return shown(value[0]), True
+    return None, False
+
+
+def _as_list(text: str, choices: list[str]) -> tuple[str, bool]:
+    """``"a, b"`` → ``["a", "b"]``; what stands for nothing becomes an empty list."""
+    if plain(text) in EMPTY:
+        return "[]", True
+    parts = [part.strip(" \t'\"") for part in text.strip("[]() ").split(",")]
+    items = [part for part in parts if part]
+    known = not choices or all(item in choices for item in items)
+    return f"[{', '.join(json.dumps(item, ensure_ascii=False) for item in items)}]", known and bool(items)
+
+
 def _unquoted(text: str, kinds: list[str]) -> str | None:
     """The number or boolean that stands in quotes, if the field takes one."""
     body = text.strip().replace(",", ".") if re.fullmatch(r"\s*\d+,\d+\s*", text) else text.strip()
-    if "bool" in kinds and body.lower() in {"true", "false", "yes", "no", "on", "off"}:
-        return "true" if body.lower() in {"true", "yes", "on"} else "false"
+    if "bool" in kinds and body.lower() in YES | NO:
+        return "true" if body.lower() in YES else "false"
     if "int" in kinds and re.fullmatch(r"[+-]?\d{1,15}", body):
         return str(int(body))
-    if "float" in kinds and re.fullmatch(r"[+-]?(0|[1-9]\d*)(\.\d+)?(e[+-]?\d{1,3})?", body, re.I):
-        return body
-    if "float" in kinds and re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d{1,3})?", body, re.I):
-        return repr(float(body))
+    if "float" in kinds:
+        share = re.fullmatch(r"(\d{1,3}(?:[.,]\d+)?)\s*%", body)
+        if share:
+            return f"{float(share.group(1).replace(',', '.')) / 100:g}"
+        if re.fullmatch(r"[+-]?(0|[1-9]\d*)(\.\d+)?(e[+-]?\d{1,3})?", body, re.I):
+            return body
+        if re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d{1,3})?", body, re.I):
+            return repr(float(body))
     return None
 
 
-def _range_help(teller: _Teller) -> str:
-    default = teller.shape.default
-    usual = f" The default is {shown(default)}." if isinstance(default, int | float | str) and default != "" else ""
-    return f"{teller.shape.sentence}{usual}"
+def _usual(shape: Shape) -> str:
+    """What the field is for, and what is taken without it."""
+    default = shape.default
+    if isinstance(default, int | float) and not isinstance(default, bool):
+        return f"{shape.sentence} Leave the line out to get {shown(default)}."
+    example = f"; {shown(shape.examples[0])} is usual" if shape.examples else ""
+    if default == "auto":
+        return f"{shape.sentence} Leave the line out and the compiler chooses{example}."
+    return f"{shape.sentence} Leave the line out for none{example}."
 
 
-def _form(name: str) -> str:
-    if name == "language":
-        return "an ISO 639 code of two or three small letters"
-    return "letters, digits, `.`, `_` and `-`, beginning with a letter or digit"
+def _limit(limit: float, unit: str | None) -> str:
+    """``1 step``, ``4,294,967,295``, ``0``."""
+    number = f"{int(limit):,}" if float(limit).is_integer() else f"{limit:g}"
+    if not unit or " " in unit or unit.startswith("per"):
+        return number
+    return f"{number} {unit.removesuffix('s') if limit == 1 else unit}"
 
 
-def _fields(shape: Shape) -> dict[str, Shape]:
-    from compiler.shapes import shapes_of
-
-    return shapes_of(shape.table) if shape.table else {}
+def _count(number: int, one: str) -> str:
+    return f"{number:,} {one}{'' if number == 1 else 's'}"

@@ -37,6 +37,7 @@ def signatures() -> str:
         "versions": {name: version(name) for name in ("peft", "transformers", "trl")},
         "configs": arguments,
         "enums": _enums(arguments, (training_args, trainer_utils, debug_utils, peft)),
+        "schedulers": _schedulers(),
     }
     return json.dumps(document, indent=1, sort_keys=True, allow_nan=False) + "\n"
 
@@ -72,6 +73,17 @@ def _enums(arguments: dict[str, dict[str, dict[str, Any]]], modules: Iterable[An
             if isinstance(value, type) and issubclass(value, enum.Enum):
                 found[name] = sorted(str(member.value) for member in value)
     return found
+
+
+def _schedulers() -> dict[str, list[str]]:
+    """The arguments of each shape of the learning rate that are not the trainer's to give."""
+    from transformers.optimization import TYPE_TO_SCHEDULER_FUNCTION
+
+    given = {"optimizer", "num_warmup_steps", "num_training_steps", "last_epoch", "kwargs"}
+    return {
+        str(shape.value): [name for name in inspect.signature(function).parameters if name not in given]
+        for shape, function in TYPE_TO_SCHEDULER_FUNCTION.items()
+    }
 
 
 def pages() -> dict[Path, str]:

@@ -126,6 +126,8 @@ class _Preparation:
                 data.prompt_template, self.root, allow_outside=self.allow_outside
             )
             self.problems += problems
+            if prompt_of is None:
+                return [], []
         names = [source.path for source in data.sources] or [data.path]
         train = [item for name in names for item in self._read(name, prompt_of)]
         held_out = list(self._read(data.held_out_path, prompt_of)) if data.held_out_path else []

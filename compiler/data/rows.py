@@ -161,7 +161,7 @@ def _json_lines(source: Source) -> Iterator[tuple[int, Row | RowFault]]:
 
 def _json_row(line: bytes) -> Row | RowFault:
     try:
-        text = line.decode("utf-8")
+        text = line.decode("utf-8").rstrip("\r\n")
     except UnicodeDecodeError as error:
         column = len(line[: error.start].decode("utf-8")) + 1
         message = f"byte 0x{line[error.start]:02x} in column {column} is not UTF-8"

@@ -185,6 +185,7 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
 
     def _text(self, value: Any) -> str:
         """What a template writes. Raises SecurityError for what is no data: it would show an address."""
+        self.take(1)
         if isinstance(value, str):
             return value
         value = _settled(value)
@@ -304,7 +305,8 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
         if name == "join":
             _refuse_long_join(value, self._text(given[0] if given else named.get("d", "")))
         elif name == "replace":
-            old, new, *_ = (*given, named.get("old", ""), named.get("new", ""))
+            old = given[0] if given else named.get("old", "")
+            new = given[1] if len(given) > 1 else named.get("new", "")
             self._weigh_replacement(self._text(value), old, new)
         elif name == "trim":
             for other in (*given, *named.values()):

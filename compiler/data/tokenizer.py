@@ -54,6 +54,7 @@ class ChatTokenizer:
         self.bos_token_id, self.eos_token_id, self.pad_token_id, self.unk_token_id = (
             self._id_of(special_tokens.get(name)) for name in SPECIAL
         )
+        self._writes_answers = True
         self.stop_token_ids = self._stop_tokens()
 
     @property
@@ -82,6 +83,7 @@ class ChatTokenizer:
         answer = "fertig"
         text = self.render([{"role": "user", "content": "a"}, {"role": "assistant", "content": answer}])
         _, found, after = text.rpartition(answer)
+        self._writes_answers = bool(found)
         ids = self.encode(after) if found else []
         special = self._tokenizer.get_added_tokens_decoder()
         return ids[0] if ids and ids[0] in special else None
@@ -121,6 +123,8 @@ class ChatTokenizer:
         """Ids and mask of a whole conversation, tokenised once. Raises TemplateFault."""
         if self._template is None:
             raise TemplateFault("the model has no chat template")
+        if not self._writes_answers:  # some take parts alone, and pass over a text without a word
+            raise TemplateFault("it does not write what the assistant says")
         text, stretches = self._template.render_with_stretches(messages)
         faults: tuple[str, ...] = ()
         if not stretches:

@@ -54,6 +54,10 @@ class Reader:
         end = self.text.find("\n", start)
         return self.text[start : end if end >= 0 else len(self.text)].rstrip("\r")
 
+    def line_after(self) -> str:
+        """The next line, empty when there is none."""
+        return self.line_at(self.line_number + 1) if self.line_number < len(self.starts) else ""
+
     def line_of(self, offset: int) -> int:
         """The line an offset lies in."""
         return self.text.count("\n", 0, offset) + 1

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 
 from compiler.diagnostics import Span
-from compiler.mistakes.reader import Mistake, Reader, short
+from compiler.mistakes.reader import Mistake, Reader, is_simple, short
 from compiler.shapes import shapes_of, tables
+from compiler.table_names import without_accents
+from compiler.unknown_keys import is_known
 
 _COMMENT = re.compile(r"//|--|;|%|/\*|<!--|\(\*|REM\b")
 _VALUE = re.compile(r"(?:\"[^\"\\]*\"|'[^']*'|true|false|[+-]?\d[\d_.eE+-]*|\[.*\])\s*(?:#.*)?")
@@ -50,6 +52,8 @@ def statement(reader: Reader) -> Mistake | None:
     sign, value = match.group("sign"), match.group("value")
     if sign is not None and sign != "=":
         return _other_sign(reader, match)
+    if not value and re.match(r"[ \t]*-[ \t]", reader.line_after()):
+        return _yaml_list(reader, match)
     if not value or value.startswith("#"):
         span = reader.here(match.start("key") + 1, match.end("key") + 1)
         return reader.mistake(
@@ -97,11 +101,16 @@ def _yaml_list(reader: Reader, match: re.Match[str]) -> Mistake:
             help=f"write {short(key)} = value, or leave the line out",
         )
     listed = ", ".join(f'"{item}"' for item in items)
+    right = f"{key} = [{listed}]"
+    start = len(reader.line) - len(reader.line.lstrip()) + 1
+    whole = Span(reader.line_number, start, last, len(reader.line_at(last)) + 1)
+    plain = all(is_simple(item) for item in items)
     return reader.mistake(
         "a list as YAML writes it",
         reader.whole_line(),
         label="TOML writes lists in brackets",
-        help=f"write {short(f'{key} = [{listed}]')}",
+        help=f"write {short(right)}",
+        fix=(f"write {short(right)}", whole, right) if plain else None,
         lines=(reader.line_number, last),
     )
 
@@ -147,12 +156,16 @@ def _cannot_be_a_key(reader: Reader, name: str) -> Mistake:
     advice = "a key is made of the letters a to z, digits, `_` and `-`, without spaces"
     own = set(shapes_of(tables()[reader.table])) if reader.table in tables() and reader.table is not None else set()
     last = re.sub(r"[^\w]+", "", name.rsplit(maxsplit=1)[-1]) if name.split() else ""
-    joined = re.sub(r"[\s_-]+", "_", name)
+    joined = without_accents(re.sub(r"[\s_-]+", "_", name))
     if last in own and (_TYPED.match(name) or joined not in own):
         return reader.mistake(
             f"`{short(name)}` cannot be a key", span, help=advice, fix=(f"write `{last}`", span, last)
         )
     fix = (f"write `{joined}`", span, joined) if re.fullmatch(r"[A-Za-z0-9_]+", joined) else None
     return reader.mistake(
-        f"`{short(name)}` cannot be a key", span, help=advice, fix=fix, certain=joined in own or joined.lower() in own
+        f"`{short(name)}` cannot be a key",
+        span,
+        help=advice,
+        fix=fix,
+        certain=joined.lower() in own or is_known(joined),
     )

@@ -49,10 +49,9 @@ def _one_line(reader: Reader, line: int, column: int, sign: str) -> Mistake:
     text = reader.line_at(line)
     body = text[column - 1 :]
     last = _before_comment(text, column).rstrip()
-    doubled = re.fullmatch(rf"({sign}{{1,3}})([^{sign}\\]+)({sign}{{2,3}})", last[column - 1 :])
     whole = reader.here(column, len(last) + 1, line)
-    if doubled:
-        plain = f"{sign}{doubled.group(2)}{sign}"
+    plain = _without_doubled_quotes(last[column - 1 :], sign)
+    if plain is not None:
         return reader.mistake(
             "too many quotes around this text", whole, fix=(f"write {short(plain)}", whole, plain), lines=(line, line)
         )
@@ -85,6 +84,14 @@ def _one_line(reader: Reader, line: int, column: int, sign: str) -> Mistake:
         certain=not set(body) & set("#,]}=;\\"),
         lines=(line, line),
     )
+
+
+def _without_doubled_quotes(written: str, sign: str) -> str | None:
+    """``""text""`` and ``"text""`` → ``"text"``; None for anything else."""
+    match = re.fullmatch(rf"({sign}{{1,3}})([^{sign}\\]+)({sign}{{1,3}})", written)
+    if match is None or match.group(1) == match.group(3) == sign:
+        return None
+    return f"{sign}{match.group(2)}{sign}"
 
 
 def _last_line(reader: Reader, line: int, sign: str) -> int:
@@ -127,13 +134,31 @@ def backslash(reader: Reader, line: int, column: int, body: str) -> Mistake:
     )
 
 
+def bad_escape(reader: Reader) -> Mistake | None:
+    """The text in which tomli met an escape that it does not know."""
+    before = reader.text[: reader.at]
+    if before.count('"""') % 2:
+        column = max(1, reader.line.rfind("\\", 0, reader.column - 1) + 1)
+        place = Span(reader.line_number, column, reader.line_number, column)
+        return reader.mistake(
+            'a backslash in """…""" starts an escape, and this is none that TOML knows',
+            reader.here(column, column + 2),
+            label="write the backslash twice",
+            help="or put the text between ''' and '''",
+            fix=("double the backslash", place, "\\"),
+        )
+    for match in re.finditer(r'"(?:[^"\\]|\\.)*"', reader.line):
+        if match.start() < reader.column <= match.end() + 1:
+            return backslash(reader, reader.line_number, match.start() + 1, reader.line[match.start() :])
+    return None
+
+
 def inner_quote(reader: Reader, first: int, written: str) -> Mistake | None:
     """``"Il dit "oui" ?"``: a text that ends at a quote inside; ``written`` begins in column ``first``."""
     sign = written[0]
     span = reader.here(first, first + len(written))
-    doubled = re.fullmatch(rf"({sign}{{2,3}})([^{sign}\\]+)({sign}{{1,3}})", written)
-    if doubled:
-        plain = f"{sign}{doubled.group(2)}{sign}"
+    plain = _without_doubled_quotes(written, sign)
+    if plain is not None:
         return reader.mistake("too many quotes around this text", span, fix=(f"write {short(plain)}", span, plain))
     inner = written[1:-1]
     if written[-1] != sign or len(written) < 3 or sign not in inner or re.search(rf"{sign}\s*[+,]\s*{sign}", written):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from compiler.mistakes.lookalikes import MEANT
 from compiler.mistakes.reader import HEADER, KEY, Mistake, Reader, short, without_comment
 from compiler.mistakes.strings import inner_quote
 from compiler.mistakes.values import number_meant, unquoted
@@ -90,7 +91,7 @@ def _number(reader: Reader, bare: str, first: int, tail: str) -> Mistake:
     span = reader.here(first, first + len(bare))
     if reader.takes_text():
         return unquoted(reader, bare, span)
-    number = number_meant(bare)
+    number = number_meant(bare) or _plain_signs(bare)
     if number is not None:
         return reader.mistake(
             f"`{short(bare)}` is not how TOML writes a number",
@@ -122,6 +123,12 @@ def _number(reader: Reader, bare: str, first: int, tail: str) -> Mistake:
             help='write the plain number without a unit, or put it in "quotes" if it is text',
         )
     return _something(reader, tail)
+
+
+def _plain_signs(bare: str) -> str | None:
+    """The number that is meant when a dash or space in it only looks like the right one."""
+    plain = "".join(MEANT.get(sign, sign) for sign in bare).strip()
+    return plain if plain != bare and re.fullmatch(r"[+-]?\d[\d_]*(\.\d+)?([eE][+-]?\d+)?", plain) else None
 
 
 def _text(reader: Reader, bare: str, first: int, tail: str) -> Mistake:

@@ -6,7 +6,7 @@ import re
 
 from compiler.diagnostics import Span
 from compiler.mistakes.reader import CURLY_QUOTES, Mistake, Reader, is_simple, short
-from compiler.mistakes.strings import backslash
+from compiler.mistakes.strings import bad_escape
 
 TRUE, FALSE = frozenset({"true", "yes", "on", "oui", "vrai"}), frozenset({"false", "no", "off", "non", "faux"})
 NOTHING = frozenset({"none", "null", "nil", "~", "undefined", "default", "n/a"})
@@ -16,10 +16,7 @@ INFINITE = frozenset({"infinity", "+infinity", "-infinity", "infinite", "∞"})
 def value(reader: Reader) -> Mistake | None:
     """The value at which tomli stopped."""
     if reader.reason.startswith("Unescaped") or "hex" in reader.reason or "Unicode scalar" in reader.reason:
-        for match in re.finditer(r'"(?:[^"\\]|\\.)*"', reader.line):
-            if match.start() < reader.column <= match.end() + 1:
-                return backslash(reader, reader.line_number, match.start() + 1, reader.line[match.start() :])
-        return None
+        return bad_escape(reader)
     if not reader.reason.startswith("Invalid value"):
         return None
     rest = reader.line[reader.column - 1 :]

@@ -16,6 +16,9 @@ OutputFormat = Literal["full", "concise", "json", "sarif", "github"]
 FORMATS: tuple[OutputFormat, ...] = get_args(OutputFormat)
 """Every format, the default first."""
 
+FOR_PEOPLE: tuple[OutputFormat, ...] = ("full", "concise")
+"""The formats that are read by people; the others are for programs."""
+
 
 def render(
     diagnostics: Sequence[Diagnostic],

@@ -70,9 +70,9 @@ def test_the_data_type_is_what_the_device_computes_in() -> None:
 
 
 def test_target_presets_are_pefts_names() -> None:
-    assert decide.target_modules(AdapterTable(target_modules="attention-minimal")) == ["q_proj", "v_proj"]
-    assert decide.target_modules(AdapterTable()) == "all-linear"
-    assert decide.target_modules(AdapterTable(target_modules=["c_attn"])) == ["c_attn"]
+    assert decide.target_modules(AdapterTable(target_modules="attention-minimal"), None) == ["q_proj", "v_proj"]
+    assert decide.target_modules(AdapterTable(), None) == "all-linear"
+    assert decide.target_modules(AdapterTable(target_modules=["c_attn"]), None) == ["c_attn"]
 
 
 def test_every_reason_is_a_sentence_a_person_can_use() -> None:

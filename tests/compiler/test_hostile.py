@@ -36,14 +36,12 @@ def holds_together(data: bytes) -> list[Diagnostic]:
         assert problem.code in all_codes()
         assert problem.message
         assert problem.span is not None, problem
-        for line, column in (
-            (problem.span.line, problem.span.column),
-            *((label.span.line, label.span.column) for label in problem.secondary),
-        ):
-            assert 1 <= line <= len(lines), problem
-            assert 1 <= column <= len(lines[line - 1]) + 1, problem
-        for fix in problem.fixes:
-            assert (fix.span.line, fix.span.column) <= (fix.span.end_line, fix.span.end_column)
+        fixes, labels = [fix.span for fix in problem.fixes], [label.span for label in problem.secondary]
+        for span in (problem.span, *fixes, *labels):
+            assert (span.line, span.column) <= (span.end_line, span.end_column), problem
+            for line, column in ((span.line, span.column), (span.end_line, span.end_column)):
+                assert 1 <= line <= len(lines) or (line, column) == (len(lines) + 1, 1), problem
+                assert 1 <= column <= len(lines[min(line, len(lines)) - 1]) + 2, problem
     return problems
 
 

@@ -147,7 +147,7 @@ def test_fixes_leave_comments_and_layout_and_are_not_made_twice(newline: str) ->
     file = write(MANY.replace("\n", newline))
     first = check("--fix")
     assert first.exit_code == 0
-    assert "recipe.toml: 3 fixes applied\n" in first.stderr
+    assert first.stderr.count(": fixed: ") == 3
     fixed = file.read_bytes()
     expected = MENDED.replace("load_in_4bit = true", "").replace("positions\n", 'positions\nquantization = "nf4"\n')
     assert fixed.decode() == expected.replace("\n", newline)
@@ -174,7 +174,7 @@ def test_fixing_standard_input_is_fixing_a_file(comment: str, indent: str, end: 
 
 
 @pytest.mark.parametrize(
-    "data", [b"", GOOD.encode(), b"\xef\xbb\xbf" + GOOD.encode(), b"# caf\xe9\n[model]\n", b"= nothing\n"]
+    "data", [b"", GOOD.encode(), b"# caf\xe9\n[model]\n", b"= nothing\n"]
 )
 def test_what_needs_no_fix_comes_out_as_it_came(data: bytes) -> None:
     write(GOOD)

@@ -1,0 +1,57 @@
+"""What the language can say and this version cannot do: an error, never another thing in silence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from compiler.diagnostics import Diagnostic
+from compiler.rules.reading import Reading, Rule
+
+
+def not_built_yet(reading: Reading) -> Iterator[Diagnostic]:
+    """Features of later versions that a recipe asks for by name."""
+    recipe = reading.recipe
+    quantized = recipe.adapter.method == "qlora" or recipe.model.quantization not in {"auto", "none"}
+    start = 'write "default", or remove it' if quantized else 'write "pissa" or "default", or remove it'
+    asked: tuple[tuple[bool, tuple[str, ...], str, str], ...] = (
+        (
+            recipe.hardware.gpu_count > 1 and recipe.hardware.device != "cpu",
+            ("hardware", "gpu_count"),
+            "training on several GPUs",
+            "write gpu_count = 1, or remove it",
+        ),
+        (
+            recipe.model.quantization == "hqq-2bit",
+            ("model", "quantization"),
+            "2-bit HQQ",
+            'write quantization = "nf4"',
+        ),
+        (
+            recipe.training.backend == "unsloth",
+            ("training", "backend"),
+            "the Unsloth backend",
+            'write backend = "peft", or remove it',
+        ),
+        (recipe.training.packing is True, ("training", "packing"), "packing", "write packing = false, or remove it"),
+        (recipe.adapter.init_lora_weights == "loftq", ("adapter", "init_lora_weights"), "LoftQ", start),
+    )
+    for wanted, path, what, help_text in asked:
+        if wanted:
+            yield reading.told("R190", path, f"{what} is understood, but not built into this version", help_text)
+
+
+def not_used_yet(reading: Reading) -> Iterator[Diagnostic]:
+    """Prices and budgets are read, but nothing is estimated yet."""
+    for path in (
+        ("budget", "max_cost"),
+        ("budget", "max_hours"),
+        ("hardware", "price_per_hour"),
+        ("hardware", "electricity_per_kwh"),
+    ):
+        if reading.says(*path):
+            message = f"`{path[1]}` is understood, but this version estimates neither time nor cost"
+            help_text = "keep it for a later version; nothing stops the run"
+            yield reading.told("R290", path, message, help_text, warning=True)
+
+
+RULES: tuple[Rule, ...] = (not_built_yet, not_used_yet)
