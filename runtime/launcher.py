@@ -12,6 +12,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from compiler.codes import exit_code
 from compiler.diagnostics import Diagnostic, Refusal
 from compiler.plan import Plan
 from runtime.run_folder import Launch, RunFolder, is_locked, new_run
@@ -73,18 +74,36 @@ def environment(plan: Plan) -> dict[str, str]:
     }
     if plan.model.kind != "hub":
         quiet["HF_HUB_OFFLINE"] = "1"
-    return {**os.environ, **quiet}
+    # Threads that wait for each other must not spin: beside any other work on a CPU, spinning makes a step
+    # take fifteen times as long (benchmarks/). A person's own setting comes first.
+    return {"OMP_WAIT_POLICY": "PASSIVE", **os.environ, **quiet}
+
+
+def running_run(runs: Path, plan: Plan) -> RunFolder | None:
+    """The newest run of exactly this plan, if its executor is at work."""
+    newest = _newest_of(runs, plan)
+    return newest if newest is not None and judge(newest, read_story(newest)).state.is_alive() else None
 
 
 def interrupted_run(runs: Path, plan: Plan) -> RunFolder | None:
-    """The newest run of exactly this plan, if it died or was stopped with a checkpoint to go on from."""
+    """The newest run of exactly this plan, if it broke off with a checkpoint to go on from.
+
+    That is one that died, was stopped, or failed for want of disk or memory (a code with exit 3).
+    """
     from runtime.checkpoints import latest_whole  # light, but only needed here
 
+    newest = _newest_of(runs, plan)
+    if newest is None:
+        return None
+    story = read_story(newest)
+    state = judge(newest, story).state
+    machine = state is State.FAILED and story.end is not None and exit_code([str(story.end.get("code"))]) == 3
+    broke_off = state in {State.DIED, State.STOPPED} or machine
+    return newest if broke_off and latest_whole(newest.checkpoints)[0] is not None else None
+
+
+def _newest_of(runs: Path, plan: Plan) -> RunFolder | None:
     for run in sorted((runs / plan.name).glob("[!.]*/plan.json"), reverse=True):
-        folder = RunFolder(run.parent)
-        if folder.plan.read_bytes() != plan.as_bytes():
-            continue
-        state = judge(folder, read_story(folder)).state
-        resumable = state in {State.DIED, State.STOPPED} and latest_whole(folder.checkpoints)[0] is not None
-        return folder if resumable else None
+        if run.read_bytes() == plan.as_bytes():
+            return RunFolder(run.parent)
     return None

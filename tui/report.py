@@ -11,9 +11,7 @@ from typing import NoReturn, TextIO
 
 from compiler.codes import exit_code
 from compiler.diagnostics import Diagnostic, Severity, describe_os_error
-from compiler.render import OutputFormat, render, summary
-
-FOR_PEOPLE = ("full", "concise")
+from compiler.render import FOR_PEOPLE, OutputFormat, render, summary
 
 
 def print_diagnostics(

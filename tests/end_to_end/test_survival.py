@@ -58,6 +58,21 @@ def test_killed_half_way_and_started_again(
     assert losses(run) == losses(finished[0])
 
 
+def test_the_command_killed_leaves_training_alone_and_the_next_one_follows_it(tmp_path: Path, recipe: Recipe) -> None:
+    short_recipe(tmp_path)
+    command = subprocess.Popen([RECIPE, "run", "."], cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    wait_for(lambda: (tmp_path / "runs").exists() and list((tmp_path / "runs" / "short").glob("[!.]*")))
+    run = only_run(tmp_path)
+    wait_for(lambda: has_step(run, 2))
+    command.kill()
+    command.wait()
+    again = recipe("run", ".")
+    assert again.returncode == 0, again.stderr
+    assert "is under way; following it" in again.stderr
+    assert only_run(tmp_path) == run
+    assert [event["k"] for event in events(run)].count("start") == 1
+
+
 def test_ctrl_c_makes_a_checkpoint_and_resume_goes_on(tmp_path: Path, recipe: Recipe) -> None:
     short_recipe(tmp_path)
     command = subprocess.Popen(

@@ -16,7 +16,7 @@ from compiler.diagnostics import Refusal
 from compiler.plan import Plan
 from runtime.checkpoints import seal
 from runtime.journal import JournalWriter
-from runtime.launcher import environment, interrupted_run, spawn, start
+from runtime.launcher import environment, interrupted_run, running_run, spawn, start
 from runtime.run_folder import Launch, RunFolder
 from tests.runtime.plans import make_plan
 
@@ -141,6 +141,7 @@ def test_only_a_model_of_the_hub_may_ask_the_hub(monkeypatch: pytest.MonkeyPatch
     from_wheel = environment(PLAN)
     assert from_wheel["HF_HUB_OFFLINE"] == "1"
     assert from_wheel["HF_HOME"] == "/somewhere"
+    assert from_wheel["OMP_WAIT_POLICY"] == "PASSIVE"
     from_hub = environment(make_plan(model=PLAN.model.model_copy(update={"kind": "hub"})))
     assert "HF_HUB_OFFLINE" not in from_hub
     assert {name: value for name, value in from_wheel.items() if name not in os.environ}.items() > {
@@ -171,11 +172,23 @@ def test_a_run_that_came_to_its_end_is_not_gone_on_with(tmp_path: Path, status: 
     assert interrupted_run(tmp_path, PLAN) is None
 
 
-def test_a_living_run_is_not_gone_on_with(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("code", "goes_on"), [("E004", True), ("X006", True), ("X008", False), ("X005", False)])
+def test_a_run_that_failed_for_want_of_room_goes_on_and_no_other_failed_one(
+    tmp_path: Path, code: str, goes_on: bool
+) -> None:
+    run = make_run(tmp_path, "20260102-000000-aaaa", START, ("end", {"status": "failed", "code": code}))
+    checkpoint(run, 4)
+    assert interrupted_run(tmp_path, PLAN) == (run if goes_on else None)
+
+
+def test_a_living_run_is_found_as_such_and_not_gone_on_with(tmp_path: Path) -> None:
     run = make_run(tmp_path, "20260102-000000-aaaa", START)
     checkpoint(run, 4)
     with held(run):
         assert interrupted_run(tmp_path, PLAN) is None
+        assert running_run(tmp_path, PLAN) == run
+        assert running_run(tmp_path, make_plan(seed=7)) is None
+    assert running_run(tmp_path, PLAN) is None
     assert interrupted_run(tmp_path, PLAN) == run
 
 

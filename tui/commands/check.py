@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from compiler.render import FORMATS, OutputFormat
+from compiler.render import FOR_PEOPLE, FORMATS, OutputFormat
 from tui.options import permissions
 
 if TYPE_CHECKING:
-    from compiler.check import Checked, Permissions
+    from compiler.check import Checked, Fixed, Permissions
 
 STDIN = Path("-")
 
@@ -42,6 +42,8 @@ def command(
     from compiler.check import Permissions
 
     del offline  # checking never asks the hub
+    if fix and STDIN in recipes and output not in FOR_PEOPLE:
+        raise click.UsageError(f"--fix - prints the recipe, so it cannot print {output} as well")
     allowed = Permissions(allow_outside=allow_outside, trust_remote_code=trust_remote_code)
     checked = [one for path in recipes or (Path(),) for one in _check(path, allowed, fix=fix)]
     _tell(checked, output)
@@ -49,54 +51,44 @@ def command(
 
 
 def _check(path: Path, allowed: Permissions, *, fix: bool) -> list[Checked]:
-    from compiler.check import check_file, find_recipes
+    from compiler.check import check_file, find_recipes, fix_file
 
     if path == STDIN:
         return [_check_stdin(allowed, fix=fix)]
     found, problems = find_recipes(path)
-    if problems:
-        return problems
     if fix:
-        return [_fixed(file, allowed) for file in found]
-    return [check_file(file, allowed) for file in found]
+        return [*problems, *(_told(fix_file(file, allowed)) for file in found)]
+    return [*problems, *(check_file(file, allowed) for file in found)]
 
 
 def _check_stdin(allowed: Permissions, *, fix: bool) -> Checked:
-    """Check standard input; what is fixed goes to standard output, and what needs no fix as it came.
-
-    A fix may bring the next one to light, so it goes in rounds, as it does for files.
-    """
-    from compiler.check import Checked, check_bytes, fixed_text
+    """Check standard input; what is fixed goes to standard output, and what needs no fix as it came."""
+    from compiler.check import Checked, check_bytes, fix_bytes
     from compiler.diagnostics import describe_os_error
 
     try:
         data = sys.stdin.buffer.read() if sys.stdin is not None else b""  # closed before the program began
     except OSError as error:
         return Checked("<stdin>", "", [describe_os_error(error, "<stdin>", doing="reading the recipe")])
-    checked = check_bytes(data, "<stdin>", Path(), allowed)
     if not fix:
-        return checked
-    for _ in range(10):
-        text = fixed_text(checked)
-        if text == checked.text:
-            break
-        data = text.encode()
-        checked = check_bytes(data, "<stdin>", Path(), allowed)
-    click.echo(data, nl=False)
-    return checked
+        return check_bytes(data, "<stdin>", Path(), allowed)
+    fixed = fix_bytes(data, "<stdin>", Path(), allowed)
+    click.echo(fixed.data, nl=False)
+    return _told(fixed)
 
 
-def _fixed(file: Path, allowed: Permissions) -> Checked:
-    from compiler.check import fix_file
+def _told(fixed: Fixed) -> Checked:
+    """Say what was changed, each change by itself: nobody should have to look for it."""
+    from compiler.render.concise import visible
 
-    checked, count = fix_file(file, allowed)
-    if count:
-        click.echo(f"{file}: {count} fix{'es' if count != 1 else ''} applied", err=True)
-    return checked
+    file = visible(fixed.checked.file)
+    for change in fixed.applied:
+        click.echo(f"{file}:{change.line}: fixed: {visible(change.description)}", err=True)
+    return fixed.checked
 
 
 def _tell(checked: list[Checked], output: OutputFormat) -> None:
-    from tui.report import FOR_PEOPLE, print_diagnostics
+    from tui.report import print_diagnostics
 
     diagnostics = [d for one in checked for d in one.diagnostics]
     sources = {one.file: one.text for one in checked}

@@ -43,15 +43,20 @@ def command(
     a checkpoint and stop; `recipe run` or `recipe resume` goes on from there.
     """
     from compiler.compile import Options
+    from runtime.launcher import running_run
     from runtime.run_folder import Launch
     from tui.edge import edge
-    from tui.following import follow_own
+    from tui.following import follow_other, follow_own
 
     options = Options(allow_outside=allow_outside, trust_remote_code=trust_remote_code, offline=offline)
     with edge("making the run folder"):
         plan, recipe_root = _plan_of(recipe, root, options)
         _check_packages(plan, any_packages=any_packages)
         _tell_decisions(plan)
+        running = None if fresh else running_run(runs_dir, plan)
+        if running is not None:
+            click.echo(f"run {running.id} of this plan is under way; following it (--fresh starts another)", err=True)
+            sys.exit(0 if detach else follow_other(running))
         launched = _start(plan, runs_dir, Launch(recipe_root, any_packages), fresh=fresh)
     if detach:
         click.echo(launched.run.path)
