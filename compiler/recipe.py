@@ -47,7 +47,10 @@ def field(
 class Table(BaseModel):
     """A TOML table: unknown keys are errors and nothing is converted in silence."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, protected_namespaces=())
+    # defer_build: one validator is built, for the whole recipe, and not one for each table as well.
+    model_config = ConfigDict(
+        extra="forbid", strict=True, frozen=True, protected_namespaces=(), validate_by_alias=True, defer_build=True
+    )
 
 
 class RecipeTable(Table):
@@ -319,8 +322,6 @@ class ExportTable(Table):
 
 class Recipe(Table):
     """A whole recipe."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, protected_namespaces=(), validate_by_alias=True)
 
     schema_version: int = Field(
         SCHEMA_VERSION,

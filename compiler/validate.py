@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
@@ -28,15 +28,9 @@ from compiler.recipe import SCHEMA_VERSION, Recipe
 from compiler.rules import Reading, break_rules
 from compiler.shapes import Shape, header, shape_at, shapes_of, tables
 from compiler.toml_source import UNREADABLE, TomlDocument
-from compiler.unknown_keys import Unknown, unknown_key
-from compiler.unknown_tables import (
-    list_for_table,
-    table_for_list,
-    texts_for_tables,
-    unknown_table,
-    value_for_table,
-)
-from compiler.values import converted, wrong_values
+
+if TYPE_CHECKING:
+    from compiler.unknown_keys import Unknown
 
 MOST_ERRORS = 100
 """Faults that are told; a file with more is not a recipe, and nobody reads on."""
@@ -144,14 +138,26 @@ class _Walk:
                 self.put(field, value, path)
 
     def inner(self, shape: Shape, value: Any, place: KeyPath, path: KeyPath) -> None:
-        """A field that is a table, or a list of them; another kind of value is told and read as what it means."""
-        one = "table" in shape.kinds
+        """A field that is a table, or a list of them."""
         rows = value if _is_list_of_tables(value) else None
-        if one and isinstance(value, dict):
+        if "table" in shape.kinds and isinstance(value, dict):
             self.table(value, place, path)
-        elif one and rows:
-            self.problems.append(list_for_table(self.document, place, path, len(rows)))
-            self.table(rows[0], (*place, 0), path)
+        elif "tables" in shape.kinds and rows is not None:
+            self.put(path, [{} for _ in rows], place)
+            for index, item in enumerate(rows):
+                self.table(item, (*place, index), (*path, index))
+        else:
+            self.instead(shape, value, place, path)
+
+    def instead(self, shape: Shape, value: Any, place: KeyPath, path: KeyPath) -> None:
+        """Something else where a table belongs: told, and read as what it means."""
+        # Only needed once something is wrong: a right recipe is checked without knowing of mistakes.
+        from compiler.unknown_tables import list_for_table, table_for_list, texts_for_tables, value_for_table
+
+        one = "table" in shape.kinds
+        if one and _is_list_of_tables(value):
+            self.problems.append(list_for_table(self.document, place, path, len(value)))
+            self.table(value[0], (*place, 0), path)
         elif one:
             told, main = value_for_table(self.document, place, path, value)
             self.problems.append(told)
@@ -160,10 +166,6 @@ class _Walk:
                 self.put((*path, main), value, place)
             else:
                 self.faulty |= {path, *((*path, name) for name in shapes_of(tables()[_names(path)]))}
-        elif rows is not None:
-            self.put(path, [{} for _ in rows], place)
-            for index, item in enumerate(rows):
-                self.table(item, (*place, index), (*path, index))
         elif isinstance(value, dict):
             self.problems.append(table_for_list(self.document, place, path))
             self.put(path, [{}], place)
@@ -176,6 +178,9 @@ class _Walk:
 
     def unknown(self, path: KeyPath, table: KeyPath, value: Any) -> None:
         """A key that the table has not: told, and read as what it was certainly meant to be."""
+        from compiler.unknown_keys import unknown_key
+        from compiler.unknown_tables import unknown_table
+
         is_table = isinstance(value, dict) or (bool(value) and _is_list_of_tables(value))
         explain = unknown_table if is_table else unknown_key
         found = explain(self.document, path, _names(table), value)
@@ -303,6 +308,8 @@ def _known_to_be_faulty(path: KeyPath, faulty: set[KeyPath]) -> bool:
 
 def _explain(walk: _Walk, path: KeyPath, problems: list[Diagnostic], faulty: set[KeyPath]) -> None:
     """Tell what is wrong with a value, and go on with what it certainly means, or without it."""
+    from compiler.values import converted, wrong_values
+
     value = walk.at(path)
     place = walk.places.get(path, path)
     shape = shape_at(path)
