@@ -1,4 +1,4 @@
-"""The arguments of TRL's and PEFT's config classes, as generated data, so that checking needs neither.
+"""What TRL, PEFT and Transformers take (arguments, model types), as generated data: checking needs none of them.
 
 ``docs/generate.py`` writes ``signatures.json`` from the pinned packages; a test compares.
 """
@@ -57,6 +57,12 @@ def optimizers() -> list[str]:
 def scheduler_arguments(shape: str) -> list[str]:
     """What ``lr_scheduler_kwargs`` may hold for a shape of the learning rate; empty for one that takes nothing."""
     return list(_data()["schedulers"].get(shape, []))
+
+
+def causal_lm_types() -> dict[str, dict[str, int]]:
+    """The model types that ``AutoModelForCausalLM`` builds, each with the sizes that its text_config may leave out."""
+    found: dict[str, dict[str, int]] = _data()["causal_lm_types"]
+    return found
 
 
 def versions() -> dict[str, str]:

@@ -24,9 +24,21 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 SIGNATURES = ROOT / "compiler" / "signatures.json"
 
+SIZES = (
+    "hidden_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "num_key_value_heads",
+    "head_dim",
+    "intermediate_size",
+    "vocab_size",
+    "max_position_embeddings",
+)
+"""What a model's shape is told by (``compiler.facts.architecture``)."""
+
 
 def signatures() -> str:
-    """The arguments of the config classes of the installed TRL and PEFT, as JSON."""
+    """What is known of the installed TRL, PEFT and Transformers without importing them, as JSON."""
     import peft
     import trl
     from transformers import debug_utils, trainer_utils, training_args
@@ -38,6 +50,7 @@ def signatures() -> str:
         "configs": arguments,
         "enums": _enums(arguments, (training_args, trainer_utils, debug_utils, peft)),
         "schedulers": _schedulers(),
+        "causal_lm_types": _causal_lm_types(),
     }
     return json.dumps(document, indent=1, sort_keys=True, allow_nan=False) + "\n"
 
@@ -84,6 +97,23 @@ def _schedulers() -> dict[str, list[str]]:
         str(shape.value): [name for name in inspect.signature(function).parameters if name not in given]
         for shape, function in TYPE_TO_SCHEDULER_FUNCTION.items()
     }
+
+
+def _causal_lm_types() -> dict[str, dict[str, int]]:
+    """The model types that AutoModelForCausalLM builds, each with the sizes that its ``text_config`` may leave out.
+
+    ``save_pretrained`` writes of a part of a config only what differs from its class.
+    """
+    from transformers import PreTrainedConfig
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+
+    types: dict[str, dict[str, int]] = {}
+    for name in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
+        part = CONFIG_MAPPING[name].sub_configs.get("text_config")
+        text = part().to_dict() if isinstance(part, type) and issubclass(part, PreTrainedConfig) else {}
+        types[name] = {size: text[size] for size in SIZES if type(text.get(size)) is int}
+    return types
 
 
 def pages() -> dict[Path, str]:

@@ -28,12 +28,16 @@ def save_tuned(plan: Plan, run: RunFolder, model: Any, tokenizer: ChatTokenizer)
 def _save(model: Any, tokenizer: ChatTokenizer, folder: Path) -> Path:
     draft = folder.with_name(f".{folder.name}")
     shutil.rmtree(draft, ignore_errors=True)
-    model.save_pretrained(draft)
-    tokenizer.save(draft)
-    for file in draft.rglob("*"):
-        if file.is_file():
-            with file.open("rb") as stream:
-                os.fsync(stream.fileno())
-    shutil.rmtree(folder, ignore_errors=True)
-    draft.rename(folder)
+    try:
+        model.save_pretrained(draft)
+        tokenizer.save(draft)
+        for file in draft.rglob("*"):
+            if file.is_file():
+                with file.open("rb") as stream:
+                    os.fsync(stream.fileno())
+        shutil.rmtree(folder, ignore_errors=True)
+        draft.rename(folder)
+    except BaseException:  # a signal too: half an adapter is of no use, and the disk may be full
+        shutil.rmtree(draft, ignore_errors=True)
+        raise
     return folder

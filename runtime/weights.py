@@ -10,8 +10,10 @@ from pathlib import Path
 from compiler.data.tokenizer import ChatTokenizer
 from compiler.diagnostics import Diagnostic, Refusal
 from compiler.facts.hashes import cache_folder
-from compiler.facts.models import ModelFacts
+from compiler.facts.models import ModelFacts, check_downloaded
+from compiler.facts.weight_files import ModelFault
 from compiler.plan import Plan
+from compiler.recipe import ModelTable
 
 
 def weights_folder(plan: Plan, facts: ModelFacts, tokenizer: ChatTokenizer, announce: Callable[[str], None]) -> Path:
@@ -33,8 +35,11 @@ def weights_folder(plan: Plan, facts: ModelFacts, tokenizer: ChatTokenizer, anno
 
 
 def _download(plan: Plan, announce: Callable[[str], None]) -> Path:
+    from httpx import HTTPError
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    model = ModelTable(id=plan.model.id, trust_remote_code=plan.trust_remote_code)
 
     def download(*, local_files_only: bool) -> Path:
         wanted = ["*.safetensors", "*.json", "*.jinja", "tokenizer*"]
@@ -48,25 +53,33 @@ def _download(plan: Plan, announce: Callable[[str], None]) -> Path:
         )
 
     try:
-        return download(local_files_only=True)
-    except LocalEntryNotFoundError:
+        folder = download(local_files_only=True)
+        check_downloaded(model, folder)
+    except (LocalEntryNotFoundError, ModelFault):  # not in the cache, or the small files alone
         announce(f"downloading {plan.model.id}")
+    else:
+        return folder
     try:
-        return download(local_files_only=False)
-    except (OSError, HfHubHTTPError, LocalEntryNotFoundError) as error:
+        folder = download(local_files_only=False)
+        check_downloaded(model, folder)
+    except ModelFault as fault:
+        raise Refusal(Diagnostic("X009", str(fault), help=fault.help)) from fault
+    except (OSError, HfHubHTTPError, HTTPError, LocalEntryNotFoundError) as error:
         help_text = f"`hf download {plan.model.id}` where there is a network, then run again"
         raise Refusal(Diagnostic("X009", f"{plan.model.id} cannot be downloaded: {error}", help=help_text)) from error
+    return folder
 
 
 def _convert(gguf: Path, folder: Path, tokenizer: ChatTokenizer, *, dtype: str) -> None:
     import torch
-    from transformers import AutoModelForCausalLM
+
+    from runtime.loading import load_causal_lm
 
     folder.parent.mkdir(parents=True, exist_ok=True)
     # Made beside its place and renamed when whole, so that a killed conversion is simply done again.
     draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
-        model = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=getattr(torch, dtype))
+        model = load_causal_lm(gguf.name, gguf.parent, gguf_file=gguf.name, dtype=getattr(torch, dtype))
         # Transformers refuses to save what calls itself GGUF; the weights are plain tensors by now.
         if hasattr(model.config, "quantization_config"):
             del model.config.quantization_config

@@ -7,21 +7,43 @@ from typing import Any
 
 from compiler.facts.gguf import Header
 from compiler.facts.weight_files import ModelFault
+from compiler.signatures import causal_lm_types
+
+_PUBLISHERS = "take the config.json of the model's publisher"
 
 # Each field under the names that model families give it in config.json.
 _NAMES = {
-    "hidden_size": ("hidden_size", "n_embd", "d_model"),
-    "num_hidden_layers": ("num_hidden_layers", "n_layer", "num_layers"),
-    "num_attention_heads": ("num_attention_heads", "n_head", "num_heads"),
+    "hidden_size": ("hidden_size", "n_embd", "d_model", "emb_dim"),
+    "num_hidden_layers": ("num_hidden_layers", "n_layer", "n_layers", "num_layers"),
+    "num_attention_heads": ("num_attention_heads", "n_head", "n_heads", "num_heads", "attention_heads"),
     "vocab_size": ("vocab_size",),
 }
 _OPTIONAL = {
     "num_key_value_heads": ("num_key_value_heads", "num_kv_heads"),
-    "head_dim": ("head_dim",),
+    "head_dim": ("head_dim", "attention_head_size"),
     "intermediate_size": ("intermediate_size", "n_inner", "ffn_dim", "ffn_hidden_size"),
     "max_position_embeddings": ("max_position_embeddings", "n_positions", "n_ctx", "seq_length"),
 }
-_LARGEST = 1 << 40
+_PER_LAYER = frozenset({"num_key_value_heads", "intermediate_size"})
+"""What a few families give as a list, a number for each layer; the largest one counts."""
+
+_LARGEST = {
+    "hidden_size": 1 << 20,
+    "num_hidden_layers": 1 << 14,
+    "num_attention_heads": 1 << 16,
+    "num_key_value_heads": 1 << 16,
+    "head_dim": 1 << 16,
+    "intermediate_size": 1 << 24,
+    "vocab_size": 1 << 26,
+    "max_position_embeddings": 1 << 40,
+}
+"""Far above any model there is; beyond it a number is a slip."""
+
+_GGUF_LARGEST = 1 << 40
+
+# Latent attention (DeepSeek's and its heirs') has head sizes of its own, and these families do not derive theirs.
+_LATENT_ATTENTION = ("kv_lora_rank", "q_lora_rank", "qk_rope_head_dim")
+_OWN_HEAD_SIZE = frozenset({"glm4_moe"})
 
 # Families whose config class ties the embeddings to the head unless config.json says otherwise.
 _TIED_BY_DEFAULT = frozenset(
@@ -38,25 +60,6 @@ _TIED_BY_DEFAULT = frozenset(
         "cohere",
         "cohere2",
         "starcoder2",
-    ]
-)
-_NO_LANGUAGE_MODEL = ("SequenceClassification", "TokenClassification", "MaskedLM", "QuestionAnswering")
-_LANGUAGE_MODEL = ("ForCausalLM", "LMHeadModel")
-
-# Families of encoders: sentence embedders among them name a bare class, such as BertModel.
-_ENCODERS = frozenset(
-    [
-        "albert",
-        "bert",
-        "camembert",
-        "deberta",
-        "deberta-v2",
-        "distilbert",
-        "electra",
-        "modernbert",
-        "mpnet",
-        "roberta",
-        "xlm-roberta",
     ]
 )
 
@@ -78,40 +81,40 @@ class Architecture:
 
 
 def from_config(config: dict[str, Any]) -> Architecture:
-    """The architecture of a ``config.json``. Raises ModelFault for one of no causal language model."""
-    model_type = config.get("model_type")
-    if not isinstance(model_type, str) or not model_type:
-        raise ModelFault("M004", "config.json has no model_type", "take the config.json of the model's publisher")
-    listed = config.get("architectures")
-    classes = [name for name in listed if isinstance(name, str)] if isinstance(listed, list) else []
-    encoder = model_type in _ENCODERS and not any(name.endswith(_LANGUAGE_MODEL) for name in classes)
-    if encoder or config.get("is_encoder_decoder") or any(name.endswith(_NO_LANGUAGE_MODEL) for name in classes):
-        what = (classes[0] if classes else model_type)[:80]
-        raise ModelFault(
-            "M015",
-            f"{what} is no causal language model",
-            "choose a model that ends in ForCausalLM, such as an instruction-tuned chat model",
-        )
+    """The architecture of a ``config.json`` with a model_type.
+
+    Raises ModelFault (M004) for sizes that are missing, absurd, or at odds with each other.
+    """
+    model_type = str(config["model_type"])
     inner = config.get("text_config")
     text = inner if isinstance(inner, dict) else config
-    numbers = {field: _number(text, field, names) for field, names in _NAMES.items()}
+    unsaid = causal_lm_types().get(model_type, {})
+    numbers = {field: _number(text, field, names) or unsaid.get(field) for field, names in _NAMES.items()}
+    if numbers["num_hidden_layers"] is None and isinstance(text.get("layers_block_type"), list):
+        numbers["num_hidden_layers"] = len(text["layers_block_type"]) or None  # as NemotronH is saved
     missing = [field for field, value in numbers.items() if value is None]
     if missing:
-        raise ModelFault(
-            "M004",
-            f"config.json does not say {', '.join(missing)}",
-            "take the config.json of the model's publisher",
-        )
+        raise ModelFault("M004", f"config.json does not say {', '.join(missing)}", _PUBLISHERS)
     found = {field: value for field, value in numbers.items() if value is not None}
-    optional = {field: _number(text, field, names) for field, names in _OPTIONAL.items()}
-    heads = found["num_attention_heads"]
+    optional = {field: _number(text, field, names) or unsaid.get(field) for field, names in _OPTIONAL.items()}
+    heads, hidden = found["num_attention_heads"], found["hidden_size"]
+    derived = not optional["head_dim"] and model_type not in _OWN_HEAD_SIZE
+    if derived and hidden % heads and not any(text.get(key) for key in _LATENT_ATTENTION):
+        message = f"config.json says num_attention_heads = {heads}, which does not divide hidden_size = {hidden}"
+        raise ModelFault("M004", message, _PUBLISHERS)
+    shared = optional["num_key_value_heads"] or heads
+    if heads % shared:
+        message = (
+            f"config.json says num_key_value_heads = {shared}, which does not divide num_attention_heads = {heads}"
+        )
+        raise ModelFault("M004", message, _PUBLISHERS)
     tied = text.get("tie_word_embeddings", config.get("tie_word_embeddings"))
     return Architecture(
         model_type=model_type,
         **found,
-        num_key_value_heads=optional["num_key_value_heads"] or heads,
-        head_dim=optional["head_dim"] or max(1, found["hidden_size"] // heads),
-        intermediate_size=optional["intermediate_size"] or 4 * found["hidden_size"],
+        num_key_value_heads=shared,
+        head_dim=optional["head_dim"] or max(1, hidden // heads),
+        intermediate_size=optional["intermediate_size"] or 4 * hidden,
         max_position_embeddings=optional["max_position_embeddings"] or 0,
         tie_word_embeddings=tied if isinstance(tied, bool) else model_type in _TIED_BY_DEFAULT,
     )
@@ -120,14 +123,15 @@ def from_config(config: dict[str, Any]) -> Architecture:
 def _number(config: dict[str, Any], field: str, names: tuple[str, ...]) -> int | None:
     for name in names:
         value = config.get(name)
+        if field in _PER_LAYER and isinstance(value, list) and value:
+            value = max(value, key=lambda item: item if type(item) is int else -1)
         if value is None:
             continue
-        if not isinstance(value, int) or isinstance(value, bool) or not 0 < value < _LARGEST:
-            raise ModelFault(
-                "M004",
-                f"config.json says {name} = {str(value)[:40]!r}, which is no size",
-                "take the config.json of the model's publisher",
-            )
+        if type(value) is not int or value <= 0:
+            raise ModelFault("M004", f"config.json says {name} = {str(value)[:40]!r}, which is no size", _PUBLISHERS)
+        if value > _LARGEST[field]:
+            message = f"config.json says {name} = {str(value)[:40]}, and no model has more than {_LARGEST[field]}"
+            raise ModelFault("M004", message, _PUBLISHERS)
         return value
     return None
 
@@ -142,7 +146,7 @@ def from_gguf_metadata(header: Header) -> Architecture:
         value = metadata.get(f"{name}.{key}", default)
         if isinstance(value, list):  # per layer, in a few families
             value = max((v for v in value if isinstance(v, int)), default=default)
-        if not isinstance(value, int) or isinstance(value, bool) or not 0 < value < _LARGEST:
+        if not isinstance(value, int) or isinstance(value, bool) or not 0 < value < _GGUF_LARGEST:
             raise ModelFault("M012", f"its GGUF header does not say {name}.{key}", "download the file again")
         return value
 

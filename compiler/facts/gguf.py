@@ -33,6 +33,9 @@ _BLOCKS = {
 }  # fmt: skip
 
 
+CUT = "the file is cut in its header"
+
+
 class GgufFault(Exception):  # noqa: N818 - told as a diagnostic by the caller
     """The file is no GGUF this module can read; the text says why."""
 
@@ -84,7 +87,7 @@ def read_header(path: Path, *, arrays: bool) -> Header:
     try:
         return _Reader(view, arrays=arrays).header()
     except struct.error as error:
-        raise GgufFault("the file is cut in the middle of its header") from error
+        raise GgufFault(CUT) from error
     finally:
         view.close()
 
@@ -137,7 +140,7 @@ class _Reader:
             size = struct.calcsize("<" + _SCALARS[kind])
             start, self.at = self.at, self.at + size * length
             if self.at > len(self.view):
-                raise GgufFault("an array runs past the end of the file")
+                raise GgufFault(CUT)
             return list(struct.unpack_from(f"<{length}{_SCALARS[kind]}", self.view, start)) if wanted else None
         if kind != _STRING:
             raise GgufFault("an array of arrays")
@@ -152,20 +155,24 @@ class _Reader:
         for _ in range(length):
             at += 8 + unpack(view, at)[0]
             if at > end:
-                raise GgufFault("a string runs past the end of the file")
+                raise GgufFault(CUT)
         self.at = at
 
     def string(self) -> str:
         length = self.number("Q")
-        if length > LONGEST_STRING or self.at + length > len(self.view):
-            raise GgufFault("a string runs past the end of the file")
+        if length > LONGEST_STRING:
+            raise GgufFault(f"it claims a string of {length} bytes")
+        if self.at + length > len(self.view):
+            raise GgufFault(CUT)
         start, self.at = self.at, self.at + length
         return self.view[start : self.at].decode("utf-8", errors="replace")
 
     def count(self, what: str) -> int:
         value: int = self.number("Q")
-        if value > LARGEST_COUNT or value > len(self.view):
+        if value > LARGEST_COUNT:
             raise GgufFault(f"it claims {value} {what}")
+        if value > len(self.view) - self.at:  # each takes a byte at least
+            raise GgufFault(CUT)
         return value
 
     def number(self, code: str) -> Any:

@@ -10,6 +10,9 @@ from compiler.facts.weight_files import ModelFault
 
 SMALL_FILES = ["*.json", "*.jinja", "tokenizer.model"]
 
+TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json")
+"""One of these is part of every model; a cache without it was filled by something that took a file or two."""
+
 _OF_THIS_DISK = frozenset({errno.EACCES, errno.EDQUOT, errno.EFBIG, errno.ENOSPC, errno.ENOTDIR, errno.EROFS})
 """Errors of the cache folder, not of the network."""
 
@@ -63,7 +66,8 @@ def _cached(take: Callable[[bool], Path]) -> Path | None:
         folder = take(True)
     except LocalEntryNotFoundError:
         return None
-    return folder if (folder / "config.json").is_file() else None
+    whole = (folder / "config.json").is_file() and any((folder / name).is_file() for name in TOKENIZERS)
+    return folder if whole else None
 
 
 def _unreachable(name: str, *, offline: bool) -> ModelFault:

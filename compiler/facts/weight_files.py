@@ -1,15 +1,27 @@
-"""The weights of a Hugging Face model folder: which files they are, and whether they are whole."""
+"""The weights of a Hugging Face model folder: which files they are, whether they are whole, what they hold."""
 
 from __future__ import annotations
 
 import json
+import re
 import struct
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from compiler.facts.odd_files import LFS_HELP, instead_of_a_file, is_lfs_pointer
 
 LARGEST_JSON = 64 * 1024 * 1024
 LARGEST_HEADER = 100_000_000
 """Bytes of a safetensors header that the format itself allows."""
+
+WHOLE_FILE = "model.safetensors"
+INDEX = "model.safetensors.index.json"
+
+_SHARD = re.compile(r"-(\d{5})-of-(\d{5})\.safetensors")
+
+Shapes = dict[str, tuple[int, ...]]
+"""Each tensor's shape by its name."""
 
 
 class ModelFault(Exception):  # noqa: N818 - told as a diagnostic by locate_model
@@ -21,11 +33,21 @@ class ModelFault(Exception):  # noqa: N818 - told as a diagnostic by locate_mode
         self.help = help_text
 
 
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """The files that decide which weights are loaded (an index among them), and the tensors in them."""
+
+    files: tuple[Path, ...]
+    shapes: Shapes
+
+
 def read_json_object(path: Path) -> dict[str, Any]:
     """A JSON object from a model's folder. Raises ModelFault (M004) for anything else, and OSError."""
     again = "download it again"
     if path.stat().st_size > LARGEST_JSON:
         raise ModelFault("M004", f"{path.name} is larger than any model's (64 MiB)", again)
+    if is_lfs_pointer(path):
+        raise ModelFault("M004", f"{path.name} is a Git LFS pointer, not the file", LFS_HELP)
     try:
         found = json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:
@@ -36,41 +58,57 @@ def read_json_object(path: Path) -> dict[str, Any]:
     return found
 
 
-def find_weights(name: str, folder: Path) -> tuple[Path, ...]:
+def find_weights(name: str, folder: Path) -> Weights:
     """The safetensors files that Transformers loads from a folder, all there and whole. Raises ModelFault."""
-    index = folder / "model.safetensors.index.json"
-    if (folder / "model.safetensors").is_file():
-        files = [folder / "model.safetensors"]
+    index = folder / INDEX
+    if (folder / WHOLE_FILE).is_file():
+        files = [folder / WHOLE_FILE]
+        described = files
     elif index.is_file():
         files = _sharded(name, folder, read_json_object(index))
+        described = [*files, index]  # another index would load other shards
     else:
         raise _no_weights(name, folder)
+    shapes: Shapes = {}
     for file in files:
-        check_whole(file)
-    return tuple(files)
+        shapes |= read_shapes(file)
+    return Weights(tuple(described), shapes)
 
 
 def _sharded(name: str, folder: Path, index: dict[str, Any]) -> list[Path]:
     shards = index.get("weight_map")
     if not isinstance(shards, dict) or not shards or not all(isinstance(s, str) for s in shards.values()):
-        raise ModelFault("M004", "model.safetensors.index.json names no files", "download it again")
+        raise ModelFault("M004", f"{INDEX} names no files", "download it again")
     names = sorted(set(shards.values()))
     strange = [s for s in names if "/" in s or "\\" in s or s.startswith(".") or not s.endswith(".safetensors")]
     if strange:
         raise ModelFault(
             "M004",
-            f"model.safetensors.index.json names {strange[0][:80]!r}, which is no safetensors file of this folder",
+            f"{INDEX} names {strange[0][:80]!r}, which is no safetensors file of this folder",
             "download it again",
         )
     missing = [s for s in names if not (folder / s).is_file()]
     if missing:
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        there = instead_of_a_file(folder / missing[0])
         message = f"{name} lacks {missing[0]}{more} of its {len(names)} weight files"
+        if there:
+            message += f": {missing[0]} is {there}"
         raise ModelFault("M008", message, "download the missing files into the folder")
     return [folder / s for s in names]
 
 
 def _no_weights(name: str, folder: Path) -> ModelFault:
+    for file in (WHOLE_FILE, INDEX):
+        there = instead_of_a_file(folder / file)
+        if there:
+            return ModelFault("M005", f"{name}: {file} is {there}", f"put the file itself into {folder}")
+    others = sorted(f.name for f in folder.glob("*.safetensors") if not f.name.startswith("adapter_"))
+    shards = [part for part in map(_SHARD.search, others) if part]
+    if shards:
+        of = int(shards[0][2])
+        message = f"{name} has {len(shards)} of {of} weight files, but not {INDEX}, which says what is in them"
+        return ModelFault("M008", message, f"download {INDEX} from the model's page into the folder")
     pickles = sorted(f for pattern in ("*.bin", "*.pt", "*.pth") for f in folder.glob(pattern))
     if pickles:
         return ModelFault(
@@ -79,7 +117,6 @@ def _no_weights(name: str, folder: Path) -> ModelFault:
             "convert it once: AutoModelForCausalLM.from_pretrained(FOLDER).save_pretrained(FOLDER) of Transformers "
             "writes safetensors",
         )
-    others = sorted(f.name for f in folder.glob("*.safetensors") if not f.name.startswith("adapter_"))
     if others:
         message = f"{name} has {others[0]}, but neither model.safetensors nor its index, which are what is loaded"
         return ModelFault("M005", message, "download the missing file, or give the weights the name model.safetensors")
@@ -90,13 +127,15 @@ def _no_weights(name: str, folder: Path) -> ModelFault:
     )
 
 
-def check_whole(path: Path) -> None:
-    """Raise ModelFault (M007) when a safetensors file is cut or is none.
+def read_shapes(path: Path) -> Shapes:
+    """The shape of every tensor of a safetensors file. Raises ModelFault (M007) when it is cut or is none, and OSError.
 
-    The format: 8 bytes with the header's length, a JSON header with each tensor's stretch, the data.
+    The format: 8 bytes with the header's length, a JSON header with each tensor's shape and stretch, the data.
     """
     again = "download the file again"
     size = path.stat().st_size
+    if is_lfs_pointer(path):
+        raise ModelFault("M007", f"{path.name} is a Git LFS pointer, not the weights", LFS_HELP)
     with path.open("rb") as stream:
         head = stream.read(8)
         (length,) = struct.unpack("<Q", head) if len(head) == 8 else (0,)
@@ -104,16 +143,19 @@ def check_whole(path: Path) -> None:
             raise ModelFault("M007", f"{path.name} is cut, or no safetensors file ({size:,} bytes)", again)
         header = stream.read(length)
     try:
-        tensors = json.loads(header)
-        ends = [t["data_offsets"][1] for name, t in tensors.items() if name != "__metadata__"]
+        entries = {name: entry for name, entry in json.loads(header).items() if name != "__metadata__"}
+        ends = [entry["data_offsets"][1] for entry in entries.values()]
+        shapes = {name: tuple(entry["shape"]) for name, entry in entries.items()}
     except (ValueError, RecursionError, KeyError, IndexError, TypeError, AttributeError) as error:
         raise ModelFault("M007", f"{path.name} has a broken header", again) from error
     if not ends:
         raise ModelFault("M007", f"{path.name} holds no tensors", again)
-    if not all(type(end) is int and 0 <= end < 1 << 63 for end in ends):
+    numbers = (number for shape in (ends, *shapes.values()) for number in shape)
+    if not all(type(number) is int and 0 <= number < 1 << 63 for number in numbers):
         raise ModelFault("M007", f"{path.name} has a broken header", again)
     missing = 8 + length + max(ends) - size
     if missing > 0:
         raise ModelFault("M007", f"{path.name} is cut: {missing:,} bytes are missing", again)
     if missing < 0:  # the format allows no byte that belongs to no tensor
         raise ModelFault("M007", f"{path.name} is damaged: it is {-missing:,} bytes longer than its header says", again)
+    return shapes

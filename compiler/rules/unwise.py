@@ -133,7 +133,7 @@ def replaced_settings(reading: Reading) -> Iterator[Diagnostic]:
             "without early_stopping_patience nothing stops early",
         ),
         (
-            recipe.model.id.startswith("pypi:") or recipe.model.id.endswith(".gguf"),
+            recipe.model.id.lower().startswith("pypi:") or recipe.model.id.endswith(".gguf"),
             ("model", "revision"),
             ("model", "id"),
             "only models on the hub have revisions",

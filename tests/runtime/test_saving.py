@@ -72,6 +72,25 @@ def test_a_full_disk_leaves_the_adapter_that_was_there(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="No space left"):
         save(run, Model("second", room=False))
     assert (run.adapter / "weights").read_text() == "first"
-    save(run, Model("third"))  # what the failed try left behind is in nobody's way
-    assert (run.adapter / "weights").read_text() == "third"
+    assert [path.name for path in tmp_path.iterdir()] == ["adapter"]  # nothing half-written takes the last of the disk
+
+
+def test_a_signal_while_saving_leaves_nothing_half_written(tmp_path: Path) -> None:
+    class Stopped(BaseException):
+        pass
+
+    class Killed(Tokenizer):
+        def save(self, folder: Path) -> None:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        save_tuned(make_plan(), RunFolder(tmp_path), Model("tuned"), Killed())  # type: ignore[arg-type]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_process_left_behind_is_in_nobodys_way(tmp_path: Path) -> None:
+    (tmp_path / ".adapter").mkdir()
+    (tmp_path / ".adapter" / "half").touch()
+    save(RunFolder(tmp_path), Model("tuned"))
+    assert {path.name for path in (tmp_path / "adapter").iterdir()} == {"weights", "tokenizer.json"}
     assert [path.name for path in tmp_path.iterdir()] == ["adapter"]

@@ -173,9 +173,7 @@ def test_fixing_standard_input_is_fixing_a_file(comment: str, indent: str, end: 
     assert printed.stdout_bytes.count(f"# {comment}\n".encode()) == 1
 
 
-@pytest.mark.parametrize(
-    "data", [b"", GOOD.encode(), b"# caf\xe9\n[model]\n", b"= nothing\n"]
-)
+@pytest.mark.parametrize("data", [b"", GOOD.encode(), b"# caf\xe9\n[model]\n", b"= nothing\n"])
 def test_what_needs_no_fix_comes_out_as_it_came(data: bytes) -> None:
     write(GOOD)
     assert check("-", "--fix", text=data).stdout_bytes == data

@@ -114,6 +114,14 @@ def test_a_cut_file_is_a_fault_or_lacks_weights(file: Path, cut: int) -> None:
     assert isinstance(found, GgufFault) or found.data_end() > cut
 
 
+@pytest.mark.parametrize("kind", [WORD, STRING])
+@pytest.mark.parametrize("arrays", [True, False])
+def test_a_file_cut_in_its_vocabulary_is_cut(file: Path, kind: int, arrays: bool) -> None:
+    whole = gguf([("tokenizer.ggml.tokens", kind, [1] * 49152 if kind == WORD else ["word"] * 49152)])
+    for cut in (60, 400, 50_000):
+        assert str(header_or_fault(file, whole[:cut], arrays=arrays)) == "the file is cut in its header"
+
+
 @given(at=st.integers(0, len(SMALL) - 1), byte=st.integers(0, 255), arrays=st.booleans())
 def test_a_changed_byte_gives_a_header_or_a_fault(file: Path, at: int, byte: int, arrays: bool) -> None:
     found = header_or_fault(file, SMALL[:at] + bytes([byte]) + SMALL[at + 1 :], arrays=arrays)
@@ -146,17 +154,17 @@ ONE = b"GGUF" + struct.pack("<IQQ", 3, 0, 1)
         (b"", "empty"),
         (b"GG", "does not begin with GGUF"),
         (b"PK\3\4" + bytes(60), "does not begin with GGUF"),
-        (b"GGUF", "cut in the middle"),
+        (b"GGUF", "cut in its header"),
         (gguf([], version=1), "version 1;"),
         (gguf([], version=99), "version 99;"),
         (b"GGUF" + struct.pack(">I", 3) + bytes(16), "version 50331648;"),  # big endian
         (gguf([], tensor_count=ABSURD), f"claims {ABSURD} tensors"),
         (gguf([], entry_count=ABSURD), f"claims {ABSURD} entries"),
-        (gguf(LLAMA, tensor_count=1), "cut in the middle"),
-        (ONE + LONG_STRING + bytes(30), "string runs past the end"),
+        (gguf(LLAMA, tensor_count=1), "cut in its header"),
+        (ONE + LONG_STRING + bytes(30), f"claims a string of {ABSURD} bytes"),
         (ONE + LONG_ARRAY + bytes(30), f"claims {ABSURD} items"),
-        (ONE + PAST_THE_END + bytes(30), "array runs past the end"),
-        (ONE + STRINGS_PAST_THE_END, "string runs past the end"),
+        (ONE + PAST_THE_END + bytes(30), "cut in its header"),
+        (ONE + STRINGS_PAST_THE_END, "cut in its header|claims a string of"),
         (ONE + NESTED + bytes(30), "array of arrays"),
         (ONE + UNKNOWN + bytes(30), "unknown type 77"),
         (gguf([], [tensor("t", (1,) * 9)]), "has 9 dimensions"),

@@ -46,6 +46,7 @@ def snapshot(folder: Path) -> Path:
     found = folder / COMMIT
     found.mkdir()
     (found / "config.json").write_text("{}")
+    (found / "tokenizer.json").write_text("{}")
     return found
 
 
@@ -59,8 +60,10 @@ def test_what_is_in_the_cache_is_taken_without_asking(tmp_path: Path, monkeypatc
 
 def test_what_is_not_in_the_cache_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "empty").mkdir()
+    (tmp_path / "partial").mkdir()
+    (tmp_path / "partial" / "config.json").write_text("{}")  # whoever looked at the config alone left it
     folder = snapshot(tmp_path)
-    for cached in (None, tmp_path / "empty"):
+    for cached in (None, tmp_path / "empty", tmp_path / "partial"):
         calls = hub(monkeypatch, cached=cached, online=folder)
         assert snapshot_of_texts(NAME, "main", offline=False) == (folder, COMMIT)
         assert calls == [True, False]

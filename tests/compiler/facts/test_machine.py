@@ -24,16 +24,25 @@ def _bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "cpuinfo").write_text(X86.format(""))
 
 
-def nvidia_smi(folder: Path, answer: bytes, *, code: int = 0, driver: bool = True) -> None:
-    """A driver, and an nvidia-smi that answers the one question that is asked of it."""
+SMI = """#!/bin/sh
+say() { while IFS= read -r line; do echo "$line"; done < "$1"; }
+case "$*" in
+    "--query-gpu=name,compute_cap --format=csv,noheader") say FOLDER/answer; exit CODE ;;
+    "--query-gpu=name --format=csv,noheader") [ -e FOLDER/name ] || exit 9; say FOLDER/name ;;
+    *) exit 90 ;;
+esac
+"""
+
+
+def nvidia_smi(folder: Path, answer: bytes, *, code: int = 0, driver: bool = True, name: bytes | None = None) -> None:
+    """A driver, and an nvidia-smi that answers the questions that are asked of it; ``name`` to the second one."""
     if driver:
         (folder / "nvidiactl").touch()
     (folder / "answer").write_bytes(answer)
+    if name is not None:
+        (folder / "name").write_bytes(name)
     program = folder / "bin" / "nvidia-smi"
-    asked = '[ "$*" = "--query-gpu=name,compute_cap --format=csv,noheader" ] || exit 90\n'
-    program.write_text(
-        f'#!/bin/sh\n{asked}while IFS= read -r line; do echo "$line"; done < {folder}/answer\nexit {code}\n'
-    )
+    program.write_text(SMI.replace("FOLDER", str(folder)).replace("CODE", str(code)))
     program.chmod(0o755)
 
 
@@ -149,6 +158,31 @@ def test_an_nvidia_smi_that_shows_no_gpu_is_a_machine_without_one(
 ) -> None:
     nvidia_smi(tmp_path, answer, code=code, driver=driver)
     assert target_of(HardwareTable()) == Target("cpu", False, "", 0, "this machine has no NVIDIA GPU")
+
+
+UNKNOWN_FIELD = b'Field "compute_cap" is not a valid field to query.\n\n'
+
+
+@pytest.mark.parametrize(
+    ("name", "gpu", "bf16"),
+    [
+        (b"NVIDIA GeForce RTX 3090\nTesla T4\n", "nvidia-geforce-rtx-3090", True),
+        (b"Tesla V100-SXM2-16GB\n", "tesla-v100-sxm2-16gb", False),
+    ],
+)
+def test_a_driver_too_old_to_tell_the_compute_capability_tells_the_name(
+    tmp_path: Path, name: bytes, gpu: str, bf16: bool
+) -> None:
+    for answer, code in ((UNKNOWN_FIELD, 2), (b"Some GPU, [N/A]\n", 0)):
+        nvidia_smi(tmp_path, answer, code=code, name=name)
+        found = target_of(HardwareTable())
+        assert (found.device, found.gpu, found.bf16) == ("cuda", gpu, bf16)
+
+
+@pytest.mark.parametrize("name", [b"", b"No devices were found\n", b"\xff\xfe\n"])
+def test_a_driver_that_tells_no_name_either_has_no_gpu(tmp_path: Path, name: bytes) -> None:
+    nvidia_smi(tmp_path, UNKNOWN_FIELD, code=2, name=name)
+    assert target_of(HardwareTable()).device == "cpu"
 
 
 def test_a_program_that_cannot_be_run_is_a_machine_without_a_gpu(tmp_path: Path) -> None:

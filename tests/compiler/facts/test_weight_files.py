@@ -12,8 +12,9 @@ import safetensors
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compiler.facts.weight_files import LARGEST_JSON, ModelFault, check_whole, find_weights, read_json_object
+from compiler.facts.weight_files import LARGEST_JSON, ModelFault, find_weights, read_json_object, read_shapes
 
+LFS_POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 16\n"
 TENSOR = {"dtype": "F32", "shape": [2, 2], "data_offsets": [0, 16]}
 
 
@@ -43,7 +44,7 @@ def fault_of(file: Path, data: bytes) -> str | None:
     """The code of what is wrong with the file, None when it is whole."""
     file.write_bytes(data)
     try:
-        check_whole(file)
+        read_shapes(file)
     except ModelFault as fault:
         return fault.code
     return None
@@ -80,12 +81,14 @@ def test_what_safetensors_reads_passes_however_it_was_changed(file: Path, at: in
         weights({"w": {**TENSOR, "data_offsets": [0, "16"]}}),
         weights({"w": {**TENSOR, "data_offsets": [0, float("nan")]}}),
         weights({"w": {**TENSOR, "data_offsets": [0, -16]}}),
+        weights({"w": {"dtype": "F32", "data_offsets": [0, 16]}}),
+        *(weights({"w": {**TENSOR, "shape": shape}}) for shape in (None, 4, [2, "2"], [2, -2], [True, 4], [[2], 2])),
         weights(b'{"w":{"data_offsets":[0,' + b"9" * 4300 + b"]}}"),
         weights(b"{" * 100_000),
         weights(b"[" * 100_000),
         weights(b"\xff\xfe{}"),
         b"<!DOCTYPE html><html><body>Sign in to download</body></html>",
-        b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 16\n",
+        LFS_POINTER,
     ],
 )
 def test_what_is_no_whole_safetensors_file_is_told(file: Path, data: bytes) -> None:
@@ -98,6 +101,22 @@ def test_a_cut_file_says_how_much_is_missing(tmp_path: Path) -> None:
         find_weights("model", tmp_path)
 
 
+def test_the_header_says_the_shapes(tmp_path: Path) -> None:
+    (tmp_path / "w").write_bytes(weights({"__metadata__": {"format": "pt"}, "a": TENSOR, "b": TENSOR | {"shape": [4]}}))
+    assert read_shapes(tmp_path / "w") == {"a": (2, 2), "b": (4,)}
+
+
+def test_a_git_lfs_pointer_is_told_as_one(tmp_path: Path) -> None:
+    for name in ("model.safetensors", "config.json"):
+        (tmp_path / name).write_bytes(LFS_POINTER)
+    for read, code in ((read_shapes, "M007"), (read_json_object, "M004")):
+        file = tmp_path / ("model.safetensors" if code == "M007" else "config.json")
+        with pytest.raises(ModelFault, match=f"{file.name} is a Git LFS pointer, not the") as fault:
+            read(file)
+        assert fault.value.code == code
+        assert "git lfs pull" in str(fault.value.help)
+
+
 def index(folder: Path, weight_map: Any) -> None:
     (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": weight_map}), encoding="utf-8")
 
@@ -106,13 +125,16 @@ def test_every_shard_of_an_index_is_found_once(tmp_path: Path) -> None:
     index(tmp_path, {"a": "two.safetensors", "b": "one.safetensors", "c": "two.safetensors"})
     for name in ("one", "two", "not-named"):
         (tmp_path / f"{name}.safetensors").write_bytes(WHOLE)
-    assert find_weights("model", tmp_path) == (tmp_path / "one.safetensors", tmp_path / "two.safetensors")
+    found = find_weights("model", tmp_path)
+    # The index is among them: with another one, other shards would be loaded.
+    assert [file.name for file in found.files] == ["one.safetensors", "two.safetensors", "model.safetensors.index.json"]
+    assert found.shapes == {"w": (2, 2)}
 
 
 def test_one_whole_file_comes_before_an_index_as_transformers_takes_it(tmp_path: Path) -> None:
     index(tmp_path, {"a": "missing.safetensors"})
     (tmp_path / "model.safetensors").write_bytes(WHOLE)
-    assert find_weights("model", tmp_path) == (tmp_path / "model.safetensors",)
+    assert find_weights("model", tmp_path).files == (tmp_path / "model.safetensors",)
 
 
 def test_missing_and_cut_shards_are_told(tmp_path: Path) -> None:
@@ -152,12 +174,35 @@ def test_an_index_that_names_nothing_is_told(tmp_path: Path, weight_map: Any) ->
         (["adapter_model.safetensors"], "M005"),
         (["consolidated.safetensors"], "M005"),
         (["consolidated.safetensors", "pytorch_model.bin"], "M006"),
+        (["model-00001-of-00002.safetensors"], "M008"),
+        (["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors", "pytorch_model.bin"], "M008"),
     ],
 )
 def test_weights_that_transformers_would_not_load_are_told(tmp_path: Path, files: list[str], code: str) -> None:
     for name in files:
         (tmp_path / name).write_bytes(WHOLE)
     assert code_of(tmp_path) == code
+
+
+def test_shards_without_their_index_say_so(tmp_path: Path) -> None:
+    for number in (1, 2):
+        (tmp_path / f"model-0000{number}-of-00003.safetensors").write_bytes(WHOLE)
+    with pytest.raises(ModelFault, match=r"2 of 3 weight files, but not model\.safetensors\.index\.json") as fault:
+        find_weights("model", tmp_path)
+    assert "download model.safetensors.index.json" in str(fault.value.help)
+
+
+def test_links_into_a_cache_that_was_not_copied_are_told(tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").symlink_to("../../blobs/0123")
+    with pytest.raises(ModelFault, match=r"symbolic link to \.\./\.\./blobs/0123, which is not there") as fault:
+        find_weights("model", tmp_path)
+    assert fault.value.code == "M005"
+    (tmp_path / "model.safetensors").unlink()
+    index(tmp_path, {"a": "1.safetensors"})
+    (tmp_path / "1.safetensors").symlink_to("1.safetensors")
+    with pytest.raises(ModelFault, match=r"1\.safetensors is a symbolic link that leads back to itself") as fault:
+        find_weights("model", tmp_path)
+    assert fault.value.code == "M008"
 
 
 @pytest.mark.parametrize("data", [b"", b"{", b"[]", b"7", b"\xff", b"[" * 100_000, b'{"n":' + b"1" * 5000 + b"}"])

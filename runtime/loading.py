@@ -1,0 +1,51 @@
+"""A language model from its files and nothing else: what they lack, Transformers would fill with random numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+from compiler.diagnostics import Diagnostic, Refusal
+
+_BOTH = "its weights and its description belong to different models: download both again from the same page"
+
+
+def load_causal_lm(name: str, folder: Path, **kwargs: Any) -> Any:
+    """``AutoModelForCausalLM.from_pretrained(folder)``. Raises Refusal (X009) unless every weight came from its files.
+
+    ``name`` is what the model is called in that refusal. A head that is tied to the embedding needs no weight of
+    its own, and buffers are computed, so neither is missed.
+    """
+    from transformers import AutoModelForCausalLM
+
+    # Without ignore_mismatched_sizes, Transformers stops at the first pass with a text that names no weight.
+    model, report = AutoModelForCausalLM.from_pretrained(
+        folder, output_loading_info=True, ignore_mismatched_sizes=True, **kwargs
+    )
+    parameters = {name for name, _ in model.named_parameters()}
+    refuse_invented(
+        name,
+        missing=parameters & set(report["missing_keys"]),
+        mismatched={name: (tuple(there), tuple(wanted)) for name, there, wanted in report["mismatched_keys"]},
+    )
+    return model
+
+
+def refuse_invented(
+    name: str, *, missing: Collection[str], mismatched: dict[str, tuple[tuple[int, ...], tuple[int, ...]]]
+) -> None:
+    """Raise Refusal (X009) for weights that the files of ``name`` lack or hold in another shape."""
+    if mismatched:
+        first = min(mismatched)
+        there, wanted = (" x ".join(map(str, shape)) for shape in mismatched[first])
+        message = f"{first} is {there} in the weights, and {wanted} by its description"
+        raise Refusal(Diagnostic("X009", f"{name}: {message}{_more(len(mismatched))}", help=_BOTH))
+    if missing:
+        message = f"the weights of {min(missing)}{_more(len(missing))} are in none of its files"
+        help_text = f"{_BOTH}; training on would start from random numbers"
+        raise Refusal(Diagnostic("X009", f"{name}: {message}", help=help_text))
+
+
+def _more(count: int) -> str:
+    return f" (and {count - 1} more)" if count > 1 else ""
