@@ -19,9 +19,19 @@ def against_model(recipe: Recipe, document: TomlDocument, facts: ModelFacts) -> 
 
 
 def _told(
-    document: TomlDocument, code: str, path: KeyPath, message: str, help_text: str, *, at: KeyPath, **more: Any
+    document: TomlDocument,
+    code: str,
+    path: KeyPath,
+    message: str,
+    help_text: str,
+    *,
+    at: KeyPath,
+    on_key: bool = False,
+    **more: Any,
 ) -> Diagnostic:
-    span = document.value_span(at) or document.key_span(at)
+    """A problem at the value of a key, or at the key itself when its name is what is wrong."""
+    value = None if on_key else document.value_span(at)
+    span = value or document.key_span(at)
     return Diagnostic(code, message, file=document.file, path=path, span=span, help=help_text, **more)
 
 
@@ -102,6 +112,7 @@ def _patterns(
                     f"{facts.id} has no linear layer named `{name[:60]}`",
                     f"its linear layers are {', '.join(known)}",
                     at=("adapter", "peft", argument, name),
+                    on_key=True,
                     label=f"did you mean `{close[0]}`?" if close else "no such layer",
                 )
             )

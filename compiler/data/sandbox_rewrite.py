@@ -1,7 +1,7 @@
 """A template's syntax tree, changed so that the sandbox sees what Jinja2 would do behind its back.
 
-Calls, filters, tests and arithmetic already pass through the environment. Loops, comparisons, slices, ``~``
-and literals are compiled to plain Python; here each becomes a filter of the environment's own. Filters are
+Calls, filters, tests and arithmetic already pass through the environment. Loops, comparisons, slices, tuples
+and ``~`` are compiled to plain Python; here each goes through a filter of the environment's own. Filters are
 taken, and not functions, because a template can give a function's name to something else.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 from jinja2 import nodes
 from jinja2.visitor import NodeTransformer
 
-NODES_PER_STEP = 8
+NODES_PER_STEP = 4
 """Syntax nodes of a body that one step pays for."""
 
 _SHORT_TEXT, _SHORT_LIST = 250, 16
@@ -57,17 +57,10 @@ class _Watched(NodeTransformer):
             node.node = _through("_weighed", node.node)
         return node
 
-    def visit_List(self, node: nodes.List) -> nodes.Node:
-        self.generic_visit(node)
-        return node if _is_short(node) else _through("_made", node)
-
     def visit_Tuple(self, node: nodes.Tuple) -> nodes.Node:
         self.generic_visit(node)
+        # Lists are weighed where they are used; a tuple may become a key, and then be gone through at once.
         return node if node.ctx != "load" or _is_short(node) else _through("_made", node)
-
-    def visit_Dict(self, node: nodes.Dict) -> nodes.Node:
-        self.generic_visit(node)
-        return _through("_made", node)
 
     def visit_Compare(self, node: nodes.Compare) -> nodes.Node:
         self.generic_visit(node)

