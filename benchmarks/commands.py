@@ -14,7 +14,7 @@ RECIPE = Path(sys.executable).with_name("recipe")
 TIMES = 20
 
 # Found beside this Python or on PATH. What is not installed, or does not start, is left out.
-OTHERS = {
+OTHERS: dict[str, list[str | Path]] = {
     "trl --help": ["trl", "--help"],
     "axolotl --help": ["axolotl", "--help"],
     "llamafactory-cli version": ["llamafactory-cli", "version"],

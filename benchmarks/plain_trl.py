@@ -7,6 +7,7 @@ import json
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import torch
 from datasets import Dataset
@@ -37,11 +38,11 @@ class Clock(TrainerCallback):
 
     seconds = 0.0
 
-    def on_step_begin(self, args, state, control, **kwargs):
+    def on_step_begin(self, *_: Any, **__: Any) -> None:
         """Start."""
         self.started = time.perf_counter()
 
-    def on_step_end(self, args, state, control, **kwargs):
+    def on_step_end(self, *_: Any, **__: Any) -> None:
         """Stop."""
         self.seconds += time.perf_counter() - self.started
 

@@ -68,7 +68,7 @@ def _recipe(folder: Path) -> dict[str, float]:
 def _plain(folder: Path) -> dict[str, Any]:
     (model,) = (path for path in (cache_folder() / "models").iterdir() if path.name.endswith("-bfloat16"))
     started = time.time()
-    command = [sys.executable, ROOT / "benchmarks" / "plain_trl.py", model, str(STEPS)]
+    command: list[str | Path] = [sys.executable, ROOT / "benchmarks" / "plain_trl.py", model, str(STEPS)]
     said = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True).stdout
     measured: dict[str, Any] = json.loads(said.splitlines()[-1])
     return {**measured, "start": time.time() - started - measured["seconds"]}

@@ -25,12 +25,15 @@ def domains() -> dict[str, str]:
 
 
 def write_domain(name: str, target: Path, *, schema: str) -> list[Path]:
-    """Copy a shipped recipe into a new folder, with the schema for editors beside it.
+    """Copy a shipped recipe into a new or empty folder, with the schema for editors beside it.
 
-    Either the whole folder is there afterwards or nothing is. Raises OSError.
+    A new folder is there whole or not at all; an empty one, which may be the current folder or a mounted disk
+    and so is kept, gets its files when all are written. Raises OSError.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.parent / f".{target.name or 'recipe'}.partial"
+    new = not target.is_dir()
+    place = target.parent if new else target
+    place.mkdir(parents=True, exist_ok=True)
+    partial = place / f".{target.name or 'recipe'}.partial"
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir()
     try:
@@ -40,9 +43,12 @@ def write_domain(name: str, target: Path, *, schema: str) -> list[Path]:
                 data = re.sub(rb"\A#:schema [^\n]*", f"#:schema ./{SCHEMA_FILE}".encode(), data)
             (partial / entry.name).write_bytes(data)
         (partial / SCHEMA_FILE).write_text(schema, encoding="utf-8")
-        if target.is_dir():
-            target.rmdir()  # the caller has seen that it is empty
-        partial.rename(target)
+        if new:
+            partial.rename(target)
+        else:
+            for file in sorted(partial.iterdir()):
+                file.rename(target / file.name)
+            partial.rmdir()
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise

@@ -8,6 +8,7 @@ is added by the executor and never stands here.
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any, Literal
 
@@ -209,8 +210,28 @@ _MAKE_ANEW = "make it anew with `recipe compile RECIPE -o plan.json`"
 
 
 def read_plan(path: Path) -> tuple[Plan | None, list[Diagnostic]]:
-    """Read a plan file."""
+    """Read a plan file; never more of it than a plan can hold."""
     try:
-        return parse_plan(path.read_bytes(), str(path))
+        with path.open("rb") as stream:
+            return parse_plan(stream.read(LARGEST_PLAN + 1), str(path))
     except OSError as error:
         return None, [describe_os_error(error, path, doing="reading the plan")]
+
+
+_BEGINS = re.compile(rb'\s*(\{\s*"format_version"|$)')
+
+
+def would_replace_other_work(path: Path) -> Diagnostic | None:
+    """The refusal when a plan written to ``path`` would replace a file that is no plan: a recipe, rows, weights.
+
+    A plan of any format version, an empty file and a device may be written to. Raises OSError when the
+    file cannot be read.
+    """
+    if not path.is_file():
+        return None
+    with path.open("rb") as stream:
+        head = stream.read(64)
+    if _BEGINS.match(head):
+        return None
+    message = f"{path} is a file, but no plan; writing the plan there would replace it"
+    return Diagnostic("E008", message, file=str(path), help="name another file after -o, or remove this one first")

@@ -11,14 +11,15 @@ from compiler.against_model import against_model
 from compiler.facts.architecture import Architecture
 from compiler.facts.models import ModelFacts
 from compiler.plan import Schedule
-from compiler.toml_source import parse_document
+from compiler.recipe import Recipe
+from compiler.toml_source import TomlDocument, parse_document
 from compiler.validate import load_recipe
 
 LLAMA = Architecture("llama", 64, 30, 4, 2, 16, 128, 1000, True, 2048)
 OTHER = Architecture("a_new_family", 64, 30, 4, 2, 16, 128, 1000, True, 2048)
 
 
-def read(text: str):
+def read(text: str) -> tuple[Recipe, TomlDocument]:
     document, problems = parse_document(
         f'[model]\nid = "m"\n[data]\npath = "train.jsonl"\n{text}'.encode(), "recipe.toml"
     )
@@ -31,7 +32,9 @@ def read(text: str):
 def with_model(text: str, architecture: Architecture | None = LLAMA) -> list[str]:
     recipe, document = read(text)
     facts = ModelFacts("m", "folder", None, Path(), architecture, (), ())
-    return [f"{p.span.line}:{p.span.column} {p.code} {p.severity}" for p in against_model(recipe, document, facts)]
+    return [
+        f"{p.span.line}:{p.span.column} {p.code} {p.severity}" for p in against_model(recipe, document, facts) if p.span
+    ]
 
 
 @pytest.mark.parametrize(
@@ -68,7 +71,7 @@ def with_data(
         batch_size=8, micro_batch=8, accumulation=1, devices=1, steps=steps, epochs=epochs, warmup_steps=1
     )
     found = against_data(recipe, document, schedule, train_rows=train_rows, held_out_rows=held_out_rows)
-    return [f"{p.span.line} {p.code} {p.severity}" for p in found]
+    return [f"{p.span.line} {p.code} {p.severity}" for p in found if p.span]
 
 
 def test_nothing_is_told_of_a_run_that_fits() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -73,7 +74,7 @@ def test_micro_batch_and_accumulation_make_the_batch(name: str, target: Target) 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", RECIPES)
-def test_the_pinned_classes_take_them(name: str, tmp_path) -> None:
+def test_the_pinned_classes_take_them(name: str, tmp_path: Path) -> None:
     import peft
     import trl
 

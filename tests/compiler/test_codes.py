@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from compiler.codes import FAMILIES, all_codes
+from compiler.codes import FAMILIES, CodeInfo, all_codes
 from compiler.diagnostics import Diagnostic, has_errors
 from compiler.toml_source import MAX_BYTES, parse_document
 from compiler.validate import load_recipe
@@ -30,7 +30,7 @@ def problems_of(data: bytes) -> list[Diagnostic]:
 
 
 @pytest.mark.parametrize("info", RECIPE_CODES, ids=lambda info: info.code)
-def test_the_example_triggers_its_code_and_no_other_error(info) -> None:
+def test_the_example_triggers_its_code_and_no_other_error(info: CodeInfo) -> None:
     problems = problems_of(BYTES.get(info.code, info.example.encode()))
     assert info.code in {problem.code for problem in problems}
     if info.code != "R020":  # which tells of others by its nature
@@ -39,7 +39,7 @@ def test_the_example_triggers_its_code_and_no_other_error(info) -> None:
 
 
 @pytest.mark.parametrize("info", [i for i in RECIPE_CODES if i.code not in BYTES], ids=lambda info: info.code)
-def test_the_mended_recipe_has_nothing_of_it_any_more(info) -> None:
+def test_the_mended_recipe_has_nothing_of_it_any_more(info: CodeInfo) -> None:
     assert info.fixed, f"{info.code} shows no mended recipe"
     problems = problems_of(info.fixed.encode())
     assert info.code not in {problem.code for problem in problems}
@@ -47,7 +47,7 @@ def test_the_mended_recipe_has_nothing_of_it_any_more(info) -> None:
 
 
 @pytest.mark.parametrize("info", all_codes().values(), ids=lambda info: info.code)
-def test_every_code_tells_its_story(info) -> None:
+def test_every_code_tells_its_story(info: CodeInfo) -> None:
     assert re.fullmatch(rf"[{''.join(FAMILIES)}]\d{{3}}", info.code)
     assert info.title
     assert len(info.explanation) > 20

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -118,7 +119,7 @@ def test_line_ends_and_a_byte_order_mark_change_nothing_of_what_is_right(newline
         assert not has_errors(holds_together(data))
 
 
-def test_every_format_takes_every_mutant(tmp_path) -> None:
+def test_every_format_takes_every_mutant(tmp_path: Path) -> None:
     for data in mutants(150, seed=99):
         checked = check_bytes(data, "recipe.toml", tmp_path, Permissions())
         for form in FORMATS:

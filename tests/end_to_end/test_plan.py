@@ -77,6 +77,24 @@ def test_a_plan_without_its_recipe_is_refused(tmp_path: Path, recipe: Recipe, mo
     assert "P011" in refused.stderr
 
 
+@pytest.mark.parametrize("other", ["recipe.toml", "train.jsonl"])
+def test_the_plan_never_replaces_other_work(tmp_path: Path, recipe: Recipe, other: str) -> None:
+    short_recipe(tmp_path)
+    before = (tmp_path / other).read_bytes()
+    refused = recipe("compile", ".", "-o", other)
+    assert refused.returncode == 2
+    assert "E008" in refused.stderr
+    assert (tmp_path / other).read_bytes() == before
+
+
+@pytest.mark.parametrize("earlier", ["", '{\n  "format_version": 0,\n'])
+def test_an_earlier_plan_is_replaced(tmp_path: Path, recipe: Recipe, earlier: str) -> None:
+    short_recipe(tmp_path)
+    (tmp_path / "plan.json").write_text(earlier)
+    assert recipe("compile", ".", "-o", "plan.json").returncode == 0
+    assert json.loads((tmp_path / "plan.json").read_text())["format_version"] == 1
+
+
 @pytest.mark.parametrize("damage", ["empty", "cut", "text", "version", "edited", "binary"])
 def test_what_is_no_plan_is_told_as_such(tmp_path: Path, recipe: Recipe, damage: str) -> None:
     short_recipe(tmp_path)

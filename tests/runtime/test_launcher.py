@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -57,7 +58,7 @@ def held(run: RunFolder, seconds: float = 60.0) -> Iterator[None]:
         child.stdout.close()
 
 
-def make_run(runs: Path, run_id: str, *events: tuple[str, dict[str, object]], plan: Plan = PLAN) -> RunFolder:
+def make_run(runs: Path, run_id: str, *events: tuple[str, dict[str, Any]], plan: Plan = PLAN) -> RunFolder:
     run = RunFolder(runs / plan.name / run_id)
     run.path.mkdir(parents=True)
     run.plan.write_bytes(plan.as_bytes())

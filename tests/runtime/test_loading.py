@@ -65,7 +65,8 @@ def changed(folder: Path, target: Path, *, drop: str | None = None, **config: An
     described = json.loads((folder / "config.json").read_text())
     (target / "config.json").write_text(json.dumps(described | config))
     weights = load_file(folder / "model.safetensors")
-    weights.pop(drop, None)
+    if drop is not None:
+        weights.pop(drop, None)
     save_file(weights, target / "model.safetensors", {"format": "pt"})
     return target
 

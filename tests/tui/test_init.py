@@ -65,6 +65,13 @@ def test_an_empty_folder_is_filled_and_a_full_one_is_left_as_it_is(tmp_path: Pat
     assert everything(tmp_path) == before
 
 
+def test_the_current_folder_when_it_is_empty(tmp_path: Path) -> None:
+    written = run("init", "own", ".")
+    assert written.exit_code == 0
+    assert sorted(written.stdout.splitlines()) == everything(tmp_path)
+    assert run("check", "--strict").exit_code == 0
+
+
 @pytest.mark.parametrize("target", ["file", "file/below"])
 def test_a_file_in_the_way_is_told_and_stays(tmp_path: Path, target: str) -> None:
     Path("file").write_text("my work")

@@ -21,10 +21,17 @@ def command(recipe: Path, output: Path | None, *, allow_outside: bool, trust_rem
     """
     from compiler.compile import Options
     from compiler.facts.hashes import write_atomically
+    from compiler.plan import would_replace_other_work
     from runtime.roots import remember_root
     from tui.compiling import compile_or_exit
     from tui.edge import edge
+    from tui.report import exit_with
 
+    if output is not None:
+        with edge("looking at the place for the plan"):
+            refused = would_replace_other_work(output)
+        if refused is not None:
+            exit_with([refused])
     options = Options(allow_outside=allow_outside, trust_remote_code=trust_remote_code, offline=offline)
     compiled = compile_or_exit(recipe, options)
     plan = compiled.plan
