@@ -22,6 +22,15 @@ def replace_value(document: TomlDocument, path: KeyPath, value: str, *, certain:
     return Fix(f"write {value}", span, value, certain) if span else None
 
 
+def rewrite(document: TomlDocument, path: KeyPath, text: str, *, certain: bool = True) -> Fix | None:
+    """Write ``text`` in place of ``key = value``; None for a key that has no value of its own."""
+    positions = document.positions
+    key, value = positions.keys.get(path), positions.values.get(path)
+    if key is None or value is None:
+        return None
+    return Fix(f"write {text}", positions.span((key[0], value[1])), text, certain)
+
+
 def remove_line(document: TomlDocument, path: KeyPath, *, certain: bool = False) -> Fix | None:
     """Remove the lines of ``key = value``; None for a key inside an inline table."""
     positions = document.positions
@@ -198,7 +207,7 @@ def _place_in(document: TomlDocument, table: KeyPath) -> tuple[int, str] | None:
         end = text.find("\n", positions.ends[table])
         return (len(text) if end < 0 else end + 1), ""
     value = positions.values.get(table)
-    if value is not None and not (text[value[0]] == "[" and _is_implicit(positions, table)):
+    if value is not None and not (text[value[0]] == "[" and is_implicit(positions, table)):
         return None  # written as an inline table, by dotted keys, or as a plain value
     return _at_the_end(document, table)
 
@@ -210,7 +219,7 @@ def _at_the_end(document: TomlDocument, table: KeyPath) -> tuple[int, str]:
     return len(text), gap + header(table) + document.newline
 
 
-def _is_implicit(positions: Positions, table: KeyPath) -> bool:
+def is_implicit(positions: Positions, table: KeyPath) -> bool:
     """Whether the table exists only because headers name tables inside it."""
     value = positions.values[table]
     return any(

@@ -41,7 +41,7 @@ def mend(text: str, problems_of: Callable[[str], list[Diagnostic]]) -> Mended:
     applied: list[Applied] = []
     problems = problems_of(text)
     for _ in range(MOST_ROUNDS):
-        batch = [fix for fix in _round(problems) if _identity(text, fix) not in refused]
+        batch = _round([fix for problem in problems for fix in problem.fixes if _identity(text, fix) not in refused])
         if not batch:
             break
         for fixes in (batch, *([fix] for fix in batch if len(batch) > 1)):
@@ -56,11 +56,10 @@ def mend(text: str, problems_of: Callable[[str], list[Diagnostic]]) -> Mended:
     return Mended(text, applied)
 
 
-def _round(problems: list[Diagnostic]) -> list[Fix]:
+def _round(fixes: list[Fix]) -> list[Fix]:
     """The fixes that do not get in each other's way: those inside single lines, else one that moves lines."""
-    certain = choose(fix for problem in problems for fix in problem.fixes)
-    small = [fix for fix in certain if fix.span.line == fix.span.end_line and "\n" not in fix.replacement]
-    return small or certain[:1]
+    small = [fix for fix in fixes if fix.span.line == fix.span.end_line and "\n" not in fix.replacement]
+    return choose(small) or choose(fixes)[:1]
 
 
 def _identity(text: str, fix: Fix) -> tuple[str, str]:

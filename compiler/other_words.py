@@ -25,7 +25,8 @@ WORDS = {
     "skip": "drop", "ignore": "drop", "error": "fail", "raise": "fail", "cut": "truncate",
     "truncation": "truncate", "linear_with_warmup": "linear", "cosine_with_warmup": "cosine",
     "cosine_annealing": "cosine", "constant_lr": "constant", "wsd": "warmup_stable_decay",
-    "gaussian_init": "gaussian", "true": "default",
+    "gaussian_init": "gaussian",
+    "weights_&_biases": "wandb", "weights_and_biases": "wandb", "w&b": "wandb", "true": "default",
 }  # fmt: skip
 """By the plain form of what is written; only where the field takes the word on the right."""
 

@@ -91,7 +91,7 @@ class ModelTable(Table):
         "auto", "Data type of the unquantised weights and of the computation."
     )
     quantization: Auto | Literal["none", "nf4", "fp4", "int8", "hqq-2bit"] = field(
-        "auto", "How the frozen base is stored: 4-bit nf4 or fp4, 8-bit int8 (bitsandbytes), or 2-bit HQQ."
+        "auto", "How the frozen base is stored: 4-bit nf4 or fp4, 8-bit int8 (bitsandbytes), or 2-bit HQQ (not built yet)."
     )
     bnb_4bit_use_double_quant: bool = field(
         True, "Quantise the quantisation constants too: 0.37 bit less per parameter (QLoRA, 2305.14314)."
@@ -193,7 +193,7 @@ class AdapterTable(Table):
         "pissa_niter_16",
         "pissa_niter_64",
         "loftq",
-    ] = field("default", "How the adapter starts; all but pissa, olora and loftq leave the base's output untouched.")
+    ] = field("default", "How the adapter starts; all but pissa and olora leave the base untouched (loftq is not built yet).")
     bias: Literal["none", "all", "lora_only"] = field("none", "Which biases are trained.")
     modules_to_save: list[ModuleName] = field([], "Modules trained in full and saved with the adapter.", max_length=50)
     target_r: int | None = field(None, "AdaLoRA's mean final rank; half of r when absent.", ge=1, le=1024)
@@ -203,7 +203,9 @@ class AdapterTable(Table):
 class TrainingTable(Table):
     """[training]: how it is trained (TRL's names)."""
 
-    backend: Auto | Literal["peft", "unsloth"] = field("auto", "The library that loads and patches the model.")
+    backend: Auto | Literal["peft", "unsloth"] = field(
+        "auto", "The library that loads and patches the model; unsloth is not built yet."
+    )
     learning_rate: Auto | Annotated[float, Field(gt=0.0, le=1.0)] = field(
         "auto", "Peak learning rate.", examples=[2e-4]
     )
@@ -249,7 +251,7 @@ class TrainingTable(Table):
     on_too_long: Literal["drop", "truncate", "fail"] = field(
         "drop", "What happens to a row longer than max_length; each one is counted and named."
     )
-    packing: Auto | bool = field("auto", "Put several examples into one sequence.")
+    packing: Auto | bool = field("auto", "Put several examples into one sequence; true is not built yet.")
     completion_only_loss: bool = field(True, "Learn from the answers only, not from the prompts.")
     gradient_checkpointing: Auto | bool = field(
         "auto", "Recompute activations in the backward pass: less memory, about a third more time."
@@ -287,7 +289,7 @@ class HardwareTable(Table):
 
     device: Auto | Literal["cpu", "cuda"] = field("auto", "Where it trains; the machine's GPU if it has one.")
     gpu: str = field("", "GPU to plan for, by its catalogue name.", max_length=64, examples=["rtx-4090"])
-    gpu_count: int = field(1, "GPUs of that kind.", unit="GPUs", ge=1, le=1024)
+    gpu_count: int = field(1, "GPUs of that kind; more than one is not built yet.", unit="GPUs", ge=1, le=1024)
     price_per_hour: float | None = field(
         None, "What one GPU costs you, in `currency`.", unit="per hour", ge=0.0, le=1e6
     )

@@ -11,9 +11,11 @@ from pydantic import BaseModel
 from compiler.codes import CodeInfo, all_codes
 from compiler.diagnostics import KeyPath
 from compiler.facts.gpus import catalogue
+from compiler.managed import advice_for
 from compiler.recipe import SCHEMA_VERSION, Recipe
 from compiler.render.concise import visible
 from compiler.shapes import Shape, header, shape_at, shapes_of, tables
+from compiler.signatures import ConfigName, signature
 
 FAMILY_TITLES = {
     "R": "The recipe's text and rules",
@@ -25,6 +27,9 @@ FAMILY_TITLES = {
 }
 
 NOT_SET = "not set"
+
+PASSED_ON: dict[str, ConfigName] = {"sft": "SFTConfig", "peft": "LoraConfig"}
+"""Tables whose keys go to a config class, by their name."""
 
 
 def json_schema() -> dict[str, Any]:
@@ -103,6 +108,10 @@ def field_markdown(name: str, shape: Shape) -> str:
     facts.append("required" if shape.required else f"default {_code(toml_value(shape.default))}")
     if shape.name == "gpu":
         facts.append("known: " + ", ".join(_code(name) for name in catalogue()))
+    config = PASSED_ON.get(name) if "dict" in shape.kinds else None
+    if config:
+        own = sorted(argument for argument in signature(config) if advice_for(config, argument))
+        facts.append("set by recipec itself, so refused here: " + ", ".join(_code(argument) for argument in own))
     if shape.examples:
         facts.append(f"example {_code(f'{name} = {toml_value(shape.examples[0])}')}")
     return f"- **`{name}`**: {shape.sentence}\n  {'; '.join(facts)}.\n"

@@ -104,7 +104,8 @@ def _alternatives(annotation: str) -> tuple[ast.expr, ...]:
     except SyntaxError:
         return (ast.Name("Any"),)
     names = {_name(member) for member in members}
-    if names & set(_data()["enums"]):  # `HubStrategy | str`: text too, but only the words of the enum
+    # `HubStrategy | str`: text too, but only the words of the enum; `dict | str`: the table as JSON on a command line
+    if names & {*_data()["enums"], *_TABLES}:
         members = tuple(member for member in members if _name(member) != "str")
     return members
 

@@ -76,6 +76,9 @@ def guess_table(name: str, inside: KeyPath) -> tuple[KeyPath | None, bool]:
         return SUBTABLES[folded], True
     if inside and (folded,) in tables():
         return (folded,), True  # [training.hardware]
+    swapped = [child for child in children if len(child) < 4 and sorted(plain(child)) == sorted(folded)]
+    if swapped:  # too short a name to be compared letter by letter
+        return (*inside, swapped[0]), False
     guess = misspelt(folded, children)
     return ((*inside, guess.name), guess.sure) if guess.name else (None, False)
 

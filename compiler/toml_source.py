@@ -49,15 +49,20 @@ class TomlDocument:
     text: str
     values: dict[str, Any]
     lost: frozenset[KeyPath] = frozenset()
-    readable: str = ""
+    readable: str | None = None
     data: bytes = field(default=b"", repr=False)
     _scanned: list[Positions] = field(default_factory=list, repr=False, compare=False)
+
+    @property
+    def understood(self) -> str:
+        """The text that the values were read from."""
+        return self.text if self.readable is None else self.readable
 
     @property
     def positions(self) -> Positions:
         """Offsets of every key and value; found when first asked for."""
         if not self._scanned:
-            self._scanned.append(scan(self.readable or self.text))
+            self._scanned.append(scan(self.understood))
         return self._scanned[0]
 
     def key_span(self, path: KeyPath) -> Span | None:
@@ -148,8 +153,12 @@ def parse_document(data: bytes, file: str) -> tuple[TomlDocument | None, list[Di
 
 def text_of(data: bytes) -> str:
     """Text for showing bytes that may not be text: never fails, keeps lines and columns of what is readable."""
-    text = data[:MAX_BYTES].removeprefix(b"\xef\xbb\xbf").decode("utf-8", errors="replace")
+    text = _as_text(data)
     return text.replace("\r", "\n") if has_old_line_ends(text) else text
+
+
+def _as_text(data: bytes) -> str:
+    return data[:MAX_BYTES].removeprefix(b"\xef\xbb\xbf").decode("utf-8", errors="replace")
 
 
 def last_place(text: str) -> Span:
@@ -235,6 +244,8 @@ def _other_encoding(data: bytes) -> str:
 
 def _not_utf8(data: bytes, file: str, error: UnicodeDecodeError) -> Diagnostic:
     before = data[: error.start]
+    if has_old_line_ends(_as_text(data)):
+        before = before.replace(b"\r", b"\n")
     line = before.count(b"\n") + 1
     column = len(before[before.rfind(b"\n") + 1 :].decode("utf-8")) + 1
     byte = data[error.start]

@@ -22,7 +22,7 @@ from compiler.effective_batch import batch_meant
 from compiler.shapes import Shape, header, homes, shape_at, shapes_of, tables
 from compiler.spelling import LONGEST_NAME, distance, misspelt, plain
 from compiler.table_names import without_accents
-from compiler.toml_source import TomlDocument
+from compiler.toml_source import UNREADABLE, TomlDocument
 
 ELSEWHERE = frozenset({"evaluation", "export", "budget"})
 """Tables whose keys may be meant for themselves: a batch_size in [evaluation] is hardly the training's."""
@@ -75,7 +75,7 @@ class Key:
     def fits(self, field: KeyPath) -> bool:
         """Whether the field can be meant to take the value."""
         shape = shape_at(field)
-        return shape is None or shape.could_take(self.value)
+        return shape is None or self.value == UNREADABLE or shape.could_take(self.value)
 
     def given(self, field: KeyPath) -> Label | None:
         """A label at the field, when the document has it already."""
@@ -181,27 +181,21 @@ def _renamed(key: Key, name: str, *, sure: bool) -> Unknown:
 
 
 def _swapped_column(key: Key) -> Unknown | None:
-    """``columns = { question = "prompt" }``: the wrong way round."""
+    """``columns = { question = "prompt" }``: perhaps the wrong way round, perhaps the data's column of that name."""
     value = key.value
     if key.table != ("data", "columns") or not isinstance(value, str) or value not in key.own:
         return None
-    positions = key.document.positions
-    stretch = positions.keys.get(key.path), positions.values.get(key.path)
-    taken = key.given((*key.path[:-1], value))
-    fix = None
     right = f'{value} = "{key.name}"'
     simple = all(c.isalnum() or c in "_- " for c in key.name)
-    if stretch[0] and stretch[1] and simple:
-        span = positions.span((stretch[0][0], stretch[1][1]))
-        fix = Fix(f"write {right}", span, right, certain=taken is None)
+    fix = edits.rewrite(key.document, key.path, right, certain=False) if simple else None
     told = key.told(
         "R012",
-        f"`{short(key.name)}` is not one of recipec's columns; it seems to be the data's",
-        label="the other way round",
-        help=f"the left side is recipec's name, the right side the data's: {right}",
+        f"`{short(key.name)}` is not one of recipec's columns",
+        label="the left side is recipec's name, the right side the data's",
+        help=f'write {right} if the data calls it {short(key.name)}, or {value} = "{value}" if it calls it {value}',
         fixes=[fix],
     )
-    return Unknown(told, (*key.table, value), taken is None, key.name, changed=True)
+    return Unknown(told, (*key.table, value))
 
 
 def _misplaced(key: Key) -> Unknown | None:
@@ -292,6 +286,10 @@ def _translated(key: Key, entry: dict[str, Any]) -> Unknown | None:
     if "key" not in entry:
         return _not_needed(key, say)
     field = tuple(entry["key"].split("."))
+    if "beside" in entry and key.value is False:
+        other = key.document.value_text((*key.path[:-1], entry["beside"]))
+        if other == "true":
+            return _holds_anyway(key, field)
     if "else" in entry and key.given((*key.path[:-1], field[-1])):
         field = tuple(entry["else"].split("."))
         return _belongs(key, field, "R013", certain=key.fits(field))
@@ -339,7 +337,7 @@ def _holds_anyway(key: Key, field: KeyPath) -> Unknown:
     """``use_dora = false``: what holds when nothing is said."""
     told = key.told(
         "R014",
-        f"`{short(key.name)}` is another program's name; here it is `{field[-1]}` in {header(field[:-1])}",
+        f"recipes have no `{short(key.name)}`; it is a matter of `{field[-1]}` in {header(field[:-1])}",
         label="says what holds anyway",
         help="leave the line out",
         fixes=[edits.comment_out(key.document, key.path)],
@@ -356,8 +354,8 @@ def _accumulation(key: Key) -> Unknown:
     taken = key.given(field)
     told = key.told(
         "R014",
-        f"`{short(key.name)}` is another program's name",
-        label="here it is part of `batch_size` in [training]",
+        f"recipes have no `{short(key.name)}`",
+        label="it is part of `batch_size` in [training]",
         help=how,
         fixes=[edits.remove_line(key.document, key.path)],
         secondary=(taken,) if taken else (),
@@ -421,7 +419,10 @@ def _belongs(
         if renamed:
             message = f"unknown key `{short(key.name)}` {_in(key.table)}"
     else:
-        message = f"`{short(key.name)}` is another program's name"
+        message = f"`{short(key.name)}` is called `{name}` in recipes"
+        if text is not None:
+            written = f"{key.name} = {key.document.value_text(key.path)}"
+            message = f"`{short(written)}` is written `{name} = {text}` in recipes"
     where = "" if same_table else f" in {home}"
     if taken:
         advice = f"`{name}` is already given{where}; keep one of the two"
@@ -436,7 +437,7 @@ def _belongs(
     told = key.told(
         code,
         message,
-        label=f"here it is `{name}`{where}" if renamed or code == "R014" else f"belongs in {home}",
+        label=f"belongs in {home}" if not same_table else f"here it is `{name}`",
         help=f"{advice}; {say}" if say else advice,
         fixes=[fix],
         secondary=(taken,) if taken else (),
@@ -463,7 +464,8 @@ def _by_hand(key: Key, field: KeyPath, text: str | None) -> str:
     if inline:
         return f"write `{line}` inside the braces of `{'.'.join(map(str, table))}`"
     if stretch is not None and table not in key.document.positions.headers:
-        return f"write `{'.'.join(map(str, table))}.{line}`"
+        above = key.path[:-1] if table[: len(key.path) - 1] == key.path[:-1] else ()
+        return f"write `{'.'.join(map(str, table[len(above) :]))}.{line}`"
     return f"write `{line}` in {header(table)}" if table else f"write `{line}` above the first table"
 
 
@@ -474,12 +476,7 @@ def _names(path: KeyPath) -> KeyPath:
 def _rewritten(key: Key, name: str, text: str | None, *, certain: bool) -> Fix | None:
     if text is None:
         return edits.rename_key(key.document, key.path, name, certain=certain)
-    positions = key.document.positions
-    written, value = positions.keys.get(key.path), positions.values.get(key.path)
-    if written is None or value is None:
-        return None
-    right = f"{name} = {text}"
-    return Fix(f"write {right}", positions.span((written[0], value[1])), right, certain)
+    return edits.rewrite(key.document, key.path, f"{name} = {text}", certain=certain)
 
 
 __all__ = ["Key", "Shape", "Unknown", "short", "unknown_key"]

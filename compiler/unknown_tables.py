@@ -22,6 +22,9 @@ def unknown_table(document: TomlDocument, path: KeyPath, table: KeyPath, value: 
     repeated = _own_name(key)
     if repeated is not None:
         return repeated
+    dotted = _dotted_elsewhere(key)
+    if dotted is not None:
+        return dotted
     quoted = table_meant(tuple(key.name.split("."))) if "." in key.name and not table else None
     meant, sure = (quoted, True) if quoted else guess_table(key.name, table)
     if meant is None:
@@ -29,8 +32,12 @@ def unknown_table(document: TomlDocument, path: KeyPath, table: KeyPath, value: 
         return passed_on if passed_on is not None else _none_such(key)
     if isinstance(value, list) and len(value) > 1 and meant == ("data",):
         meant = ("data", "sources")
+    if meant == ("adapter",) and _arguments_alone(key, ("adapter", "peft")):
+        meant = ("adapter", "peft")
     wanted = header(meant)
     taken = key.given(meant)
+    if taken and meant in document.positions.values and edits.is_implicit(document.positions, meant):
+        taken = None  # only its inner tables are written
     fixes = _fixes(key, meant, sure=sure and taken is None) if taken is None else []
     certain = bool(fixes) and fixes[0].certain
     told = key.told(
@@ -42,6 +49,15 @@ def unknown_table(document: TomlDocument, path: KeyPath, table: KeyPath, value: 
         secondary=(Label(taken.span, f"{wanted} is here"),) if taken else (),
     )
     return Unknown(told, meant, certain)
+
+
+def _arguments_alone(key: Key, home: KeyPath) -> bool:
+    """Whether a table called like one of the language holds nothing but arguments that are passed on in ``home``."""
+    from compiler.signatures import signature
+
+    names = key.value if isinstance(key.value, dict) else {}
+    own = shapes_of(tables()[home[:-1]])
+    return bool(names) and all(name in signature("AdaLoraConfig") and name not in own for name in names)
 
 
 def _written(key: Key) -> str:
@@ -61,6 +77,26 @@ def _none_such(key: Key) -> Unknown:
         help=advice_on(key.name) or (f"allowed: {allowed}" if allowed else f"{inside} holds no tables, only keys"),
     )
     return Unknown(told)
+
+
+def _dotted_elsewhere(key: Key) -> Unknown | None:
+    """``training.seed = 1`` below [data]: the full name of a field, which counts from the header above it."""
+    positions = key.document.positions
+    meant = (key.name,)
+    inner = [path for path in positions.statements if path[: len(key.path)] == key.path]
+    headed = any(path[: len(key.path)] == key.path for path in positions.headers)
+    if not key.table or meant not in tables() or not inner or headed:
+        return None
+    fixes = [edits.move(key.document, path, path[len(key.table) : -1], str(path[-1])) for path in inner]
+    above = header(key.table)
+    told = key.told(
+        "R015",
+        f"`{key.name}.` below {above} means [{'.'.join(map(str, key.path))}]",
+        label=f"names count from {above}",
+        help=f"move it below {header(meant)}, without `{key.name}.`",
+        fixes=fixes,
+    )
+    return Unknown(told, meant, certain=None not in fixes)
 
 
 def _own_name(key: Key) -> Unknown | None:

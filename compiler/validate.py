@@ -68,7 +68,7 @@ def read_recipe(document: TomlDocument) -> Read:
     recipe, faulty = _judge(walk, problems)
     if recipe is not None:
         problems += break_rules(Reading(recipe, document, walk.places, frozenset(faulty)))
-    problems = as_written(problems, document.text, document.readable or document.text)
+    problems = as_written(problems, document.text, document.understood)
     return Read(recipe, frozenset(faulty), _the_first(in_reading_order(problems), document))
 
 
@@ -130,6 +130,8 @@ class _Walk:
                 self.unknown(path, table, value)
             elif value == UNREADABLE:
                 self.faulty.add(field)
+            elif "dict" in fields[key].kinds and (isinstance(value, dict) or _is_list_of_tables(value)):
+                self.arguments(value, path, field)
             elif field in self.places and self.places[field] != path and "table" not in fields[key].kinds:
                 self.twice(field, path)
             elif fields[key].table is not None:
@@ -148,6 +150,18 @@ class _Walk:
                 self.table(item, (*place, index), (*path, index))
         else:
             self.instead(shape, value, place, path)
+
+    def arguments(self, value: Any, place: KeyPath, path: KeyPath) -> None:
+        """A table of arguments that are passed on; keys that belong into it may have opened it already."""
+        if isinstance(value, list):
+            from compiler.unknown_tables import list_for_table
+
+            self.problems.append(list_for_table(self.document, place, path, len(value)))
+            value, place = value[0], (*place, 0)
+        self.put(path, {}, place)
+        self.places[path] = place
+        for name, argument in value.items():
+            self.put((*path, name), argument, (*place, name))
 
     def instead(self, shape: Shape, value: Any, place: KeyPath, path: KeyPath) -> None:
         """Something else where a table belongs: told, and read as what it means."""
@@ -188,7 +202,12 @@ class _Walk:
         if meant is not None and _names(table) == _names(meant[:-1]):
             meant = (*table, meant[-1])
         self.problems.append(found.diagnostic)
-        if meant is None or value == UNREADABLE:
+        if meant is None:
+            return
+        shape = shape_at(_names(meant))
+        if not found.certain and shape is not None and shape.table is None and "dict" not in shape.kinds:
+            self.faulty.add(meant)  # what it holds is not known, so nothing is said of it
+        if value == UNREADABLE:
             return
         kept = found.value if found.changed else value
         if _names(meant) in tables():
@@ -316,7 +335,8 @@ def _explain(walk: _Walk, path: KeyPath, problems: list[Diagnostic], faulty: set
     told = wrong_values(walk.document, place, path, value) if shape else [_no_table(walk, place)]
     problems += told
     walk.drop(path)
-    right = converted(shape, value) if shape and len(told) == 1 and any(fix.certain for fix in told[0].fixes) else None
+    mended = shape is not None and len(told) == 1 and any(fix.certain for fix in told[0].fixes)
+    right = converted(shape, value, walk.document.value_text(place)) if shape and mended else None
     if right is not None:
         walk.put(path, right, place)
     else:

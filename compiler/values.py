@@ -37,9 +37,9 @@ def wrong_values(document: TomlDocument, place: KeyPath, path: KeyPath, value: A
     return [teller.told("R011", f"`{teller.name}` cannot be this", label=f"it takes {shape.takes()}")]
 
 
-def converted(shape: Shape, value: Any) -> Any:
+def converted(shape: Shape, value: Any, written: str) -> Any:
     """The value that a certain replacement stands for, so that the rules can go on with it; else None."""
-    text, certain = _replacement(shape, value, "")
+    text, certain = _replacement(shape, value, written)
     if text is None or not certain:
         return None
     import tomli
@@ -72,6 +72,10 @@ def kind_of(value: Any) -> str:
     return type(value).__name__
 
 
+_GROUPED = re.compile(r"[1-9]\d{0,2}\.000")
+"""A point that may group thousands, as many countries write them."""
+
+
 class _Teller:
     def __init__(self, document: TomlDocument, place: KeyPath, path: KeyPath, shape: Shape, value: Any) -> None:
         self.document = document
@@ -97,7 +101,7 @@ class _Teller:
         if fix is None and replacement is not None:
             fix = edits.replace_value(self.document, place, replacement, certain=certain)
         if help_text is None:
-            help_text = f"write {self.name} = {replacement}" if replacement else f"it takes {self.shape.takes()}"
+            help_text = f"write {self.name} = {replacement}" if replacement else self.shape.sentence
         span = self.document.value_span(place) or self.document.key_span(place)
         return Diagnostic(
             code,
@@ -144,26 +148,51 @@ class _Teller:
             return self.told("R018", message, at=at, help_text="shorten it")
         return None
 
+    def _several_paths(self) -> Diagnostic | None:
+        """``path = ["a.jsonl", "b.jsonl"]``: several files are sources."""
+        value = self.value
+        if self.path != ("data", "path") or not isinstance(value, list) or len(value) < 2:
+            return None
+        if not all(isinstance(item, str) and item for item in value):
+            return None
+        right = f"sources = [{', '.join(f'{{ path = {json.dumps(item, ensure_ascii=False)} }}' for item in value)}]"
+        taken = self.document.key_span((*self.place[:-1], "sources")) is not None
+        return self.told(
+            "R011",
+            "`path` names one file; several are `sources`",
+            label="several files",
+            help_text=f"write {short(right)}",
+            fix=None if taken else edits.rewrite(self.document, self.place, right),
+        )
+
     def kind(self) -> Diagnostic | None:
         """A value of the wrong kind: a number in quotes, text for a number, a date."""
         value, shape = self.value, self.shape
         if self._kind_fits():
             return None
+        several = self._several_paths()
+        if several is not None:
+            return several
         replacement, certain = _replacement(shape, value, self.document.value_text(self.place))
         words = [choice for choice in shape.choices if choice != "auto"]
         if isinstance(value, str) and replacement is None and (words or _near(value, shape.choices)):
             return None  # a misspelt word: told by choice()
-        message = f"`{self.name}` is {kind_of(value)}, not {shape.takes()}"
+        message = f"`{self.name}` is {kind_of(value)}; it takes {shape.takes()}"
         if isinstance(value, str) and replacement and "list" in shape.kinds:
             message = f"`{self.name}` is text, not a list"
         elif isinstance(value, str) and replacement:
             message = f"`{self.name}` is text; {replacement} without quotes is meant"
         elif isinstance(value, bool | int | float):
             message = f"`{self.name}` is {shown(value)}; it takes {shape.takes()}"
+        written = self.document.value_text(self.place)
+        if isinstance(value, float) and replacement and not certain:
+            many = written.replace(".", "_")
+            help_text = f"a point begins the decimals: write {replacement}, or {many} if thousands are meant"
+            return self.told("R011", message, label=f"{replacement} or {many}?", help_text=help_text)
         if self.name == "gpu" and type(value) is int:
             help_text = f'gpu names the kind, such as gpu = "rtx-4090"; their number is gpu_count = {value}'
             return self.told("R011", message, help_text=help_text)
-        return self.told("R011", message, label=f"takes {shape.takes()}", replacement=replacement, certain=certain)
+        return self.told("R011", message, replacement=replacement, certain=certain)
 
     def choice(self) -> Diagnostic | None:
         """A word that is not one of those the field takes."""
@@ -328,7 +357,7 @@ def _replacement(shape: Shape, value: Any, written: str) -> tuple[str | None, bo
         number = _unquoted(value, kinds)
         return number, number is not None
     if isinstance(value, float) and "int" in kinds and value.is_integer() and abs(value) < 1e15:
-        return str(int(value)), True
+        return str(int(value)), not _GROUPED.fullmatch(written)
     if isinstance(value, int) and "bool" in kinds and value in {0, 1}:
         return ("true" if value else "false"), True
     if isinstance(value, int | float) and "str" in kinds:

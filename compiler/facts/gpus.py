@@ -47,6 +47,10 @@ def gpu_meant(name: str) -> tuple[str | None, bool]:
     by_bare = {_bare(gpu): gpu for gpu in known}
     if wanted in by_bare:
         return by_bare[wanted], True
+    memory = re.fullmatch(r"(.+?)[\s_-]+(\d{1,3})\s*gi?b?", name.strip(), re.I)
+    sized = by_bare.get(_bare(memory.group(1))) if memory else None
+    if memory and sized and known[sized].memory_gb == int(memory.group(2)):
+        return sized, True
     with_rtx = by_bare.get(f"rtx{wanted}")
     if with_rtx:
         return with_rtx, True

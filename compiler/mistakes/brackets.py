@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 
 from compiler.diagnostics import Label, Span
-from compiler.mistakes.reader import STARTS_ANEW, Mistake, Reader, open_brackets, without_comment
+from compiler.mistakes.reader import STARTS_ANEW, Mistake, Reader, open_brackets, short, without_comment
 from compiler.mistakes.strings import left_open as string_left_open
+from compiler.mistakes.strings import requoted
 from compiler.mistakes.values import value
 from compiler.spans import STRING
 
@@ -22,14 +23,24 @@ def left_open(reader: Reader) -> Mistake | None:
     if not opened:
         return None
     opener = opened[-1]
-    line = reader.line_of(opener)
-    before = reader.text[reader.starts[line - 1] : opener]
+    before = reader.text[reader.starts[reader.line_of(opener) - 1] : opener]
     if not before.strip(" \t["):
         return None  # the bracket of a header
     sign = reader.text[opener]
     first_line = reader.line_of(opened[0])
-    if sign == "{" and reader.reason.startswith("Expected '='") and reader.text[reader.at : reader.at + 1] == ":":
-        return _colons(reader, opener, first_line)
+    return _until_it_closes(reader, _inside(reader, opened, first_line, sign))
+
+
+def _inside(reader: Reader, opened: list[int], first_line: int, sign: str) -> Mistake | None:
+    """What is wrong inside the brackets that are open where tomli stopped."""
+    opener = opened[-1]
+    if sign == "{" and _other_sign_between(reader):
+        return _other_signs(reader, opener, first_line)
+    here = reader.text[reader.at : reader.at + 1]
+    if sign == "{" and reader.reason.startswith("Expected '='") and here in {",", "}"}:
+        return _braces_around_items(reader, opener, first_line)
+    if here and here in (")}" if sign == "[" else ")]") and not reader.reason.startswith("Unclosed"):
+        return _wrong_bracket(reader, sign, first_line)
     if _ends_before(reader, sign, first_line):
         return _never_closed(reader, opened, opener, first_line)
     if reader.reason.startswith("Unclosed"):
@@ -80,18 +91,63 @@ def _names(sign: str) -> tuple[str, str]:
     return ("]", "array") if sign == "[" else ("}", "inline table")
 
 
-def _colons(reader: Reader, opener: int, first_line: int) -> Mistake:
-    """``{ prompt: "question" }``, as JSON and YAML write it: every colon of the braces becomes an equals sign."""
-    end = _end_of_braces(reader.text, opener)
+def _until_it_closes(reader: Reader, found: Mistake | None) -> Mistake | None:
+    """The mistake with all lines of its list, unless its fix lets the text be read on: what follows is no line."""
+    if found is None or found.lines[1] < reader.line_number or any(fix.certain for fix in found.diagnostic.fixes):
+        return found
+    last = found.lines[1]
+    while last < len(reader.starts):
+        here = without_comment(reader.line_at(last)).rstrip()
+        if here.endswith(("]", "}")) or STARTS_ANEW.match(reader.line_at(last + 1)):
+            break
+        last += 1
+    return Mistake(found.diagnostic, (found.lines[0], last))
+
+
+def _other_sign_between(reader: Reader) -> str | None:
+    """``:``, ``=>`` or ``->`` between a key and its value, inside braces."""
+    here = reader.text[reader.at - 1 : reader.at + 2]
+    if reader.reason.startswith("Expected '='"):
+        return next((sign for sign in (":", "->") if here[1:].startswith(sign)), None)
+    return "=>" if here.startswith("=>") and reader.reason.startswith("Invalid value") else None
+
+
+def _braces_around_items(reader: Reader, opener: int, first_line: int) -> Mistake | None:
+    """``{ "q_proj", "v_proj" }``, as other languages write a set."""
+    end = end_of_brackets(reader.text, opener)
+    if end is None:
+        return None
+    inner = reader.text[opener + 1 : end - 1]
+    item = r"(?:\"[^\"\\\n]*\"|'[^'\n]*')"
+    line = reader.line_of(opener)
+    column = opener - reader.starts[line - 1] + 1
+    simple = re.fullmatch(rf"\s*{item}(?:\s*,\s*{item})*\s*,?\s*", inner) is not None and line == reader.line_of(end)
+    span = reader.here(column, column + end - opener, line) if simple else reader.here(column, column + 1, line)
+    return reader.mistake(
+        "a list stands in square brackets",
+        span,
+        label="braces are for tables",
+        help="write [ … ]; in braces stand `key = value`",
+        fix=("write square brackets", span, f"[{inner}]") if simple else None,
+        certain=reader.takes("list"),
+        lines=(first_line, reader.line_of(end)),
+    )
+
+
+def _other_signs(reader: Reader, opener: int, first_line: int) -> Mistake:
+    """``{ prompt: "question" }``, as JSON, YAML and others write it: every such sign becomes an equals sign."""
+    end = end_of_brackets(reader.text, opener)
     start_line = reader.line_of(opener)
-    span = reader.here(reader.column, reader.column + 1)
+    sign = _other_sign_between(reader) or ":"
+    at = reader.column - (sign == "=>")
+    span = reader.here(at, at + len(sign))
     whole = None
     if end is not None and reader.line_of(end) == start_line:
         start = opener - reader.starts[start_line - 1] + 1
         mended = _with_equals(reader.text[opener:end])
         whole = ("write `=` between key and value", reader.here(start, start + end - opener, start_line), mended)
     return reader.mistake(
-        "`:` between key and value; TOML writes `=`",
+        f"`{sign}` between key and value; TOML writes `=`",
         span,
         label="write `=`",
         fix=whole,
@@ -99,7 +155,7 @@ def _colons(reader: Reader, opener: int, first_line: int) -> Mistake:
     )
 
 
-def _end_of_braces(text: str, opener: int) -> int | None:
+def end_of_brackets(text: str, opener: int) -> int | None:
     """The offset behind the bracket that closes the one at ``opener``."""
     depth, at = 0, opener
     while at < len(text):
@@ -115,29 +171,24 @@ def _end_of_braces(text: str, opener: int) -> int | None:
 
 
 def _with_equals(braces: str) -> str:
-    """The braces with ` =` for every colon outside of texts."""
+    """The braces with ` =` for every ``:``, ``=>`` and ``->`` outside of texts."""
     pieces, at = [], 0
     while at < len(braces):
         quoted = STRING.match(braces, at) if braces[at] in "\"'" else None
-        end = quoted.end() if quoted else at + 1
-        pieces.append(" =" if braces[at] == ":" else braces[at:end])
+        sign = None if quoted else re.match(r":|=>|->", braces[at : at + 2])
+        end = quoted.end() if quoted else at + (sign.end() if sign else 1)
+        pieces.append(" =" if sign else braces[at:end])
         at = end
     return re.sub(r" +=", " =", "".join(pieces))
 
 
 def _no_comma(reader: Reader, sign: str, first_line: int) -> Mistake:
-    closing, what = _names(sign)
+    what = _names(sign)[1]
     rest = reader.text[reader.at :].split("\n", 1)[0]
     span = reader.here(reader.column, reader.column + 1)
     lines = (first_line, reader.line_number)
     if rest[:1] in tuple(")]}"):
-        return reader.mistake(
-            f"this {what} is closed with the wrong bracket",
-            span,
-            label=f"`{closing}` belongs here",
-            fix=(f"close with `{closing}`", span, closing),
-            lines=lines,
-        )
+        return _wrong_bracket(reader, sign, first_line)
     if re.match(r"//|--|/\*", rest):
         end = reader.column + 2
         return reader.mistake(
@@ -153,13 +204,7 @@ def _no_comma(reader: Reader, sign: str, first_line: int) -> Mistake:
         )
     before = reader.text[: reader.at]
     if before[-1:] in ("'", '"') and re.match(r"[^\W\d_]", rest):
-        return reader.mistake(
-            "the text ends at the inner quote",
-            span,
-            label="this stands outside of the text",
-            help=f"put the text between the other kind of quotes, or write \\{before[-1]} inside double quotes",
-            lines=lines,
-        )
+        return _inner_quote(reader, before[-1], lines)
     kept = _without_comments(before)
     line = reader.line_of(len(kept))
     column = len(kept) - reader.starts[line - 1] + 1
@@ -172,6 +217,46 @@ def _no_comma(reader: Reader, sign: str, first_line: int) -> Mistake:
         fix=("insert the comma", Span(line, column, line, column), ","),
         certain=bool(re.match(r"[\"'\[{\d+-]|true\b|false\b", rest)) and not rest.startswith("--"),
         secondary=(begins,) if line != reader.line_number else (),
+        lines=lines,
+    )
+
+
+def _wrong_bracket(reader: Reader, sign: str, first_line: int) -> Mistake:
+    closing, what = _names(sign)
+    span = reader.here(reader.column, reader.column + 1)
+    return reader.mistake(
+        f"this {what} is closed with the wrong bracket",
+        span,
+        label=f"`{closing}` belongs here",
+        fix=(f"close with `{closing}`", span, closing),
+        lines=(first_line, reader.line_number),
+    )
+
+
+def _inner_quote(reader: Reader, sign: str, lines: tuple[int, int]) -> Mistake:
+    """``['L'atelier ?', "B"]``: an item that ends at a quote inside."""
+    first = reader.line.rfind(sign, 0, reader.column - 2)
+    end = re.compile(rf"{sign}[ \t]*(?:[,\]}}]|#|$)").search(reader.line, reader.column - 1)
+    place = reader.here(reader.column, reader.column + 1)
+    if first < 0 or end is None:
+        return reader.mistake(
+            "the text ends at the inner quote",
+            place,
+            label="this stands outside of the text",
+            help="put the text between the other kind of quotes",
+            lines=lines,
+        )
+    inner = reader.line[first + 1 : end.start()]
+    wanted = requoted(inner, sign)
+    whole = reader.here(first + 1, end.start() + 2)
+    apostrophes = len(re.findall(rf"(?<=[^\W\d_]){sign}(?=[^\W\d_])", inner)) == inner.count(sign)
+    return reader.mistake(
+        "the text ends at the inner quote",
+        place,
+        label="this stands outside of the text",
+        help=f"write {short(wanted)}",
+        fix=("use quotes that do not stand inside the text", whole, wanted),
+        certain=apostrophes and sign == "'",
         lines=lines,
     )
 

@@ -57,9 +57,12 @@ def _strange_name(reader: Reader, span: object, name_text: str) -> Mistake:
     told = reader.here(start, start + len(reader.line.split("#")[0].strip()))
     words = re.sub(r"[\s-]+", "_", name_text.strip("\"'"))
     meant = table_meant((without_accents(words),))
+    parts = re.split(r"\s*(?:[,;:/\\]|->|::)\s*|\s+", name_text)
+    if meant is None and len(parts) > 1 and all(parts):
+        meant = table_meant(tuple(parts))
     advice = "a name is made of letters, digits, `_` and `-`; parts are joined with a dot"
     fix = None
-    if meant is not None and meant in tables():
+    if meant is not None:
         wanted = written_header(meant)
         fix = (f"write {wanted}", told, wanted)
     return reader.mistake(f"`{short(name_text)}` cannot be the name of a table", told, help=advice, fix=fix)

@@ -19,7 +19,9 @@ def repeated(reader: Reader) -> Mistake | None:
     line = reader.line_of(opened[0]) if opened else reader.line_number
     if reader.reason.startswith("Duplicate inline"):
         return _inside_braces(reader, line)
-    header = re.match(rf"[ \t]*(\[+)[ \t]*({KEY})", reader.line_at(line))
+    header = re.match(rf"[ \t]*(\[+)[ \t]*({KEY})[ \t]*(\]|$)?", reader.line_at(line))
+    if header and header.group(3) is None:
+        return None  # [training,sft]: no name of a table at all
     statement = STATEMENT.match(reader.line_at(line))
     match, group = (header, 2) if header else (statement, 1)
     if match is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from compiler.diagnostics import Span
-from compiler.mistakes.reader import Mistake, Reader, is_simple, short
+from compiler.mistakes.reader import HEADER, Mistake, Reader, is_simple, short, without_comment
 from compiler.shapes import shapes_of, tables
 from compiler.table_names import without_accents
 from compiler.unknown_keys import is_known
@@ -54,6 +54,18 @@ def statement(reader: Reader) -> Mistake | None:
         return _other_sign(reader, match)
     if not value and re.match(r"[ \t]*-[ \t]", reader.line_after()):
         return _yaml_list(reader, match)
+    alone = without_comment(reader.line_after()).strip()
+    if not value and _VALUE.fullmatch(alone):
+        end = len(reader.line.rstrip()) + 1
+        after = reader.line_after()
+        gap = Span(reader.line_number, end, reader.line_number + 1, len(after) - len(after.lstrip()) + 1)
+        return reader.mistake(
+            f"the value of `{short(match.group('key'))}` stands on the next line",
+            reader.here(match.start("key") + 1, match.end("key") + 1),
+            help="TOML begins a value on the line of its key",
+            fix=("put the value behind the `=`", gap, " "),
+            lines=(reader.line_number, reader.line_number + 1),
+        )
     if not value or value.startswith("#"):
         span = reader.here(match.start("key") + 1, match.end("key") + 1)
         return reader.mistake(
@@ -93,18 +105,19 @@ def _yaml_list(reader: Reader, match: re.Match[str]) -> Mistake:
     while last < len(reader.starts) and re.match(r"[ \t]*-[ \t]", reader.line_at(last + 1)):
         last += 1
     key = match.group("key")
-    items = [reader.line_at(n).strip()[1:].strip().strip("\"'") for n in range(reader.line_number + 1, last + 1)]
+    lines = [reader.line_at(number) for number in range(reader.line_number + 1, last + 1)]
+    items = [_yaml_item(line) for line in lines]
     if not items:
         return reader.mistake(
             f"`{short(key)}` has no value",
             reader.whole_line(),
             help=f"write {short(key)} = value, or leave the line out",
         )
-    listed = ", ".join(f'"{item}"' for item in items)
+    listed = ", ".join(f'"{item}"' for item, _ in items)
     right = f"{key} = [{listed}]"
     start = len(reader.line) - len(reader.line.lstrip()) + 1
     whole = Span(reader.line_number, start, last, len(reader.line_at(last)) + 1)
-    plain = all(is_simple(item) for item in items)
+    plain = all(is_simple(item) or quoted for item, quoted in items) and not any(map(_has_comment, lines))
     return reader.mistake(
         "a list as YAML writes it",
         reader.whole_line(),
@@ -115,10 +128,27 @@ def _yaml_list(reader: Reader, match: re.Match[str]) -> Mistake:
     )
 
 
+def _has_comment(line: str) -> bool:
+    return without_comment(line) != line
+
+
+def _yaml_item(line: str) -> tuple[str, bool]:
+    """The text of ``- "item"   # comment``, and whether it stands in quotes and can stand so in TOML."""
+    written = line.strip()[1:].strip()
+    quoted = re.match(r"([\"'])([^\"\\]*)\1\s*(?:#.*)?$", written)
+    if quoted:
+        return quoted.group(2), True
+    return re.sub(r"\s#.*", "", written).strip(), False
+
+
 def _no_sign(reader: Reader, stripped: str, match: re.Match[str] | None) -> Mistake | None:
     whole = reader.whole_line()
     if stripped.startswith("="):
         return reader.mistake("a value without a key", whole, help="write the key before the `=`")
+    if stripped.startswith("- ") and HEADER.match(stripped[2:]):
+        start = len(reader.line) - len(reader.line.lstrip()) + 1
+        dash = reader.here(start, start + len(stripped) - len(stripped[1:].lstrip()))
+        return reader.mistake("a dash stands before a table header", dash, fix=("remove the dash", dash, ""))
     if stripped.startswith("- "):
         return reader.mistake(
             "a dash begins a list item in YAML", whole, help='TOML writes lists in brackets: key = ["one", "two"]'

@@ -9,6 +9,9 @@ from compiler.mistakes.reader import CURLY_QUOTES, STARTS_ANEW, Mistake, Reader,
 from compiler.spans import STRING
 
 _BAD_ESCAPE = re.compile(r"\\(?![btnfre\"\\x uU\n])|\\x(?![0-9A-Fa-f]{2})|\\u(?![0-9A-Fa-f]{4})|\\U(?![0-9A-Fa-f]{8})")
+PATHS = frozenset({"path", "held_out_path", "prompt_template", "chat_template", "id"})
+"""Fields that name a file or folder below the recipe's."""
+
 _PATH = re.compile(r"[A-Za-z]:\\|\.{0,2}\\|[\w .-]+\\[\w .\\-]+$")
 
 
@@ -118,7 +121,10 @@ def backslash(reader: Reader, line: int, column: int, body: str) -> Mistake:
     end = column + (match.end() if match else len(body.rstrip()))
     span = reader.here(column, end, line)
     path = _PATH.match(inner) is not None and '\\"' not in inner
-    if path and "'" not in inner:
+    if path and _is_path_of_a_recipe(reader) and not re.match(r"[A-Za-z]:|\\", inner):
+        wanted = '"' + re.sub(r"\\+", "/", inner) + '"'
+        what = "use forward slashes"
+    elif path and "'" not in inner:
         wanted = f"'{inner}'"
         what = "use single quotes, which take backslashes as they are"
     else:
@@ -132,6 +138,10 @@ def backslash(reader: Reader, line: int, column: int, body: str) -> Mistake:
         fix=(what, span, wanted),
         lines=(line, line),
     )
+
+
+def _is_path_of_a_recipe(reader: Reader) -> bool:
+    return reader.field is not None and reader.field.name in PATHS
 
 
 def bad_escape(reader: Reader) -> Mistake | None:
@@ -163,12 +173,29 @@ def inner_quote(reader: Reader, first: int, written: str) -> Mistake | None:
     inner = written[1:-1]
     if written[-1] != sign or len(written) < 3 or sign not in inner or re.search(rf"{sign}\s*[+,]\s*{sign}", written):
         return None
-    usable = "'" not in inner and "\\" not in inner and sign == '"'
-    escaped = inner.replace("\\", "\\\\").replace('"', '\\"')
-    wanted = f"'{inner}'" if usable else f'"{escaped}"'
+    doubled = re.fullmatch(rf"{sign}(?!{sign})(.+)(?<!{sign}){sign}", inner)
+    wanted = requoted(doubled.group(1) if doubled else inner, sign)
+    two = re.search(rf"{sign}[ \t]+{sign}", written)
     return reader.mistake(
-        "the text ends at the inner quote",
+        "two texts stand one behind the other" if two else "the text ends at the inner quote",
         span,
-        label=f"write {short(wanted)}",
+        label="write one text" if two else f"write {short(wanted)}",
+        help=f"write {short(wanted)} if this is one text; a list stands in [ ], with commas" if two else None,
         fix=("use quotes that do not stand inside the text", span, wanted),
+        certain=not two,
     )
+
+
+def requoted(inner: str, sign: str) -> str:
+    """A text that holds its own quote ``sign``, in quotes that do not stand inside it, else with escapes.
+
+    ``\\'`` between single quotes is the apostrophe that other languages escape so.
+    """
+    if sign == "'":
+        inner = inner.replace("\\'", "'")
+    if '"' not in inner and "\\" not in inner:
+        return f'"{inner}"'
+    if "'" not in inner and (sign == "'" or "\\" not in inner):
+        return f"'{inner}'"
+    escaped = inner.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 
+from compiler.diagnostics import Span
 from compiler.mistakes.lookalikes import MEANT
 from compiler.mistakes.reader import HEADER, KEY, Mistake, Reader, short, without_comment
 from compiler.mistakes.strings import inner_quote
-from compiler.mistakes.values import number_meant, unquoted
+from compiler.mistakes.values import letters_for_digits, number_meant, price_in_words, unquoted, wrong_letters
 
 
 def behind_the_value(reader: Reader) -> Mistake | None:
@@ -99,6 +100,9 @@ def _number(reader: Reader, bare: str, first: int, tail: str) -> Mistake:
             label=f"write {number}",
             fix=(f"write {number}", span, number),
         )
+    unit = _with_a_unit(reader, bare, span)
+    if unit is not None:
+        return unit
     if re.match(r"\d{4}-\d\d?-\d\d?", bare):
         return reader.mistake(
             f"`{short(bare)}` is not a date that exists",
@@ -123,6 +127,51 @@ def _number(reader: Reader, bare: str, first: int, tail: str) -> Mistake:
             help='write the plain number without a unit, or put it in "quotes" if it is text',
         )
     return _something(reader, tail)
+
+
+def _with_a_unit(reader: Reader, bare: str, span: Span) -> Mistake | None:
+    """``2k``, ``2h30``, ``90min``, ``0.69€``, ``4O``: what number is meant, offered and never taken for granted."""
+    price = re.fullmatch(r"(\d+(?:[.,]\d+)?)\s*(?:[$€£]|USD|EUR)(?:\s*/\s*\w+)?", bare)
+    if price:
+        return price_in_words(reader, bare, span, price.group(1).replace(",", "."))
+    letters = letters_for_digits(bare)
+    if letters is not None:
+        return wrong_letters(reader, bare, span, letters)
+    hours = hours_meant(bare)
+    thousands = re.fullmatch(r"(\d+(?:[.,]\d+)?)\s*([kKmM])", bare)
+    sloppy = re.fullmatch(r"(\d+(?:\.\d+)?)([+-])[eE](\d+)", bare)
+    if hours is not None and reader.field is not None and reader.field.unit == "hours":
+        wanted, advice = hours, f"hours with decimals: {hours}"
+    elif thousands:
+        amount = float(thousands.group(1).replace(",", "."))
+        big = thousands.group(2) in "mM"
+        wanted = f"{round(amount * (10**6 if big else 1000)):_}"
+        advice = f"write the number out: {wanted}, or {round(amount * (2**20 if big else 1024)):_} if that is meant"
+    elif sloppy:
+        wanted = f"{sloppy.group(1)}e{sloppy.group(2).strip('+')}{sloppy.group(3)}"
+        advice = f"the sign stands behind the e: {wanted}"
+    else:
+        return None
+    return reader.mistake(
+        f"`{short(bare)}` is not how TOML writes a number",
+        span,
+        label=f"{wanted}?",
+        help=advice,
+        fix=(f"write {wanted}", span, wanted),
+        certain=False,
+    )
+
+
+def hours_meant(written: str) -> str | None:
+    """``2h30``, ``1:30``, ``90min``, ``2h`` in hours; None for anything else."""
+    clock = re.fullmatch(r"(\d+)\s*(?:h|:)\s*([0-5]?\d)\s*(?:min|m)?", written)
+    minutes = re.fullmatch(r"(\d+)\s*(?:min|mins|minutes|mn)", written)
+    hours = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(?:h|hours?|heures?)", written)
+    if clock:
+        return f"{int(clock.group(1)) + int(clock.group(2)) / 60:.4g}"
+    if minutes:
+        return f"{int(minutes.group(1)) / 60:.4g}"
+    return hours.group(1) if hours else None
 
 
 def _plain_signs(bare: str) -> str | None:

@@ -38,16 +38,38 @@ def value(reader: Reader) -> Mistake | None:
 
 def _written(rest: str, *, in_brackets: bool) -> str:
     """What was written as a value, without a comment behind it."""
-    curly = re.match(rf"[{CURLY_QUOTES}][^\n{CURLY_QUOTES}]*[{CURLY_QUOTES}\"]", rest)
-    if curly:
-        return curly.group()
+    if rest[:1] and rest[0] in CURLY_QUOTES:
+        closed = _curly_end(rest, in_brackets=in_brackets)
+        if closed is not None:
+            return rest[:closed]
     written = re.match(r"\([^\n#]*\)|[^,\]}#]*" if in_brackets else r"(?:[^#\n]|(?<![ \t])#)*", rest)
     return written.group().rstrip() if written else ""
+
+
+_CLOSING = {"“": '”“"', "„": '“”"', "‟": '”"', "«": '»"', "»": '«"', "‘": "’'", "‚": "‘’'"}
+"""What a typographic quote is closed with; others are closed with themselves."""
+
+
+def _curly_end(rest: str, *, in_brackets: bool) -> int | None:
+    """Where a text in typographic quotes ends: at a closing quote behind which the value can end."""
+    signs = _CLOSING.get(rest[0], rest[0] + "\"'")
+    ends = r"[ \t]*(?:[,\]}#]|$)" if in_brackets else r"[ \t]*(?:[ \t]#.*)?$"
+    for at in range(1, len(rest)):
+        if rest[at] in signs and re.match(ends, rest[at + 1 :].rstrip("\r")):
+            return at + 1
+    return None
 
 
 def misspelt(reader: Reader, written: str, span: Span) -> Mistake | None:
     """A value that is nearly one."""
     lower = written.lower()
+    if re.fullmatch(r"(?:\.{2,}|…|etc\b\.?)[.… ]*", lower):
+        return reader.mistake(
+            "an ellipsis is not a value",
+            span,
+            label="something was left out here",
+            help="write what belongs here, or remove it",
+        )
     if lower in TRUE | FALSE:
         return _boolean(reader, written, span)
     if lower in NOTHING:
@@ -75,6 +97,12 @@ def misspelt(reader: Reader, written: str, span: Span) -> Mistake | None:
         )
     if written in {"|", ">", "|-", ">-", "|+", ">+"}:
         return _yaml_block(reader, span)
+    price = re.fullmatch(r"(?:[$€£]|USD|EUR)\s*(\d+(?:[.,]\d+)?)|(\d+(?:[.,]\d+)?)\s*(?:[$€£]|USD|EUR)", written)
+    if price:
+        return price_in_words(reader, written, span, (price.group(1) or price.group(2)).replace(",", "."))
+    letters = letters_for_digits(written)
+    if letters is not None and not reader.takes_text():
+        return wrong_letters(reader, written, span, letters)
     if "$" in written or re.search(r"\b(os\.environ|getenv|env\()", written):
         return reader.mistake(
             "TOML has no variables",
@@ -103,6 +131,14 @@ def _boolean(reader: Reader, written: str, span: Span) -> Mistake:
 
 def _nothing(reader: Reader, written: str, span: Span) -> Mistake:
     field = reader.field
+    if field is not None and "none" in field.choices and written.lower() in {"none", "null", "nil"}:
+        return reader.mistake(
+            f"text must stand in quotes: `{written}`",
+            span,
+            label='write "none"',
+            fix=('write "none"', span, '"none"'),
+            certain=written.lower() == "none",
+        )
     unset = field is not None and field.default is None and not field.required
     start = len(reader.line) - len(reader.line.lstrip()) + 1
     comment = Span(reader.line_number, start, reader.line_number, start)
@@ -116,13 +152,15 @@ def _nothing(reader: Reader, written: str, span: Span) -> Mistake:
 
 
 def _curly(reader: Reader, written: str, span: Span) -> Mistake:
-    inner = written.strip(CURLY_QUOTES + "\"'\u00a0\u202f ")
-    plain = '"' not in inner and "\\" not in inner and not set(inner) & set(CURLY_QUOTES) - {"’", "‘"}
+    closed = len(written) > 1 and written[-1] in _CLOSING.get(written[0], written[0] + "\"'")
+    inner = written[1 : -1 if closed else None].strip("\u00a0\u202f ")
+    plain = "\\" not in inner and ('"' not in inner or "'" not in inner)
+    quote = "'" if '"' in inner else '"'
     return reader.mistake(
         "typographic quotes; TOML needs straight ones",
         span,
-        label='write "…"',
-        fix=("use straight quotes", span, f'"{inner}"') if plain else None,
+        label=f"write {quote}…{quote}",
+        fix=("use straight quotes", span, f"{quote}{inner}{quote}") if plain and closed else None,
     )
 
 
@@ -155,6 +193,39 @@ def _yaml_block(reader: Reader, span: Span) -> Mistake:
     )
 
 
+def price_in_words(reader: Reader, written: str, span: Span, number: str) -> Mistake:
+    """``$0.69``"""
+    return reader.mistake(
+        f"`{short(written)}` has a currency sign; a number stands alone",
+        span,
+        label=f"write {number}",
+        help="`currency` in [hardware] says which currency prices are in",
+        fix=(f"write {number}", span, number),
+        certain=False,
+    )
+
+
+def letters_for_digits(written: str) -> str | None:
+    """The number that is meant where the letter O stands for a zero, or l or I for a one; None for anything else."""
+    number = r"[+-]?[\dOolI]+(?:\.[\dOolI]+)?(?:[eE][+-]?[\dOolI]+)?"
+    if not re.fullmatch(number, written) or not re.search(r"\d", written) or not re.search(r"[OolI]", written):
+        return None
+    return re.sub(r"[Oo]", "0", re.sub(r"[lI]", "1", written))
+
+
+def wrong_letters(reader: Reader, written: str, span: Span, meant: str) -> Mistake:
+    """``O.05``"""
+    letter = next(sign for sign in written if sign in "OolI")
+    return reader.mistake(
+        f"the letter {letter} stands in this number: `{short(written)}`",
+        span,
+        label=f"{meant}?",
+        help=f"write {meant} if that is meant",
+        fix=(f"write {meant}", span, meant),
+        certain=False,
+    )
+
+
 def number_meant(written: str) -> str | None:
     """The TOML spelling of a number that is written in another way, if only one is possible."""
     plain = written.replace(" ", "").replace("\u00a0", "").replace("\u202f", "")
@@ -176,6 +247,11 @@ def number_meant(written: str) -> str | None:
         return plain[:-1]
     if re.fullmatch(r"\d{1,3}(\d{3})+", plain) and plain != written:
         return plain
+    if re.fullmatch(r"[+-]?\d+(\.\d+)?e[+-]?\d+", plain, re.I) and plain != written:
+        return plain
+    power = re.fullmatch(r"(?:(\d+(?:\.\d+)?)[*x×·])?10(?:\^|\*\*)\(?([+-]?\d+)\)?", plain)
+    if power:
+        return f"{power.group(1) or 1}e{int(power.group(2))}"
     if re.fullmatch(r"0[XOB][0-9A-Fa-f]+", plain):
         return plain[:2].lower() + plain[2:]
     return None

@@ -41,17 +41,18 @@ def not_built_yet(reading: Reading) -> Iterator[Diagnostic]:
 
 
 def not_used_yet(reading: Reading) -> Iterator[Diagnostic]:
-    """Prices and budgets are read, but nothing is estimated yet."""
-    for path in (
-        ("budget", "max_cost"),
-        ("budget", "max_hours"),
-        ("hardware", "price_per_hour"),
-        ("hardware", "electricity_per_kwh"),
-    ):
-        if reading.says(*path):
-            message = f"`{path[1]}` is understood, but this version estimates neither time nor cost"
-            help_text = "keep it for a later version; nothing stops the run"
-            yield reading.told("R290", path, message, help_text, warning=True)
+    """Limits that hold nothing back yet, as nothing is estimated; told once. Prices alone only wait."""
+    limits = [("budget", name) for name in ("max_cost", "max_hours") if reading.says("budget", name)]
+    if limits:
+        listed = " and ".join(f"`{name}`" for _, name in limits)
+        yield reading.told(
+            "R290",
+            limits[0],
+            f"{listed} limit{'' if len(limits) > 1 else 's'} nothing yet: this version estimates neither time nor cost",
+            "watch the run yourself; `recipe stop` ends it with a checkpoint",
+            others=tuple((path, "neither does this") for path in limits[1:]),
+            warning=True,
+        )
 
 
 RULES: tuple[Rule, ...] = (not_built_yet, not_used_yet)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import re
 from collections.abc import Iterator
@@ -54,7 +55,7 @@ def _arguments(
         path = (*table, key)
         if value == UNREADABLE:
             continue
-        problem = _own_field(reading, path) or _managed(reading, path, config)
+        problem = _own_field(reading, path) or _managed(reading, path, config, value)
         if problem is None and key not in known:
             problem = _unknown(reading, path, config, value)
         elif problem is None:
@@ -91,11 +92,19 @@ def accepts_field(table: str, key: str, recipe: Any, path: tuple[str, str, str])
     return shapes_of(tables()[table,])[key].could_take(value)
 
 
-def _managed(reading: Reading, path: tuple[str, str, str], config: ConfigName) -> Diagnostic | None:
+def _managed(reading: Reading, path: tuple[str, str, str], config: ConfigName, value: Any) -> Diagnostic | None:
+    """An argument that recipec sets; where a field of the recipe decides it, the value is not lost."""
     advice = advice_for(config, path[2])
     if not advice:
         return None
     message = f"`{path[2]}` is set by recipec itself"
+    place = reading.place(path)
+    assert place is not None
+    from compiler.unknown_keys import unknown_key
+
+    elsewhere = unknown_key(reading.document, place, path[:2], value)
+    if elsewhere.meant is not None and path[2] != "trust_remote_code":  # no fix makes a recipe ask for more trust
+        return dataclasses.replace(elsewhere.diagnostic, code="R111", message=message)
     return reading.told("R111", path, message, f"remove it: {advice}", at_key=True, fixes=(reading.removal(*path),))
 
 
@@ -170,7 +179,9 @@ def _wrong_kind(
         "R113",
         path,
         f"`{path[2]}` of {config} takes {wanted}, {said}",
-        f"write {path[2]} = {replacement}" if replacement else f"write {wanted}",
+        f"write {path[2]} = {replacement or '{ name = value }'}"
+        if replacement or wanted.startswith("a table")
+        else f"write {wanted}",
         fixes=(reading.value_fix(replacement, *path, certain=True),) if replacement else (),
     )
 

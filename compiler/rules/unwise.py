@@ -127,7 +127,7 @@ def replaced_settings(reading: Reading) -> Iterator[Diagnostic]:
             'the shape "constant" has no warm-up; "constant_with_warmup" has one',
         ),
         (
-            training.early_stopping_patience is None,
+            training.early_stopping_patience is None and reading.known(("training", "early_stopping_patience")),
             ("training", "early_stopping_threshold"),
             ("training",),
             "without early_stopping_patience nothing stops early",
@@ -140,7 +140,9 @@ def replaced_settings(reading: Reading) -> Iterator[Diagnostic]:
         ),
     )
     for holds, replaced, by, why in pairs:
-        if holds and reading.says(*replaced) and reading.says(*by):
+        if not holds or not reading.says(*replaced) or not reading.says(*by):
+            continue
+        if reading.written(*replaced) not in {'""', "''"}:  # the default, written out
             yield reading.told(
                 "R207",
                 replaced,

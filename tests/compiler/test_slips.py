@@ -10,7 +10,9 @@ from compiler.check import Permissions, fix_bytes
 from compiler.diagnostics import Diagnostic
 from compiler.toml_source import parse_document
 from compiler.validate import load_recipe
-from tests.compiler.slips import HEAD, NAMES, SYNTAX, VALUES, Slip
+from tests.compiler.slips import FAMILIAR, HEAD, NAMES, SYNTAX, VALUES, Slip
+
+ALL = [*SYNTAX, *NAMES, *VALUES, *FAMILIAR]
 
 
 def whole(text: str) -> str:
@@ -27,13 +29,13 @@ def places(problems: list[Diagnostic]) -> str:
     return ", ".join(f"{p.span.line}:{p.span.column} {p.code}" for p in problems if p.span)
 
 
-@pytest.mark.parametrize("slip", [*SYNTAX, *NAMES, *VALUES], ids=lambda slip: slip[0][:40])
+@pytest.mark.parametrize("slip", ALL, ids=lambda slip: slip[0][:40])
 def test_it_is_told_at_its_place(slip: Slip) -> None:
     text, told, _ = slip
     assert places(problems_of(whole(text))) == told
 
 
-@pytest.mark.parametrize("slip", [*SYNTAX, *NAMES, *VALUES], ids=lambda slip: slip[0][:40])
+@pytest.mark.parametrize("slip", ALL, ids=lambda slip: slip[0][:40])
 def test_it_is_mended_only_where_it_is_certain(slip: Slip, tmp_path: Path) -> None:
     text, _, mended = slip
     fixed = fix_bytes(whole(text).encode(), "recipe.toml", tmp_path, Permissions())
@@ -45,7 +47,7 @@ def test_it_is_mended_only_where_it_is_certain(slip: Slip, tmp_path: Path) -> No
     assert again.applied == []
 
 
-@pytest.mark.parametrize("slip", [*SYNTAX, *NAMES, *VALUES], ids=lambda slip: slip[0][:40])
+@pytest.mark.parametrize("slip", ALL, ids=lambda slip: slip[0][:40])
 def test_no_comment_is_lost_by_mending(slip: Slip, tmp_path: Path) -> None:
     text = whole(slip[0])
     comments = [line.partition("#")[2].strip() for line in text.splitlines() if "#" in line]

@@ -54,8 +54,13 @@ def _story(info: CodeInfo) -> str:
     parts = [f"{info.code}: {info.title}", info.explanation.strip(), _example("For example:", info.example)]
     if info.fixed:
         parts.append(_example("Mended:", info.fixed))
-    parts.append(f"What to do: {info.remedy.strip()}\nExit code: {info.exit}")
+    parts.append(f"What to do: {info.remedy.strip()}\n{_exits(info)}")
     return "\n\n".join(parts)
+
+
+def _exits(info: CodeInfo) -> str:
+    warns = re.fullmatch(r"[A-Z]2\d\d", info.code) is not None
+    return "A warning; `recipe check --strict` exits with 1." if warns else f"Exit code: {info.exit}"
 
 
 def _example(title: str, text: str) -> str:
