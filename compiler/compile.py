@@ -111,7 +111,7 @@ def gather(path: Path, options: Options, progress: Progress | None = None) -> Co
     done.diagnostics += placed(problems, document, "model", "id")
     if facts is None or done.failed():
         return done
-    tokenizer, problems = _tokenizer(recipe, document, facts, done.root)
+    tokenizer, problems = _tokenizer(recipe, document, facts, done.root, allow_outside=options.allow_outside)
     done.diagnostics += problems
     if tokenizer is None or done.failed():
         return done
@@ -166,21 +166,16 @@ def against_target(recipe: Recipe, document: TomlDocument, target: Target) -> li
 
 
 def _tokenizer(
-    recipe: Recipe, document: TomlDocument, facts: ModelFacts, root: Path
+    recipe: Recipe, document: TomlDocument, facts: ModelFacts, root: Path, *, allow_outside: bool
 ) -> tuple[ChatTokenizer | None, list[Diagnostic]]:
+    from compiler.data.chat_template import own_chat_template
     from compiler.data.tokenizer import load_tokenizer  # tokenizers and jinja2: only for real work
 
     template = None
     if recipe.model.chat_template:
-        path = root / recipe.model.chat_template
-        try:
-            template = path.read_text(encoding="utf-8")
-        except OSError as error:
-            problem = describe_os_error(error, path, doing="reading the chat template")
-            return None, placed([problem], document, "model", "chat_template")
-        except UnicodeDecodeError as error:
-            problem = Diagnostic("M091", f"{path} is not UTF-8 (byte {error.start})", help="save it as UTF-8")
-            return None, placed([problem], document, "model", "chat_template")
+        template, problems = own_chat_template(recipe.model.chat_template, root, allow_outside=allow_outside)
+        if template is None:
+            return None, placed(problems, document, "model", "chat_template")
     tokenizer, problems = load_tokenizer(facts, chat_template=template)
     return tokenizer, placed(problems, document, "model", "id")
 
@@ -224,7 +219,6 @@ def _write_plan(inputs: Gathered, options: Options, done: Compiled) -> None:
     if done.failed():
         return
     quantization = calls.quantization_call(recipe, resolved)
-    supervised = sum(sum(label != -100 for label in example.labels) for example in data.train)
     done.plan = Plan(
         format_version=1,
         name=recipe.recipe.name or _folder_name(done.root),
@@ -248,7 +242,7 @@ def _write_plan(inputs: Gathered, options: Options, done: Compiled) -> None:
             train_rows=len(data.train),
             held_out_rows=len(data.held_out),
             train_tokens=sum(len(example.ids) for example in data.train),
-            supervised_tokens=supervised,
+            supervised_tokens=data.audit.supervised_tokens,
             longest=max(len(example.ids) for example in data.train),
             max_length=data.max_length,
             tokens_sha256=data.fingerprint,

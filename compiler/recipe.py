@@ -91,7 +91,8 @@ class ModelTable(Table):
         "auto", "Data type of the unquantised weights and of the computation."
     )
     quantization: Auto | Literal["none", "nf4", "fp4", "int8", "hqq-2bit"] = field(
-        "auto", "How the frozen base is stored: 4-bit nf4 or fp4, 8-bit int8 (bitsandbytes), or 2-bit HQQ (not built yet)."
+        "auto",
+        "How the frozen base is stored: 4-bit nf4 or fp4, 8-bit int8 (bitsandbytes), or 2-bit HQQ (not built yet).",
     )
     bnb_4bit_use_double_quant: bool = field(
         True, "Quantise the quantisation constants too: 0.37 bit less per parameter (QLoRA, 2305.14314)."
@@ -193,7 +194,9 @@ class AdapterTable(Table):
         "pissa_niter_16",
         "pissa_niter_64",
         "loftq",
-    ] = field("default", "How the adapter starts; all but pissa and olora leave the base untouched (loftq is not built yet).")
+    ] = field(
+        "default", "How the adapter starts; all but pissa and olora leave the base untouched (loftq is not built yet)."
+    )
     bias: Literal["none", "all", "lora_only"] = field("none", "Which biases are trained.")
     modules_to_save: list[ModuleName] = field([], "Modules trained in full and saved with the adapter.", max_length=50)
     target_r: int | None = field(None, "AdaLoRA's mean final rank; half of r when absent.", ge=1, le=1024)

@@ -38,7 +38,7 @@ def _compare(role: str, expected: InputFile, path: Path) -> list[Diagnostic]:
 
 
 def _folder_sha256(path: Path) -> str:
-    from compiler.data.rows import folder_sha256  # only for data given as a folder of text files
+    from compiler.data.text_files import folder_sha256  # only for data given as a folder of text files
 
     return folder_sha256(path)
 

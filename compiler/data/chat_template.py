@@ -10,13 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import date
+from pathlib import Path
 
 import jinja2
 import jinja2.ext
 from jinja2 import nodes
 from jinja2.parser import Parser
 
-from compiler.data.sandbox import BoundedEnvironment, TemplateFault, compile_bounded, render_bounded
+from compiler.data.named_path import NamedPath
+from compiler.data.rendering import render
+from compiler.data.sandbox import BoundedEnvironment, TemplateFault, compile_bounded
+from compiler.data.template_file import CHAT_TEMPLATE, read_template, unusable
+from compiler.diagnostics import Diagnostic
 
 Message = dict[str, str]
 
@@ -88,4 +93,17 @@ class ChatTemplate:
             "documents": None,
             "add_generation_prompt": add_generation_prompt,
         }
-        return render_bounded(self._template, self._environment, values)
+        return render(self._template, self._environment, values)
+
+
+def own_chat_template(name: str, root: Path, *, allow_outside: bool) -> tuple[str | None, list[Diagnostic]]:
+    """The text of the template that ``[model] chat_template`` names; one that cannot be used is told."""
+    named = NamedPath(name, ("model", "chat_template"), CHAT_TEMPLATE)
+    source, problems = read_template(named, root, allow_outside=allow_outside)
+    if source is None:
+        return None, problems
+    try:
+        ChatTemplate(source, {})
+    except TemplateFault as fault:
+        return None, [unusable(named, fault)]
+    return source, []

@@ -1,70 +1,59 @@
-"""Conversations to training examples: token ids with a label for each, -100 where nothing is learnt."""
+"""Conversations to training examples: token ids, and which of them are learnt."""
 
 from __future__ import annotations
 
 import hashlib
 from array import array
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from compiler.data.audit import IGNORED
-from compiler.data.faults import RowFault
-from compiler.data.formats import Conversation, Message
-from compiler.data.tokenizer import ChatTokenizer, TemplateFault
+from compiler.data.conversations import Message
+from compiler.data.row import Place
+
+IGNORED = -100
+"""The label that PyTorch's cross entropy leaves out."""
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
     """One row, ready to train on.
 
-    ``ids`` and ``labels`` are int32 arrays of the same length [tokens]; ``row`` is the row's number in the
-    source with the number ``source``. ``prompt`` and ``answer`` are what it was made from.
+    ``ids`` is an int32 array [tokens]; ``learnt`` the stretches of it that are learnt, as (first, end).
+    ``place`` is the row's in the source with the number ``source``; ``copies`` how often its source's weight
+    uses it. ``prompt`` and ``answer`` are what it was made from, kept for held-out rows alone.
     """
 
     source: int
-    row: int
+    place: Place
     ids: array[int]
-    labels: array[int]
-    prompt: tuple[Message, ...]
-    answer: str
+    learnt: tuple[tuple[int, int], ...]
+    prompt: tuple[Message, ...] = ()
+    answer: str = ""
+    copies: int = 1
 
+    @property
+    def row(self) -> int:
+        """The row's number in its source."""
+        return self.place.row
 
-def make_example(
-    tokenizer: ChatTokenizer, conversation: Conversation, *, source: int, row: int, answers_only: bool
-) -> tuple[Example, tuple[str, ...]]:
-    """The example, and in words what could not be masked as asked. Raises RowFault."""
-    faults: tuple[str, ...] = ()
-    if not conversation.messages:
-        ids = tokenizer.encode_text(conversation.text)
-        labels = ids
-    else:
-        try:
-            encoded = tokenizer.encode_chat(list(conversation.messages))
-        except TemplateFault as fault:
-            raise RowFault(
-                "D026",
-                f"the model's chat template refuses it: {fault}",
-                "chat template refused",
-                help_text="bring the conversation into the order the template wants, or name another template",
-            ) from fault
-        ids = encoded.ids
-        labels = ids
-        if answers_only:
-            faults = encoded.faults
-            labels = [i if said else IGNORED for i, said in zip(encoded.ids, encoded.mask, strict=True)]
-    example = Example(source, row, array("i", ids), array("i", labels), conversation.prompt, conversation.answer)
-    return example, faults
+    @property
+    def labels(self) -> array[int]:
+        """A label for each id, -100 where nothing is learnt: int32 [tokens]."""
+        labels = array("i", (IGNORED,)) * len(self.ids)
+        for first, end in self.learnt:
+            labels[first:end] = self.ids[first:end]
+        return labels
+
+    @property
+    def learnt_tokens(self) -> int:
+        """How many of the ids are learnt."""
+        return sum(end - first for first, end in self.learnt)
 
 
 def shortened(example: Example, max_length: int) -> Example:
     """The example's first ``max_length`` tokens."""
-    ids, labels = example.ids[:max_length], example.labels[:max_length]
-    return Example(example.source, example.row, ids, labels, example.prompt, example.answer)
-
-
-def learns_something(example: Example) -> bool:
-    """Whether any token of the example is learnt."""
-    return any(label != IGNORED for label in example.labels)
+    learnt = tuple((first, min(end, max_length)) for first, end in example.learnt if first < max_length)
+    return replace(example, ids=example.ids[:max_length], learnt=learnt)
 
 
 def fingerprint(*parts: Iterable[Example]) -> str:

@@ -2,85 +2,115 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import replace
 
+from compiler.data.row import Place, RowFault, RowsOf
+from compiler.data.sources import Source
 from compiler.diagnostics import Diagnostic, Severity, Span
+from compiler.recipe import DataTable
 
 SHOWN = 3
 
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A row of a source; ``column`` is a place in a line of text, where the fault has one."""
-
-    source: str
-    row: int
-    column: int | None = None
+OFTEN_A_FEW = frozenset({"D013", "D021", "D023", "D024"})
+"""Codes of rows that are as a rule the exception: too long, without a column, empty."""
 
 
-class RowFault(Exception):  # noqa: N818 - told as a diagnostic, or counted in the ledger
-    """What is wrong with one row: a code, what to say, how the ledger names it, and the remedy."""
-
-    def __init__(
-        self, code: str, message: str, reason: str, *, help_text: str | None = None, column: int | None = None
-    ) -> None:
-        super().__init__(message)
-        self.code = code
-        self.reason = reason
-        self.help = help_text
-        self.column = column
-
-
-@dataclass(slots=True)
 class _Group:
-    first: RowFault
-    places: list[Place] = field(default_factory=list)
-    count: int = 0
+    __slots__ = ("count", "first", "places", "source")
+
+    def __init__(self, source: Source, first: RowFault) -> None:
+        self.source = source
+        self.first = first
+        self.places: list[Place] = []
+        self.count = 0
 
 
 class FaultLog:
     """Row faults by source, code and reason: how many, and the first few places."""
 
     def __init__(self) -> None:
-        self._groups: dict[tuple[str, str, str], _Group] = {}
+        self._groups: dict[tuple[Source, str, str], _Group] = {}
 
-    def add(self, source: str, row: int, fault: RowFault) -> None:
+    def add(self, source: Source, place: Place, fault: RowFault) -> None:
         """Note one row's fault."""
-        group = self._groups.setdefault((source, fault.code, fault.reason), _Group(fault))
+        group = self._groups.setdefault((source, fault.code, fault.reason), _Group(source, fault))
         group.count += 1
-        if len(group.places) < SHOWN:
-            group.places.append(Place(source, row, fault.column))
+        if len(group.places) <= SHOWN:
+            group.places.append(place)
 
     def __len__(self) -> int:
         return sum(group.count for group in self._groups.values())
 
-    def diagnostics(self, *, severity: Severity, unit: str = "row") -> list[Diagnostic]:
-        """One diagnostic for each kind of fault, at its first place."""
-        return [self._told(source, group, severity, unit) for (source, _, _), group in self._groups.items()]
+    def diagnostics(self, *, severity: Severity, fate: str = "", advice: str = "") -> list[Diagnostic]:
+        """One diagnostic for each kind of fault, at its first place.
 
-    @staticmethod
-    def _told(source: str, group: _Group, severity: Severity, unit: str) -> Diagnostic:
-        fault, place = group.first, group.places[0]
-        others = rows_in_words([p.row for p in group.places[1:]], total=group.count - 1, unit=unit)
-        column = place.column or 1
-        return Diagnostic(
-            fault.code,
-            f"{unit} {place.row}: {fault}" + (f"; the same in {others}" if others else ""),
-            severity=severity,
-            file=source,
-            span=Span(place.row, column, place.row, column + 1),
-            help=fault.help,
-        )
+        ``fate`` is what becomes of such rows (``dropped``); ``advice`` is added to the help for rows of which
+        there may well be a few in good data.
+        """
+        return [_told(group, severity, fate, advice) for group in self._groups.values()]
 
 
-def rows_in_words(rows: Iterable[int], *, total: int, unit: str = "row") -> str:
-    """``row 7``, ``rows 7 and 9``, ``412 more rows (7, 9, …)``; empty for none."""
-    shown = [str(row) for row in rows]
-    if not total:
+def _told(group: _Group, severity: Severity, fate: str, advice: str) -> Diagnostic:
+    fault, place = group.first, group.places[0]
+    others = in_words(group.places[1:], total=group.count - 1)
+    message = str(fault) + (f"; the same in {others}" if others else "")
+    if fate:
+        message = f"{message}; {'all ' if others else ''}{fate}"
+    help_text = fault.help
+    if advice and fault.code in OFTEN_A_FEW:
+        help_text = f"{help_text}; {advice}" if help_text else advice
+    return at_place(
+        Diagnostic(fault.code, message, severity=severity, help=help_text),
+        group.source,
+        Place(place.row, fault.line or place.line, place.file),
+        who=in_words([place], total=1),
+        column=fault.column or 1,
+    )
+
+
+def bad_rows(faults: FaultLog, data: DataTable) -> list[Diagnostic]:
+    """Bad rows stop the compile, or are counted and told as warnings: ``[data] on_bad_row``."""
+    if data.on_bad_row == "drop":
+        return faults.diagnostics(severity=Severity.WARNING, fate="dropped")
+    return faults.diagnostics(severity=Severity.ERROR, advice='on_bad_row = "drop" in [data] drops such rows')
+
+
+def at_place(problem: Diagnostic, source: Source, place: Place, *, who: str, column: int = 1) -> Diagnostic:
+    """A problem with rows, ``who`` in words, at the line of one of them; named by its file where no line is known."""
+    line = place.line or (1 if place.file else None)
+    message = f"{who}: {problem.message}"
+    if line is None:
+        return replace(problem, message=f"{source.name}, {message}", path=source.field)
+    span = Span(line, column, line, column + 1)
+    return replace(problem, message=message, path=source.field, file=place.file or source.name, span=span)
+
+
+def in_words(places: Sequence[Place], *, total: int) -> str:
+    """``row 7``, ``rows 7 and 9``, ``rows 7, 9 and 410 more``; files of a folder by their names; empty for none."""
+    if not total or not places:
         return ""
-    if total == 1:
-        return f"{unit} {shown[0]}"
-    if total == len(shown):
-        return f"{unit}s {', '.join(shown[:-1])} and {shown[-1]}"
-    return f"{total} more {unit}s ({', '.join(shown)}, …)"
+    shown = [place.file or str(place.row) for place in places[:SHOWN]]
+    unit = "" if places[0].file else "row " if total == 1 else "rows "
+    last = f"{total - len(shown)} more" if total > len(shown) else shown.pop() if len(shown) > 1 else ""
+    return f"{unit}{', '.join(shown)}" + (f" and {last}" if last else "")
+
+
+def told_of_rows(
+    code: str,
+    message: str,
+    rows: RowsOf,
+    sources: Sequence[Source],
+    *,
+    severity: Severity = Severity.WARNING,
+    help_text: str | None = None,
+) -> list[Diagnostic]:
+    """One finding about some rows, each with the number of its source: a diagnostic a source, at its first row."""
+    by_source: dict[int, list[Place]] = {}
+    for source, place in dict.fromkeys(rows):
+        by_source.setdefault(source, []).append(place)
+    problem = Diagnostic(code, message, severity=severity, help=help_text)
+    return [
+        at_place(problem, sources[number], places[0], who=in_words(places, total=len(places)))
+        for number, places in by_source.items()
+    ]

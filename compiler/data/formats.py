@@ -1,20 +1,20 @@
-"""From a row's columns to a conversation: which format the rows have, and each row in it."""
+"""Which format the rows have, and which of their columns holds what."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Any, TypeGuard
 
-from compiler.data.faults import RowFault
-from compiler.data.rows import Row
-from compiler.diagnostics import Diagnostic, nearest
-from compiler.recipe import ColumnsTable
+from compiler.data.columns import did_you_mean, in_words, looks_like_a_row, toml, usual, written_as
+from compiler.data.row import Row, RowFault
+from compiler.data.sources import Source
+from compiler.diagnostics import Diagnostic, KeyPath, Severity
+from compiler.recipe import ColumnsTable, DataTable
 
-Message = dict[str, str]
-
-_SURROGATE = re.compile("[\ud800-\udfff]")
+LOOKED_AT = 20
+"""Rows whose columns together tell the format."""
 
 PAIRS = (
     ("prompt", "completion"),
@@ -22,7 +22,6 @@ PAIRS = (
     ("prompt", "chosen"),
     ("question", "answer"),
     ("question", "reponse"),
-    ("question", "réponse"),
     ("question", "response"),
     ("query", "response"),
     ("query", "answer"),
@@ -31,18 +30,21 @@ PAIRS = (
     ("input", "output"),
     ("frage", "antwort"),
 )
-"""Names of question and answer that people use; the first pair that the rows have is taken."""
+"""Names of question and answer that people use, in any case and with any accents; the first pair there is taken."""
 
-ROLES = {
-    "system": "system",
-    "user": "user",
-    "human": "user",
-    "assistant": "assistant",
-    "gpt": "assistant",
-    "model": "assistant",
-    "bot": "assistant",
-    "chatgpt": "assistant",
+MESSAGES, SHARED = ("messages", "conversation", "conversations"), ("conversations", "conversation", "messages")
+CONTEXT = ("input", "context", "contexte", "kontext", "contexto", "contesto")
+"""Names of columns that belong to the question where there is another one for it."""
+
+FAMILIES = {
+    "alpaca": "questions with answers",
+    "prompt-completion": "questions with answers",
+    "messages": "conversations",
+    "sharegpt": "conversations",
+    "text": "plain text",
 }
+_NAME_THEM = 'name the columns of question and answer: columns = { prompt = "…", completion = "…" } in [data]'
+_HEADLESS = "the first line looks like a row; write the names of the columns above it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,50 +56,100 @@ class Format:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Conversation:
-    """A row as messages whose last one is the assistant's, or as plain ``text`` to continue."""
-
-    messages: tuple[Message, ...] = ()
-    text: str = ""
-
-    @property
-    def prompt(self) -> tuple[Message, ...]:
-        """All but the last answer."""
-        return self.messages[:-1]
-
-    @property
-    def answer(self) -> str:
-        """The last answer."""
-        return self.messages[-1]["content"] if self.messages else ""
-
-    def key(self) -> str:
-        """What makes two rows the same question: what the user says before the last answer, folded."""
-        said = [m["content"] for m in self.prompt if m["role"] == "user"] or [self.text]
-        return " ".join("\n".join(said).casefold().split())
-
-
 def with_columns_of(seen: Row, row: Row) -> Row:
     """Two rows as one, with the first value of each column that says something."""
     return {**seen, **{name: value for name, value in row.items() if not seen.get(name)}}
 
 
+def seen_in(rows: Iterable[Row | RowFault]) -> tuple[Row, bool]:
+    """The first good rows as one, and whether there was any row at all."""
+    seen: Row = {}
+    any_row = False
+
+    def good() -> Iterator[Row]:
+        nonlocal any_row
+        for row in rows:
+            any_row = True
+            if not isinstance(row, RowFault):
+                yield row
+
+    for row in islice(good(), LOOKED_AT):
+        seen = with_columns_of(seen, row)
+    return seen, any_row
+
+
+# --- a source ---------------------------------------------------------------------------------------------
+
+
+def format_of(source: Source, seen: Row, data: DataTable) -> tuple[Format | None, list[Diagnostic]]:
+    """The format of a source, told by its first rows as one; what is said of it names the source."""
+    if source.is_text:
+        return Format("text", {"text": "text"}, "the source is plain text"), _not_for_text(source, data)
+    form, problems = find_format(
+        seen, data.columns, data.format, templated=bool(data.prompt_template), table=source.kind == "csv"
+    )
+    return form, [
+        replace(problem, message=f"{source.name}: {problem.message}", path=problem.path or source.field)
+        for problem in problems
+    ]
+
+
+def _not_for_text(source: Source, data: DataTable) -> list[Diagnostic]:
+    """What a recipe says of its data that plain text cannot have."""
+    said: list[tuple[KeyPath, str]] = [
+        (("data", "columns", role), f"no column `{name}`") for role, name in data.columns.model_dump().items() if name
+    ]
+    if data.prompt_template:
+        said.append((("data", "prompt_template"), "no columns for a prompt template"))
+    if data.format not in {"auto", "text"}:
+        said.append((("data", "format"), f"not of the format {data.format}"))
+    if not said or "held_out_path" in source.field:
+        return []
+    path, what = said[0]
+    severity = Severity.WARNING if len(data.sources) > 1 else Severity.ERROR
+    message = f"{source.name} is plain text: {what}"
+    help_text = "write questions and answers as JSON lines or CSV; for plain text, leave this out"
+    return [Diagnostic("D032", message, severity=severity, path=path, help=help_text)]
+
+
+def of_another_kind(held_out: Format, training: list[Format]) -> list[Diagnostic]:
+    """Held-out rows that measure something else than what is learnt."""
+    kinds = dict.fromkeys(FAMILIES[form.name] for form in training)
+    kind = FAMILIES[held_out.name]
+    if kind in kinds or not kinds:
+        return []
+    message = f"the held-out rows are {kind}, the training rows {' and '.join(kinds)}"
+    help_text = "hold out rows of the same format; else the held-out loss says little of what is learnt"
+    path = ("data", "held_out_path")
+    return [Diagnostic("D033", message, severity=Severity.WARNING, path=path, help=help_text)]
+
+
+# --- columns ----------------------------------------------------------------------------------------------
+
+
 def find_format(
-    row: Row, columns: ColumnsTable, asked: str, *, templated: bool = False
+    row: Row, columns: ColumnsTable, asked: str, *, templated: bool = False, table: bool = False
 ) -> tuple[Format | None, list[Diagnostic]]:
-    """The format of the rows, told by the first of them.
+    """The format of the rows, told by the first of them, and what to say of it.
 
     ``asked`` is ``[data] format``; ``templated`` says that a prompt template makes the prompt, so that only
-    the answer has to be a column.
+    the answer has to be a column; ``table`` that the first line of a file names the columns.
     """
-    named = {role: name for role, name in columns.model_dump().items() if name}
-    missing = [(role, name) for role, name in named.items() if name not in row]
-    if missing:
-        return None, [_no_column(role, name, row) for role, name in missing]
+    headless = table and looks_like_a_row(row)
+    wanted = {role: name for role, name in columns.model_dump().items() if name}
+    named = {role: found for role, name in wanted.items() if (found := written_as(name, row)) is not None}
+    if len(named) < len(wanted):
+        missing = [(role, name) for role, name in wanted.items() if role not in named]
+        return None, [_no_column(role, name, row, headless=headless) for role, name in missing]
     chosen = asked if asked != "auto" else _by_named(named, templated=templated)
     if chosen:
-        return _complete(chosen, named, row, templated=templated, asked=asked != "auto")
-    return _by_looking(row, named)
+        form, problems = _complete(chosen, named, row, templated=templated, asked=asked != "auto")
+    else:
+        form, problems = _by_looking(row, named)
+    if form is None:
+        return None, [replace(problem, help=_HEADLESS) for problem in problems] if headless else problems
+    form = _with_system(form, row)
+    return form, _left_out(form, row) if not templated else []
 
 
 def _by_named(named: Mapping[str, str], *, templated: bool) -> str | None:
@@ -113,26 +165,18 @@ def _by_named(named: Mapping[str, str], *, templated: bool) -> str | None:
 
 def _by_looking(row: Row, named: Mapping[str, str]) -> tuple[Format | None, list[Diagnostic]]:
     looks: tuple[tuple[str, Callable[[Row], dict[str, str] | None]], ...] = (
-        ("messages", lambda r: _list_column(r, ("messages", "conversation", "conversations"), "role")),
-        ("sharegpt", lambda r: _list_column(r, ("conversations", "conversation", "messages"), "from")),
+        ("messages", lambda r: _list_column(r, MESSAGES, "role")),
+        ("sharegpt", lambda r: _list_column(r, SHARED, "from")),
         ("alpaca", lambda r: _both(r, "instruction", "output")),
         ("prompt-completion", _pair),
-        ("text", lambda r: {"text": "text"} if isinstance(r.get("text"), str) else None),
+        ("text", _text_column),
     )
     for name, look in looks:
         found = look(row)
         if found is not None:
             where = " and ".join(f"`{column}`" for column in found.values())
-            if name == "alpaca" and "input" in row:
-                found["input"] = "input"
-            return Format(name, {**found, **named}, f"the first row has {where}"), []
-    return None, [
-        Diagnostic(
-            "D027",
-            f"the rows are of no known format; their columns are {_names(row)}",
-            help='name the columns of question and answer: columns = { prompt = "…", completion = "…" } in [data]',
-        )
-    ]
+            return Format(name, _with_input(name, {**found, **named}, row), f"the first row has {where}"), []
+    return None, [_unknown(row)]
 
 
 def _complete(
@@ -145,173 +189,120 @@ def _complete(
             "prompt": () if templated else tuple(dict.fromkeys(p for p, _ in PAIRS)),
             "completion": tuple(dict.fromkeys([*(c for _, c in PAIRS), "output"])),
         },
-        "messages": {"messages": ("messages", "conversation", "conversations")},
-        "sharegpt": {"messages": ("conversations", "conversation", "messages")},
+        "messages": {"messages": MESSAGES},
+        "sharegpt": {"messages": SHARED},
         "text": {"text": ("text",)},
     }
     found = dict(named)
-    for role, usual in formats[chosen].items():
-        if role in found or not usual:
+    for role, names in formats[chosen].items():
+        if role in found or not names:
             continue
-        name = next((n for n in usual if n in row), None)
+        name = usual(names, row)
         if name is None:
-            return None, [_not_told(role, chosen, row)]
+            return None, [_not_told(role, chosen, row, asked=asked)]
         found[role] = name
-    if chosen == "alpaca" and "input" not in found and "input" in row:
-        found["input"] = "input"
     reason = "format of the recipe" if asked else "the recipe names " + " and ".join(f"`{n}`" for n in named.values())
-    return Format(chosen, found, reason if named or asked else "the prompt template makes the prompt"), []
+    reason = reason if named or asked else "the prompt template makes the prompt"
+    return Format(chosen, _with_input(chosen, found, row), reason), []
+
+
+def _with_input(name: str, columns: dict[str, str], row: Row) -> dict[str, str]:
+    """Alpaca's columns have an input too, where it is there."""
+    found = usual(("input",), row) if name == "alpaca" else None
+    return {"input": found, **columns} if found is not None and found not in columns.values() else columns
+
+
+def _with_system(form: Format, row: Row) -> Format:
+    """A column ``system`` with text is each row's system message."""
+    found = usual(("system",), row)
+    free = found is not None and "system" not in form.columns and found not in form.columns.values()
+    if found is None or not free or form.name == "text" or not isinstance(row[found], str | None):
+        return form
+    return replace(form, columns={**form.columns, "system": found})
+
+
+def _left_out(form: Format, row: Row) -> list[Diagnostic]:
+    """A note on a column that belongs to the question, and that nothing uses."""
+    if form.name != "prompt-completion" or "input" in form.columns:
+        return []
+    prompt, completion = form.columns["prompt"], form.columns["completion"]
+    there = [column for column in row if column not in form.columns.values()]
+    found = usual(CONTEXT, there)
+    if found is None or not isinstance(row[found], str) or not row[found].strip():
+        return []
+    line = f"prompt = {toml(prompt)}, completion = {toml(completion)}, input = {toml(found)}"
+    return [
+        Diagnostic(
+            "D031",
+            f"the column `{found}` is not used",
+            severity=Severity.NOTE,
+            path=("data", "columns"),
+            help=f"to put it below each question: columns = {{ {line} }} in [data]",
+        )
+    ]
 
 
 def _pair(row: Row) -> dict[str, str] | None:
-    for prompt, completion in PAIRS:
-        if prompt in row and completion in row:
-            return {"prompt": prompt, "completion": completion}
-    return None
+    return next((found for pair in PAIRS if (found := _both(row, *pair)) is not None), None)
 
 
 def _both(row: Row, prompt: str, completion: str) -> dict[str, str] | None:
-    return {"prompt": prompt, "completion": completion} if prompt in row and completion in row else None
+    one, other = usual((prompt,), row), usual((completion,), row)
+    return None if one is None or other is None else {"prompt": one, "completion": other}
 
 
 def _list_column(row: Row, names: tuple[str, ...], key: str) -> dict[str, str] | None:
     for name in names:
-        value = row.get(name)
-        if isinstance(value, list) and value and isinstance(value[0], dict) and key in value[0]:
-            return {"messages": name}
+        column = usual((name,), row)
+        if column is not None and is_talk(row[column]) and key in row[column][0]:
+            return {"messages": column}
     return None
 
 
-def _names(row: Row) -> str:
-    names = [f"`{_printable(name)}`" for name in row]
-    return ", ".join(names[:12]) + (", …" if len(names) > 12 else "") if names else "none"
+def _text_column(row: Row) -> dict[str, str] | None:
+    column = usual(("text",), row)
+    return {"text": column} if column is not None and isinstance(row[column], str) else None
 
 
-def _printable(name: str) -> str:
-    return "".join(c if c.isprintable() else "\ufffd" for c in name[:40])
+def is_talk(value: Any) -> TypeGuard[list[Any]]:
+    """Whether a value is a list of messages, by its first one."""
+    return isinstance(value, list) and bool(value) and isinstance(value[0], dict)
 
 
-def _no_column(role: str, name: str, row: Row) -> Diagnostic:
-    close = nearest(name, row)
-    hint = f"did you mean `{_printable(close[0])}`?" if close else f"its columns are {_names(row)}"
+def _unknown(row: Row) -> Diagnostic:
+    written = usual(MESSAGES, row)
+    if written is not None and isinstance(row[written], str) and row[written].lstrip().startswith("["):
+        message = f"`{written}` holds a list written as text, not a list"
+        help_text = "write the list itself, without quotes around it; JSON lines hold lists, CSV cannot"
+        return Diagnostic("D027", message, help=help_text)
+    if {"role", "content"} <= set(row):
+        message = "each row is one message, not a conversation"
+        return Diagnostic("D027", message, help='put those of a conversation together: {"messages": [{…}, {…}]}')
+    texts = [name for name, value in row.items() if isinstance(value, str) and value.strip()]
+    talks = [name for name, value in row.items() if is_talk(value)]
+    help_text = _NAME_THEM
+    if len(talks) == 1:
+        help_text = f"columns = {{ messages = {toml(talks[0])} }} in [data]"
+    elif len(texts) == 2:
+        help_text = f"columns = {{ prompt = {toml(texts[0])}, completion = {toml(texts[1])} }} in [data]"
+    elif len(texts) == 1 and len(row) == 1:
+        help_text = f"columns = {{ text = {toml(texts[0])} }} in [data]"
+    return Diagnostic("D027", f"the rows are of no known format; their columns are {in_words(row)}", help=help_text)
+
+
+def _no_column(role: str, name: str, row: Row, *, headless: bool) -> Diagnostic:
     return Diagnostic(
         "D020",
         f"the data has no column `{name}` (named as {role})",
         path=("data", "columns", role),
-        help=hint,
+        help=_HEADLESS if headless else did_you_mean(name, row),
     )
 
 
-def _not_told(role: str, chosen: str, row: Row) -> Diagnostic:
+def _not_told(role: str, chosen: str, row: Row, *, asked: bool) -> Diagnostic:
     return Diagnostic(
         "D020",
-        f"which column holds the {role}? The format {chosen} needs one; there are {_names(row)}",
-        path=("data", "columns"),
+        f"which column holds the {role}? The format {chosen} needs one; there are {in_words(row)}",
+        path=("data", "format" if asked else "columns"),
         help=f'name it: columns = {{ {role} = "…" }} in [data]',
     )
-
-
-def read_conversation(
-    row: Row, form: Format, system: str, prompt_of: Callable[[Row], str] | None = None
-) -> Conversation:
-    """One row in its format. ``prompt_of`` renders the prompt from a template. Raises RowFault."""
-    if form.name == "text":
-        text = _text(row, form.columns["text"], "D023", "text")
-        return Conversation(text=text)
-    if form.name in {"messages", "sharegpt"}:
-        messages = _messages(row, form.columns["messages"])
-    else:
-        messages = _question_and_answer(row, form, prompt_of)
-    before = _optional_text(row, form, "system") or system
-    if before and messages[0]["role"] != "system":
-        messages.insert(0, {"role": "system", "content": before})
-    return Conversation(tuple(messages))
-
-
-def _question_and_answer(row: Row, form: Format, prompt_of: Callable[[Row], str] | None) -> list[Message]:
-    if prompt_of is not None:
-        prompt = prompt_of(row)
-        if not prompt.strip():
-            raise RowFault("D023", "the prompt template renders nothing", "empty prompt", help_text=_FILL)
-    else:
-        prompt = _text(row, form.columns["prompt"], "D023", "prompt")
-        extra = _optional_text(row, form, "input")
-        prompt = f"{prompt}\n\n{extra}" if extra else prompt
-    answer = _text(row, form.columns["completion"], "D024", "answer")
-    return [{"role": "user", "content": prompt}, {"role": "assistant", "content": answer}]
-
-
-_FILL = 'fill it in, or leave the row out; on_bad_row = "drop" in [data] drops and counts such rows'
-
-
-def _text(row: Row, column: str, code: str, what: str) -> str:
-    if column not in row:
-        close = nearest(column, row)
-        hint = f"it has `{_printable(close[0])}`" if close else f"it has {_names(row)}"
-        message = f"there is no column `{column}`"
-        raise RowFault("D021", message, f"no column {column}", help_text=f"{hint}; {_FILL}")
-    value = row[column]
-    if value is None or (isinstance(value, str) and not value.strip()):
-        raise RowFault(code, f"`{column}` is empty", f"empty {what}", help_text=_FILL)
-    if not isinstance(value, str):
-        message = f"`{column}` is {_kind(value)}, not text"
-        raise RowFault("D022", message, f"{what} is not text", help_text="put the value in quotes")
-    if _SURROGATE.search(value):
-        message = f"`{column}` holds half a character (a lone surrogate)"
-        raise RowFault("D022", message, f"{what} is not text", help_text="write the character again")
-    return value
-
-
-def _optional_text(row: Row, form: Format, role: str) -> str:
-    """The text of a column that need not be there, or not in every row; empty when it is not."""
-    column = form.columns.get(role)
-    if column is None or row.get(column) is None or not str(row[column]).strip():
-        return ""
-    return _text(row, column, "D022", role)
-
-
-def _kind(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true or false"
-    if isinstance(value, int | float):
-        return "a number"
-    if isinstance(value, list | dict):
-        return "a list" if isinstance(value, list) else "an object"
-    return type(value).__name__
-
-
-def _messages(row: Row, column: str) -> list[Message]:
-    value = row.get(column)
-    if not isinstance(value, list) or not value:
-        said = "is missing" if column not in row else "is empty" if not value else f"is {_kind(value)}, not a list"
-        raise RowFault("D025", f"`{column}` {said}", "no messages", help_text=_MESSAGES)
-    messages = [_message(item, number) for number, item in enumerate(value, 1)]
-    while messages and messages[-1]["role"] != "assistant":
-        messages.pop()  # a question that nobody answered teaches nothing
-    if len(messages) < 2 or not any(m["role"] == "user" for m in messages):
-        raise RowFault("D025", "the conversation has no question with an answer", "no answer", help_text=_MESSAGES)
-    return messages
-
-
-_MESSAGES = 'write [{"role": "user", "content": "…"}, {"role": "assistant", "content": "…"}]'
-
-
-def _message(item: Any, number: int) -> Message:
-    if not isinstance(item, dict):
-        raise RowFault("D025", f"message {number} is {_kind(item)}, not an object", "bad message", help_text=_MESSAGES)
-    role, content = item.get("role", item.get("from")), item.get("content", item.get("value"))
-    if not isinstance(role, str) or role.lower() not in ROLES:
-        known = "system, user and assistant"
-        message = f"message {number} has the role {str(role)[:30]!r}; known are {known}"
-        raise RowFault("D025", message, "unknown role", help_text="rename the role, or leave the row out")
-    if isinstance(content, list):  # parts, as multimodal data writes them
-        parts = [p.get("text") for p in content if isinstance(p, dict) and p.get("type", "text") == "text"]
-        content = "".join(p for p in parts if isinstance(p, str)) if len(parts) == len(content) else None
-    if not isinstance(content, str):
-        raise RowFault("D025", f"message {number} has no text", "message without text", help_text=_MESSAGES)
-    role = ROLES[role.lower()]
-    if role == "assistant" and not content.strip():
-        raise RowFault("D024", f"message {number}, an answer, is empty", "empty answer", help_text=_FILL)
-    if _SURROGATE.search(content):
-        raise RowFault("D022", f"message {number} holds half a character", "answer is not text")
-    return {"role": role, "content": content}

@@ -2,70 +2,92 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from compiler.data.faults import FaultLog, RowFault
-from compiler.data.formats import find_format, read_conversation, with_columns_of
-from compiler.data.rows import Row, SourceFault, open_source, peek
-from compiler.diagnostics import Diagnostic, Severity
-from compiler.recipe import Recipe
+from compiler.data.conversations import one_prompt_for_all, read_conversation
+from compiler.data.faults import FaultLog, bad_rows
+from compiler.data.formats import Format, format_of, of_another_kind, seen_in
+from compiler.data.named_path import NamedPath
+from compiler.data.row import RowFault
+from compiler.data.rows import glance
+from compiler.data.sources import Source, SourceFault, held_out_paths, no_rows, open_source, training_paths
+from compiler.diagnostics import Diagnostic
+from compiler.recipe import DataTable, Recipe
 
-MOST_ROWS = 20
+if TYPE_CHECKING:
+    from compiler.data.prompt_template import PromptTemplate
 
 
 def quick_look(recipe: Recipe, *, root: Path, allow_outside: bool) -> list[Diagnostic]:
-    """Faults of the first rows of each source; the compiler reads them all."""
-    data = recipe.data
-    names = [source.path for source in data.sources] or [data.path]
-    if data.held_out_path:
-        names.append(data.held_out_path)
-    prompt_of = None
-    problems: list[Diagnostic] = []
-    if data.prompt_template:
-        from compiler.data.prompt_template import load_prompt_template  # jinja2 takes a while to import
+    """Faults of the templates, of small sources, and of the first rows of larger ones; the compiler reads them all."""
+    look = _Look(recipe.data, root, allow_outside=allow_outside)
+    if recipe.model.chat_template:
+        from compiler.data.chat_template import own_chat_template  # jinja2 takes a while to import
 
-        prompt_of, problems = load_prompt_template(data.prompt_template, root, allow_outside=allow_outside)
-    for name in names:
-        problems += _look(name, recipe, root, prompt_of, allow_outside=allow_outside)
-    return problems
+        look.problems += own_chat_template(recipe.model.chat_template, root, allow_outside=allow_outside)[1]
+    look.look_around()
+    return look.problems
 
 
-def _look(
-    name: str, recipe: Recipe, root: Path, prompt_of: Callable[[Row], str] | None, *, allow_outside: bool
-) -> list[Diagnostic]:
-    source, problems = open_source(name, root, allow_outside=allow_outside)
-    if source is None:
-        return problems
-    data = recipe.data
-    try:
-        rows = peek(source, MOST_ROWS)
-    except SourceFault as fault:
-        return [fault.diagnostic]
-    if not rows:
-        return []
-    severity = Severity.WARNING if data.on_bad_row == "drop" else Severity.ERROR
-    faults = FaultLog()
-    seen: Row = {}
-    for number, row in rows:
-        if isinstance(row, RowFault):
-            faults.add(name, number, row)
-        else:
-            seen = with_columns_of(seen, row)
-    if not seen or source.kind in {"text", "folder"}:
-        return faults.diagnostics(severity=severity)
-    form, problems = find_format(seen, data.columns, data.format, templated=bool(data.prompt_template))
-    if form is None:
-        return [
-            *faults.diagnostics(severity=severity),
-            *(dataclasses.replace(problem, message=f"{name}: {problem.message}") for problem in problems),
-        ]
-    for number, row in rows if prompt_of or not data.prompt_template else []:
-        if isinstance(row, RowFault):
-            continue
+class _Look:
+    def __init__(self, data: DataTable, root: Path, *, allow_outside: bool) -> None:
+        self.data = data
+        self.root = root
+        self.allow_outside = allow_outside
+        self.problems: list[Diagnostic] = []
+        self.template: PromptTemplate | None = None
+
+    def look_around(self) -> None:
+        if self.data.prompt_template:
+            from compiler.data.prompt_template import load_prompt_template  # jinja2 takes a while to import
+
+            self.template, problems = load_prompt_template(
+                self.data.prompt_template, self.root, allow_outside=self.allow_outside
+            )
+            self.problems += problems
+        learnt = [form for named in training_paths(self.data) if (form := self._source(named)) is not None]
+        for named in held_out_paths(self.data):
+            form = self._source(named)
+            if form is not None:
+                self.problems += of_another_kind(form, learnt)
+
+    def _source(self, named: NamedPath) -> Format | None:
+        """The format of a source, once what is wrong with its rows is told."""
+        source, problems = open_source(named, self.root, allow_outside=self.allow_outside)
+        self.problems += problems
+        if source is None:
+            return None
         try:
-            read_conversation(row, form, data.system, prompt_of)
-        except RowFault as fault:
-            faults.add(name, number, fault)
-    return faults.diagnostics(severity=severity)
+            return self._rows(source)
+        except SourceFault as fault:
+            if fault.diagnostic not in self.problems:  # a template may fail at each source
+                self.problems.append(fault.diagnostic)
+            return None
+
+    def _rows(self, source: Source) -> Format | None:
+        """The format of a source, once its first rows are looked at. Raises SourceFault."""
+        rows = glance(source)
+        if rows is None:
+            return None
+        if not rows:
+            raise SourceFault(no_rows(source))
+        seen, _ = seen_in(row for _, row in rows)
+        form, problems = format_of(source, seen, self.data) if seen else (None, [])
+        faults = FaultLog()
+        conversations = []
+        without_template = bool(self.data.prompt_template) and self.template is None
+        for place, row in rows:
+            try:
+                if isinstance(row, RowFault):
+                    raise row
+                if form is not None and not without_template:
+                    prompt_of = partial(self.template.prompt, columns=seen) if self.template is not None else None
+                    conversations.append(read_conversation(row, form, self.data.system, prompt_of))
+            except RowFault as fault:
+                faults.add(source, place, fault)
+        self.problems += [*problems, *bad_rows(faults, self.data)]
+        if self.template is not None and "held_out_path" not in source.field:
+            self.problems += one_prompt_for_all(conversations)
+        return form

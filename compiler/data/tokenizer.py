@@ -7,12 +7,15 @@ marks what the assistant said, its end-of-turn token included, so that the model
 from __future__ import annotations
 
 import json
+import re
 from bisect import bisect_left
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from compiler.data.chat_template import ChatTemplate, Message
+from compiler.data.rendering import TemplateUnusable
 from compiler.data.sandbox import TemplateFault
 from compiler.diagnostics import Diagnostic
 from compiler.facts.hashes import sha256_bytes
@@ -21,22 +24,43 @@ from compiler.facts.models import ModelFacts
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-__all__ = ["ChatTokenizer", "EncodedChat", "TemplateFault", "load_tokenizer"]
+__all__ = ["ChatTokenizer", "EncodedChat", "RenderedChat", "TemplateFault", "TemplateUnusable", "load_tokenizer"]
 
 LARGEST_FILE = 256 * 1024 * 1024
 SPECIAL = ("bos_token", "eos_token", "pad_token", "unk_token")
 
+REWRITTEN = "the chat template rewrites earlier turns, so that their answers cannot be told apart and are not learnt"
+UNASKED = "the conversation begins with the assistant; that turn, which answers nothing, is not learnt"
+ACROSS = "a token stands across the border of an answer; it is not learnt"
+
+
+@dataclass(frozen=True, slots=True)
+class RenderedChat:
+    """A conversation as text, the (start, end) of what is learnt in it, and what could not be done as asked."""
+
+    text: str
+    stretches: tuple[tuple[int, int], ...]
+    faults: tuple[str, ...] = ()
+
 
 @dataclass(frozen=True, slots=True)
 class EncodedChat:
-    """A conversation as token ids, and for each id 1 if the assistant said it, else 0.
+    """A conversation as token ids, and the (first, end) of those that the assistant said.
 
-    ``faults`` says in words what could not be done as asked (“only the last answer is learnt”).
+    ``faults`` says in words what could not be done as asked.
     """
 
     ids: list[int]
-    mask: list[int]
+    learnt: tuple[tuple[int, int], ...]
     faults: tuple[str, ...] = ()
+
+    @property
+    def mask(self) -> list[int]:
+        """For each id 1 if the assistant said it, else 0."""
+        mask = [0] * len(self.ids)
+        for first, end in self.learnt:
+            mask[first:end] = [1] * (end - first)
+        return mask
 
 
 class ChatTokenizer:
@@ -56,6 +80,8 @@ class ChatTokenizer:
         )
         self._writes_answers = True
         self.stop_token_ids = self._stop_tokens()
+        control = [t.content for t in tokenizer.get_added_tokens_decoder().values() if t.special]
+        self._control, self._control_signs = _any_of(control), {token[0] for token in control if token}
 
     @property
     def has_chat_template(self) -> bool:
@@ -101,16 +127,28 @@ class ChatTokenizer:
         ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
         return ids
 
+    def control_token_in(self, text: str) -> str | None:
+        """The first control token (``<|im_end|>``) that a text holds, which would be taken for a real one."""
+        if self._control is None or not any(sign in text for sign in self._control_signs):
+            return None
+        found = self._control.search(text)
+        return found[0] if found is not None else None
+
     def encode_prompt(self, messages: list[Message]) -> list[int]:
         """Ids of a conversation that the assistant is to continue. Raises TemplateFault."""
         return self.encode(self.render(messages, add_generation_prompt=True))
 
     def encode_text(self, text: str) -> list[int]:
         """Ids of a plain text with the tokenizer's own special tokens, ended by end-of-sequence."""
-        ids: list[int] = self._tokenizer.encode(text).ids
-        if self.eos_token_id is not None and (not ids or ids[-1] != self.eos_token_id):
-            ids.append(self.eos_token_id)
-        return ids
+        return self.encode_texts([text])[0]
+
+    def encode_texts(self, texts: Sequence[str]) -> list[list[int]]:
+        """Ids of plain texts, as ``encode_text`` makes them."""
+        found: list[list[int]] = [encoding.ids for encoding in self._tokenizer.encode_batch(texts)]
+        for ids in found:
+            if self.eos_token_id is not None and (not ids or ids[-1] != self.eos_token_id):
+                ids.append(self.eos_token_id)
+        return found
 
     def decode(self, ids: list[int], *, skip_special_tokens: bool = True) -> str:
         """Text of ids."""
@@ -119,53 +157,65 @@ class ChatTokenizer:
 
     # --- conversations --------------------------------------------------------------------------
 
-    def encode_chat(self, messages: list[Message]) -> EncodedChat:
+    def encode_chat(self, messages: list[Message], *, learnt_from: int = 0) -> EncodedChat:
         """Ids and mask of a whole conversation, tokenised once. Raises TemplateFault."""
+        return self.encode_chats([self.render_chat(messages, learnt_from=learnt_from)])[0]
+
+    def render_chat(self, messages: list[Message], *, learnt_from: int = 0) -> RenderedChat:
+        """A conversation as text with the places of the answers from the message ``learnt_from`` on.
+
+        Raises TemplateFault.
+        """
         if self._template is None:
             raise TemplateFault("the model has no chat template")
         if not self._writes_answers:  # some take parts alone, and pass over a text without a word
-            raise TemplateFault("it does not write what the assistant says")
+            raise TemplateUnusable("it does not write what the assistant says")
         text, stretches = self._template.render_with_stretches(messages)
-        faults: tuple[str, ...] = ()
-        if not stretches:
-            stretches, faults = self._answers_by_prefix(messages, text)
-        encoding = self._tokenizer.encode(text, add_special_tokens=False)
-        mask, straddling = self._mask(encoding.ids, encoding.offsets, stretches)
-        if straddling:
-            faults = (
-                *faults,
-                f"{straddling} tokens stand across the border of an answer; they are not learnt",
-            )
-        return EncodedChat(encoding.ids, mask, faults)
+        if stretches and learnt_from:
+            asked, answers = messages[:learnt_from], [m["role"] for m in messages].count("assistant")
+            before = [m["role"] for m in asked].count("assistant")
+            stretches = stretches[before:] if len(stretches) == answers else []
+        if stretches:
+            return RenderedChat(text, tuple(stretches))
+        return self._answers_by_prefix(messages, text, learnt_from)
 
-    def _answers_by_prefix(self, messages: list[Message], text: str) -> tuple[list[tuple[int, int]], tuple[str, ...]]:
+    def encode_chats(self, chats: Sequence[RenderedChat]) -> list[EncodedChat]:
+        """Ids and masks of conversations, tokenised together on all cores."""
+        encodings = self._tokenizer.encode_batch([chat.text for chat in chats], add_special_tokens=False)
+        return [
+            self._masked(chat, encoding.ids, encoding.offsets) for chat, encoding in zip(chats, encodings, strict=True)
+        ]
+
+    def _answers_by_prefix(self, messages: list[Message], text: str, learnt_from: int) -> RenderedChat:
         """Where the answers stand, found by rendering the conversation up to each of them.
 
         Some templates rewrite earlier turns (they drop old reasoning, say); then the text up to an
         earlier answer is no beginning of the whole, and that answer cannot be told apart.
         """
         stretches: list[tuple[int, int]] = []
-        lost = 0
+        faults: dict[str, None] = {}
         for number, message in enumerate(messages):
-            if message["role"] != "assistant":
+            if message["role"] != "assistant" or number < learnt_from:
                 continue
+            last = number == len(messages) - 1
             before = self._rendered(messages[:number], add_generation_prompt=True)
-            upto = text if number == len(messages) - 1 else self._rendered(messages[: number + 1])
-            if before is None or upto is None or not (upto.startswith(before) and text.startswith(upto)):
-                found = self._last_answer(text, message) if number == len(messages) - 1 else None
-                if found is None:
-                    lost += 1
-                    continue
+            upto = text if last else self._rendered(messages[: number + 1])
+            if before is not None and upto is not None and upto.startswith(before) and text.startswith(upto):
+                stretches.append((len(before), len(upto)))
+                continue
+            found = self._last_answer(text, message) if last else None
+            if found is not None:
                 stretches.append(found)
                 continue
-            stretches.append((len(before), len(upto)))
-        if not lost:
-            return stretches, ()
-        return stretches, (f"the template rewrites earlier turns: {lost} answers are not learnt",)
+            asked = any(earlier["role"] == "user" for earlier in messages[:number])
+            faults[REWRITTEN if asked else UNASKED] = None
+        return RenderedChat(text, tuple(stretches), tuple(faults))
 
     def _rendered(self, messages: list[Message], *, add_generation_prompt: bool = False) -> str | None:
         try:
             return self.render(messages, add_generation_prompt=add_generation_prompt)
+        except TemplateUnusable:
+            raise
         except TemplateFault:  # a template may refuse a conversation that is cut short
             return None
 
@@ -175,23 +225,20 @@ class ChatTokenizer:
         start = text.rfind(message["content"].strip())
         return (start, len(text)) if start >= 0 and message["content"].strip() else None
 
-    def _mask(
-        self, ids: list[int], offsets: list[tuple[int, int]], stretches: list[tuple[int, int]]
-    ) -> tuple[list[int], int]:
-        """1 for ids inside a stretch up to its end-of-turn token; also how many stand across a start."""
-        mask = [0] * len(ids)
-        straddling = 0
-        starts = [start for start, _ in offsets]
-        for begin, end in stretches:
-            first = bisect_left(starts, begin)
+    def _masked(self, chat: RenderedChat, ids: list[int], offsets: list[tuple[int, int]]) -> EncodedChat:
+        """The ids that stand in the text's stretches, each up to its end-of-turn token."""
+        learnt: list[tuple[int, int]] = []
+        faults = chat.faults
+        for begin, end in chat.stretches:
+            first = bisect_left(offsets, (begin,))
             if first and offsets[first - 1][1] > begin:
-                straddling += 1
-            last = bisect_left(starts, end)
+                faults = (*faults, ACROSS) if ACROSS not in faults else faults
+            last = bisect_left(offsets, (end,))
             # What follows the end of turn (a line end, as a rule) is the template's, not the assistant's.
             stop = next((i for i in range(last - 1, first - 1, -1) if ids[i] in self.stop_token_ids), last - 1)
-            for i in range(first, stop + 1):
-                mask[i] = 1
-        return mask, straddling
+            if stop >= first:
+                learnt.append((first, stop + 1))
+        return EncodedChat(ids, tuple(learnt), faults)
 
     # --- on disk --------------------------------------------------------------------------------
 
@@ -209,6 +256,12 @@ class ChatTokenizer:
         )
         if self._source is not None:
             (folder / "chat_template.jinja").write_text(self._source, encoding="utf-8")
+
+
+def _any_of(tokens: Iterable[str]) -> re.Pattern[str] | None:
+    """A pattern of any of some control tokens; single characters are no marks that people would know."""
+    wanted = sorted({token for token in tokens if len(token) > 2}, key=len, reverse=True)
+    return re.compile("|".join(map(re.escape, wanted))) if wanted else None
 
 
 def load_tokenizer(

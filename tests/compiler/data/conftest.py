@@ -12,7 +12,13 @@ import pytest
 from hypothesis import strategies as st
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
+from compiler.data.conversations import is_blank
+from compiler.data.named_path import NamedPath
+from compiler.data.row import Row, RowFault
+from compiler.data.rows import read_rows
+from compiler.data.sources import Source, SourceFault, open_source
 from compiler.data.tokenizer import ChatTokenizer, load_tokenizer
+from compiler.diagnostics import Diagnostic
 from compiler.facts.models import locate_model
 from compiler.recipe import DataTable, ModelTable, Recipe, TrainingTable
 
@@ -25,7 +31,7 @@ SPECIAL = {"bos_token": "<s>", "eos_token": "<|im_end|>", "pad_token": "<pad>"}
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
 """Any text that UTF-8 can write."""
 
-said = texts.filter(lambda text: bool(text.strip()) and not {"\ue0f0", "\ue0f1"} & set(text))
+said = texts.filter(lambda text: not is_blank(text) and not {"\ue0f0", "\ue0f1"} & set(text))
 """A text that a message may hold."""
 
 json_values = st.recursive(
@@ -80,3 +86,33 @@ def recipe(training: dict[str, Any] | None = None, **data: Any) -> Recipe:
     places = {} if "sources" in data else {"path": "rows.jsonl"}
     table = DataTable.model_validate({**places, **data})
     return Recipe(model=ModelTable(id="m"), data=table, training=TrainingTable.model_validate(training or {}))
+
+
+def source_of(folder: Path, name: str, data: bytes) -> Source:
+    """A source whose file is written first."""
+    (folder / name).write_bytes(data)
+    source, problems = open_source(NamedPath(name), folder, allow_outside=False)
+    assert source is not None, problems
+    return source
+
+
+def rows_of(folder: Path, name: str, data: bytes) -> list[Row | RowFault]:
+    """The rows of a file that is written first."""
+    return [row for _, row in read_rows(source_of(folder, name, data))]
+
+
+def refusal_of(folder: Path, name: str, data: bytes) -> Diagnostic:
+    """Why a file cannot be read at all, or not to its end."""
+    (folder / name).write_bytes(data)
+    source, problems = open_source(NamedPath(name), folder, allow_outside=False)
+    if source is None:
+        (problem,) = problems
+        return problem
+    with pytest.raises(SourceFault) as told:
+        list(read_rows(source))
+    return told.value.diagnostic
+
+
+def codes(problems: Iterable[Diagnostic]) -> list[str]:
+    """The codes of problems in their order."""
+    return [problem.code for problem in problems]

@@ -17,7 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from compiler.data.chat_template import FIXED_DATE, ChatTemplate, GenerationTag, Message
+from compiler.data.chat_template import FIXED_DATE, ChatTemplate, GenerationTag, Message, own_chat_template
+from compiler.data.rendering import TemplateUnusable
 from compiler.data.sandbox import TemplateFault
 from tests.compiler.data.conftest import CHATML, said
 
@@ -169,3 +170,52 @@ def test_special_tokens_and_loop_controls_are_there() -> None:
         "{{ bos_token }}{% for m in messages %}{% if loop.index > 1 %}{% break %}{% endif %}{{ m.content }}{% endfor %}"
     )
     assert ChatTemplate(source, SPECIAL).render(messages(CONVERSATIONS["one turn"])) == "<s>Bonjour"
+
+
+# --- a recipe's own ---------------------------------------------------------------------------------------------
+
+
+def test_a_recipes_own_template_is_its_text(tmp_path: Path) -> None:
+    (tmp_path / "chat.jinja").write_bytes(b"\xef\xbb\xbf{{ bos_token }}\r\nx")
+    assert own_chat_template("chat.jinja", tmp_path, allow_outside=False) == ("{{ bos_token }}\nx", [])
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "code", "said"),
+    [
+        ("none.jinja", None, "D001", "no chat template"),
+        (".", None, "D001", "a folder"),
+        ("/etc/passwd", None, "D002", "outside"),
+        ("../chat.jinja", None, "D002", "outside"),
+        ("chat.jinja", "é".encode("utf-16"), "M091", "UTF-8"),
+        ("chat.jinja", b"a\n{% if %}", "D028", "chat template chat.jinja, line 2"),
+        ("chat.jinja", b"a\n\n{{ m | indent }}", "D028", "chat template chat.jinja, line 3"),
+        ("chat.jinja", b"x" * 200_000, "D028", "larger"),
+    ],
+)
+def test_one_that_cannot_be_used_is_told_where_the_recipe_names_it(
+    tmp_path: Path, name: str, data: bytes | None, code: str, said: str
+) -> None:
+    root = tmp_path / "recipe"
+    root.mkdir()
+    (tmp_path / "chat.jinja").write_text("x")
+    if data is not None:
+        (root / name).write_bytes(data)
+    source, (problem,) = own_chat_template(name, root, allow_outside=False)
+    assert source is None
+    assert (problem.code, problem.path, problem.span) == (code, ("model", "chat_template"), None)
+    assert said in problem.message
+    assert problem.help
+
+
+def test_what_the_sandbox_stops_is_told_apart_from_what_a_template_refuses() -> None:
+    for source in (
+        "{% for i in range(100000) %}{% for j in range(100) %}{% endfor %}{% endfor %}",
+        "{{ 'x' * 9999999 }}",
+    ):
+        with pytest.raises(TemplateUnusable):
+            ChatTemplate(f"a\n{source}", {}).render([])
+    with pytest.raises(TemplateFault) as told:
+        ChatTemplate("a\n{{ raise_exception('no') }}", {}).render([])
+    assert not isinstance(told.value, TemplateUnusable)
+    assert told.value.line == 2

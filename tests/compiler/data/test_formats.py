@@ -1,33 +1,30 @@
-"""Formats: each shape is found by looking, and each row is a conversation with an answer or a coded fault."""
+"""Formats: each shape is found by looking, whatever the names' case, and what is none is told with what to write."""
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+import tomli
 
-from compiler.codes import all_codes
-from compiler.data.faults import RowFault
-from compiler.data.formats import PAIRS, Conversation, Format, find_format, read_conversation, with_columns_of
-from compiler.data.rows import Row
-from compiler.recipe import ColumnsTable
-from tests.compiler.data.conftest import json_values, said
+from compiler.data.formats import PAIRS, Format, find_format, format_of, of_another_kind, seen_in
+from compiler.data.row import Row, RowFault
+from compiler.data.sources import Source
+from compiler.diagnostics import Severity
+from compiler.recipe import ColumnsTable, DataTable
+from tests.compiler.data.conftest import codes
 
 USER, ASSISTANT, SYSTEM = ({"role": role, "content": role[0]} for role in ("user", "assistant", "system"))
 SHARED = [{"from": "human", "value": "u"}, {"from": "gpt", "value": "a"}]
 
 
 def found(row: Row, asked: str = "auto", *, templated: bool = False, **columns: str) -> Format:
-    form, problems = find_format(row, ColumnsTable(**columns), asked, templated=templated)
+    form, problems = find_format(row, ColumnsTable.model_validate(columns), asked, templated=templated)
     assert form is not None, problems
     assert not problems
     return form
-
-
-def read(row: Row, recipes_system: str = "", /, **columns: str) -> Conversation:
-    return read_conversation(row, found(row, **columns), recipes_system)
 
 
 # --- the format ------------------------------------------------------------------------------------------
@@ -48,13 +45,39 @@ def read(row: Row, recipes_system: str = "", /, **columns: str) -> Conversation:
         ),
         *(({p: "p", c: "c", "id": 3}, "prompt-completion", {"prompt": p, "completion": c}) for p, c in PAIRS),
         ({"text": "t"}, "text", {"text": "text"}),
+        ({"QUESTION": "q", "RÉPONSE": "a"}, "prompt-completion", {"prompt": "QUESTION", "completion": "RÉPONSE"}),
+        (
+            {"Question": "q", "re\u0301ponse": "a"},
+            "prompt-completion",
+            {"prompt": "Question", "completion": "re\u0301ponse"},
+        ),
+        ({"Messages": [USER, ASSISTANT]}, "messages", {"messages": "Messages"}),
+        ({"Text": "t"}, "text", {"text": "Text"}),
+        (
+            {"prompt": [USER], "completion": [ASSISTANT]},
+            "prompt-completion",
+            {"prompt": "prompt", "completion": "completion"},
+        ),
+        (
+            {"question": "q", "answer": "a", "system": "s"},
+            "prompt-completion",
+            {"prompt": "question", "completion": "answer", "system": "system"},
+        ),
+        ({"messages": [USER, ASSISTANT], "System": ""}, "messages", {"messages": "messages", "system": "System"}),
+        ({"conversations": SHARED, "system": None}, "sharegpt", {"messages": "conversations", "system": "system"}),
+        ({"text": "t", "system": "s"}, "text", {"text": "text"}),
+        (
+            {"question": "q", "answer": "a", "system": 3},
+            "prompt-completion",
+            {"prompt": "question", "completion": "answer"},
+        ),
         ({"text": "t", "input": "i", "output": "o"}, "prompt-completion", {"prompt": "input", "completion": "output"}),
     ],
 )
 def test_each_shape_is_found_by_looking(row: Row, name: str, columns: dict[str, str]) -> None:
     form = found(row)
     assert (form.name, form.columns) == (name, columns)
-    assert all(f"`{columns[role]}`" in form.reason for role in columns if role != "input")
+    assert all(f"`{columns[role]}`" in form.reason for role in columns if role not in {"input", "system"})
 
 
 @pytest.mark.parametrize(
@@ -86,7 +109,14 @@ def test_what_the_recipe_says_comes_first(
         ({"question": "q", "answer": "a"}, "auto", {"prompt": "x"}, "D020", "`question`, `answer`"),
         ({"question": "q", "x": "a"}, "auto", {"prompt": "question"}, "D020", 'completion = "…"'),
         ({"x": "q"}, "messages", {}, "D020", 'messages = "…"'),
-        ({"x": "q", "y": "a"}, "auto", {}, "D027", "columns = {"),
+        ({"x": "q", "y": "a"}, "auto", {}, "D027", 'columns = { prompt = "x", completion = "y" }'),
+        ({"x": "q", "n": 3, "y": "a"}, "auto", {}, "D027", 'columns = { prompt = "x", completion = "y" }'),
+        ({"x": "q", "y": "a", "z": "b"}, "auto", {}, "D027", 'columns = { prompt = "…", completion = "…" }'),
+        ({"inhalt": "t"}, "auto", {}, "D027", 'columns = { text = "inhalt" }'),
+        ({"talk": [USER, ASSISTANT]}, "auto", {}, "D027", 'columns = { messages = "talk" }'),
+        ({"messages": "[{}]"}, "auto", {}, "D027", "without quotes"),
+        ({"role": "user", "content": "q"}, "auto", {}, "D027", '{"messages": [{…}, {…}]}'),
+        ({"Question": "q", "answer": "a"}, "auto", {"prompt": "question"}, "D020", "did you mean `Question`?"),
         ({"text": 3}, "auto", {}, "D027", "columns = {"),
         ({"messages": []}, "auto", {}, "D027", "columns = {"),
         ({}, "auto", {}, "D027", "columns = {"),
@@ -99,162 +129,107 @@ def test_what_is_no_format_is_told(row: Row, asked: str, named: dict[str, str], 
     assert helped in (problem.help or "")
 
 
+def test_the_line_that_is_advised_is_toml_that_works() -> None:
+    row: Row = {'Frage "neu"\t': "q", "Antwort\\": "a"}
+    _, (problem,) = find_format(row, ColumnsTable(), "auto")
+    line = re.search(r"columns = \{.*\}", problem.help or "")
+    assert line is not None
+    columns = tomli.loads(line[0])["columns"]
+    assert found(row, **columns).columns == {"prompt": 'Frage "neu"\t', "completion": "Antwort\\"}
+
+
+def test_a_first_line_that_looks_like_a_row_is_said_to() -> None:
+    row: Row = {"Que faire pour le bail ?": "Et là ?", "Écrivez une lettre.": "Rien."}
+    for named in ({}, {"prompt": "question"}):
+        form, (problem,) = find_format(row, ColumnsTable.model_validate(named), "auto", table=True)
+        assert form is None
+        assert "looks like a row" in (problem.help or "")
+        assert "did you mean" not in (problem.help or "")
+        _, (problem,) = find_format(row, ColumnsTable.model_validate(named), "auto")
+        assert "looks like a row" not in (problem.help or "")
+
+
+@pytest.mark.parametrize("context", ["context", "input", "Kontext", "contexte"])
+def test_a_context_that_nothing_uses_is_noted_with_the_line_that_uses_it(context: str) -> None:
+    row: Row = {"question": "q", "answer": "a", context: "Im Jahr 1789 …"}
+    form, (problem,) = find_format(row, ColumnsTable(), "auto")
+    assert form is not None
+    assert (problem.code, problem.severity, problem.path) == ("D031", Severity.NOTE, ("data", "columns"))
+    line = re.search(r"columns = \{.*\}", problem.help or "")
+    assert line is not None
+    assert found(row, **tomli.loads(line[0])["columns"]).columns["input"] == context
+    for other in ({**row, context: " "}, {**row, context: 3}):
+        assert find_format(other, ColumnsTable(), "auto")[1] == []
+    assert find_format(row, ColumnsTable(), "auto", templated=True)[1] == []
+
+
 def test_several_rows_together_tell_more_than_the_first() -> None:
-    rows: list[Row] = [
+    rows: list[Row | RowFault] = [
+        RowFault("D010", "bad", "bad"),
         {"messages": None},
         {"messages": []},
         {"messages": [USER, ASSISTANT], "id": 1},
         {"messages": SHARED},
     ]
-    seen: Row = {}
-    for row in rows:
-        seen = with_columns_of(seen, row)
-    assert seen == {"messages": [USER, ASSISTANT], "id": 1}
+    assert seen_in(rows) == ({"messages": [USER, ASSISTANT], "id": 1}, True)
+    assert seen_in(rows[:1]) == ({}, True)
+    assert seen_in([]) == ({}, False)
 
 
-# --- one row ---------------------------------------------------------------------------------------------
+# --- sources ----------------------------------------------------------------------------------------------
+
+TEXTS = Source("d", Path("d"), "folder", ("data", "sources", 1, "path"))
+LINES = Source("a.jsonl", Path("a.jsonl"), "jsonl", ("data", "sources", 1, "path"))
 
 
-@pytest.mark.parametrize(
-    ("row", "messages"),
-    [
-        ({"instruction": "i", "input": "x", "output": "o"}, [("user", "i\n\nx"), ("assistant", "o")]),
-        ({"instruction": "i", "input": " ", "output": "o"}, [("user", "i"), ("assistant", "o")]),
-        ({"instruction": "i", "input": None, "output": "o"}, [("user", "i"), ("assistant", "o")]),
-        ({"conversations": SHARED}, [("user", "u"), ("assistant", "a")]),
-        ({"messages": [USER, ASSISTANT, USER]}, [("user", "u"), ("assistant", "a")]),
-        ({"messages": [SYSTEM, USER, ASSISTANT]}, [("system", "s"), ("user", "u"), ("assistant", "a")]),
-        ({"messages": [USER | {"role": "Human"}, ASSISTANT | {"role": "BOT"}]}, [("user", "u"), ("assistant", "a")]),
-        (
-            {"messages": [{"role": "user", "content": [{"type": "text", "text": "u"}, {"text": "v"}]}, ASSISTANT]},
-            [("user", "uv"), ("assistant", "a")],
-        ),
-    ],
-)
-def test_rows_become_conversations(row: Row, messages: list[tuple[str, str]]) -> None:
-    conversation = read(row)
-    assert [(m["role"], m["content"]) for m in conversation.messages] == messages
-    assert conversation.answer == messages[-1][1]
-    assert len(conversation.prompt) == len(messages) - 1
+def data(**more: Any) -> DataTable:
+    return DataTable.model_validate({"path": "d", **more})
 
 
 @pytest.mark.parametrize(
-    ("row", "columns", "system"),
+    ("more", "path"),
     [
-        ({"question": "q", "answer": "a"}, {}, "recipe's"),
-        ({"question": "q", "answer": "a", "s": "row's"}, {"system": "s"}, "row's"),
-        ({"question": "q", "answer": "a", "s": " "}, {"system": "s"}, "recipe's"),
-        ({"question": "q", "answer": "a", "system": "not named"}, {}, "recipe's"),
-        ({"messages": [SYSTEM, USER, ASSISTANT]}, {}, "s"),
-        ({"messages": [{"role": "system", "content": ""}, USER, ASSISTANT]}, {}, ""),
+        ({"columns": {"prompt": "question"}}, ("data", "columns", "prompt")),
+        ({"prompt_template": "p.jinja"}, ("data", "prompt_template")),
+        ({"format": "messages"}, ("data", "format")),
     ],
 )
-def test_there_is_one_system_message(row: Row, columns: dict[str, str], system: str) -> None:
-    messages = read(row, "recipe's", **columns).messages
-    assert [m["content"] for m in messages if m["role"] == "system"] == [system]
-    assert messages[0]["role"] == "system"
+def test_what_plain_text_cannot_have_is_told(more: dict[str, Any], path: tuple[str, ...]) -> None:
+    form, (problem,) = format_of(TEXTS, {"text": "t"}, data(**more))
+    assert form is not None
+    assert form.name == "text"
+    assert (problem.code, problem.path, problem.severity) == ("D032", path, Severity.ERROR)
+    several = data(path="", sources=[{"path": "a.jsonl"}, {"path": "d"}], **more)
+    assert [p.severity for p in format_of(TEXTS, {"text": "t"}, several)[1]] == [Severity.WARNING]
+    held_out = Source("d", Path("d"), "folder", ("data", "held_out_path"))
+    assert format_of(held_out, {"text": "t"}, data(**more))[1] == []
 
 
-def test_a_column_without_a_name_is_neither_input_nor_system() -> None:
-    """As pandas writes the index of a table into CSV."""
-    assert read({"": "17", "question": "q", "answer": "a"}).messages == (
-        {"role": "user", "content": "q"},
-        {"role": "assistant", "content": "a"},
-    )
+def test_plain_text_alone_has_nothing_wrong() -> None:
+    assert format_of(TEXTS, {"text": "t"}, data(format="text"))[1] == []
 
 
-def test_a_template_makes_the_prompt() -> None:
-    row: Row = {"title": "T", "answer": "a"}
-    form = found(row, templated=True, completion="answer")
-    assert read_conversation(row, form, "", lambda r: f"About {r['title']}").prompt[0]["content"] == "About T"
-    with pytest.raises(RowFault, match="renders nothing"):
-        read_conversation(row, form, "", lambda _: " \n")
-
-
-HALF = "half \ud83d"
+def test_what_is_said_of_columns_names_the_source_and_its_place() -> None:
+    _, (problem,) = format_of(LINES, {"x": 1}, data())
+    assert problem.message.startswith("a.jsonl: the rows are of no known format")
+    assert problem.path == LINES.field
+    _, (problem,) = format_of(LINES, {"x": 1}, data(columns={"completion": "y"}))
+    assert problem.path == ("data", "columns", "completion")
 
 
 @pytest.mark.parametrize(
-    ("row", "columns", "code"),
+    ("learnt", "held_out", "told"),
     [
-        ({"question": "", "answer": "a"}, {}, "D023"),
-        ({"question": None, "answer": "a"}, {}, "D023"),
-        ({"question": "q", "answer": " \n"}, {}, "D024"),
-        ({"question": 3, "answer": "a"}, {}, "D022"),
-        ({"question": "q", "answer": True}, {}, "D022"),
-        ({"question": HALF, "answer": "a"}, {}, "D022"),
-        ({"question": "q", "answer": "a", "s": HALF}, {"system": "s"}, "D022"),
-        ({"question": "q", "answer": "a", "s": 3}, {"system": "s"}, "D022"),
-        ({"instruction": "i", "output": "o", "input": HALF}, {}, "D022"),
-        ({"instruction": "i", "output": "o", "input": ["x"]}, {}, "D022"),
-        ({"text": " "}, {}, "D023"),
-        ({"text": HALF}, {}, "D022"),
-        ({"messages": [USER]}, {}, "D025"),
-        ({"messages": [ASSISTANT]}, {}, "D025"),
-        ({"messages": [SYSTEM, ASSISTANT]}, {}, "D025"),
-        ({"messages": [USER, "a"]}, {"messages": "messages"}, "D025"),
-        ({"messages": [USER, {"role": "tool", "content": "x"}, ASSISTANT]}, {}, "D025"),
-        ({"messages": [USER, {"role": "assistant", "content": " "}]}, {}, "D024"),
-        ({"messages": [USER, {"role": "assistant", "content": HALF}]}, {}, "D022"),
-        ({"messages": [USER, {"role": "assistant", "content": None}]}, {}, "D025"),
-        ({"messages": [{"role": "user", "content": [{"type": "image"}]}, ASSISTANT]}, {}, "D025"),
-        ({"messages": "text"}, {"messages": "messages"}, "D025"),
-        ({"messages": []}, {"messages": "messages"}, "D025"),
+        (["prompt-completion"], "text", ["D033"]),
+        (["text"], "messages", ["D033"]),
+        (["prompt-completion"], "messages", ["D033"]),
+        (["prompt-completion"], "alpaca", []),
+        (["messages"], "sharegpt", []),
+        (["messages", "text"], "text", []),
+        ([], "text", []),
     ],
 )
-def test_bad_rows_have_their_codes(row: Row, columns: dict[str, str], code: str) -> None:
-    with pytest.raises(RowFault) as told:
-        read(row, **columns)
-    assert told.value.code == code
-    assert told.value.reason
-
-
-def test_a_row_that_lacks_a_column_is_told_its_own() -> None:
-    form = found({"question": "q", "answer": "a"})
-    with pytest.raises(RowFault) as told:
-        read_conversation({"question": "q", "answr": "a"}, form, "")
-    assert told.value.code == "D021"
-    assert "`answr`" in (told.value.help or "")
-
-
-likely = st.sampled_from(["messages", "conversations", "instruction", "input", "output", "question", "answer", "text"])
-talk = st.lists(st.dictionaries(st.sampled_from(["role", "from", "content", "value"]), json_values))
-roles = st.sampled_from(["user", "assistant", "system", "gpt", "tool"])
-near_talk = st.lists(st.fixed_dictionaries({"role": roles, "content": st.one_of(st.text(max_size=3), json_values)}))
-
-
-@given(st.dictionaries(likely, st.one_of(st.text(max_size=5), json_values, talk, near_talk)))
-def test_any_row_is_a_conversation_or_a_coded_fault(row: Row) -> None:
-    form, problems = find_format(row, ColumnsTable(), "auto")
-    if form is None:
-        assert [problem.code for problem in problems] == ["D027"]
-        return
-    try:
-        conversation = read_conversation(row, form, "")
-    except RowFault as fault:
-        told: Any = fault
-        assert told.code in all_codes()
-        return
-    for text in (conversation.text, *(m["content"] for m in conversation.messages)):
-        text.encode()  # raises for half a character, which no tokenizer takes
-    if form.name == "text":
-        assert conversation.text.strip()
-    else:
-        assert conversation.messages[-1]["role"] == "assistant"
-        assert conversation.answer.strip()
-        assert any(m["role"] == "user" for m in conversation.prompt)
-
-
-@given(question=said, answer=said, other=said)
-def test_the_same_question_is_the_same_key(question: str, answer: str, other: str) -> None:
-    key = read({"question": question, "answer": answer}).key()
-    assert read({"question": f"  {question}\n", "answer": other}, "a system message").key() == key
-    assert read({"question": question.replace(" ", "\n "), "answer": answer}).key() == key
-    assert read({"question": f"{question} x", "answer": answer}).key() != key
-    assert read({"text": question}).key() == key
-
-
-def test_case_and_the_turns_before_count_in_the_key() -> None:
-    long = read({"messages": [USER, ASSISTANT, {"role": "user", "content": "Und ß?"}, ASSISTANT]})
-    assert long.key() == read({"messages": [USER, ASSISTANT, {"role": "user", "content": "und SS?"}, ASSISTANT]}).key()
-    assert long.key() != read({"messages": [{"role": "user", "content": "Und ß?"}, ASSISTANT]}).key()
+def test_held_out_rows_of_another_kind_are_told(learnt: list[str], held_out: str, told: list[str]) -> None:
+    problems = of_another_kind(Format(held_out, {}, ""), [Format(name, {}, "") for name in learnt])
+    assert codes(problems) == told
+    assert all(problem.path == ("data", "held_out_path") for problem in problems)

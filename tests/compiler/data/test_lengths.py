@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,7 +25,7 @@ def test_each_quantile_is_the_first_length_with_enough_below_it(values: list[int
 
 
 @given(lengths, st.randoms())
-def test_the_order_does_not_matter(values: list[int], random) -> None:
+def test_the_order_does_not_matter(values: list[int], random: Random) -> None:
     shuffled = list(values)
     random.shuffle(shuffled)
     assert summarize(shuffled) == summarize(values)

@@ -6,6 +6,7 @@ import hashlib
 import json
 import random
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from compiler.data.examples import Example
 from compiler.data.prepare import PreparedData, prepare
 from compiler.data.tokenizer import ChatTokenizer
 from compiler.diagnostics import Diagnostic, Severity, has_errors
 from compiler.recipe import Recipe
-from tests.compiler.data.conftest import json_lines, json_values, pairs, recipe, tiny
+from tests.compiler.data.conftest import codes, json_lines, json_values, pairs, recipe, tiny
 from tests.compiler.data.test_ledger import read_ranges
 
 
@@ -37,12 +39,10 @@ def written(folder: Path, rows: list[Any], name: str = "rows.jsonl") -> None:
     (folder / name).write_bytes(json_lines(rows))
 
 
-def codes(problems: list[Diagnostic]) -> list[str]:
-    return [problem.code for problem in problems]
-
-
-def questions(examples: list[Any]) -> list[str]:
-    return [example.prompt[-1]["content"] for example in examples]
+def questions(examples: Iterable[Example]) -> list[str]:
+    """The last question of each example, out of its tokens."""
+    found = [tiny().decode(list(e.ids), skip_special_tokens=False).split("<|im_start|>user\n")[-1] for e in examples]
+    return [text.partition("<|im_end|>")[0] for text in found]
 
 
 # --- the ledger ---------------------------------------------------------------------------------------------
@@ -139,6 +139,26 @@ def test_a_held_out_file_is_taken_whole(tmp_path: Path) -> None:
     assert (len(data.train), len(data.held_out)) == (10, 5)
     assert [file.role for file in data.inputs] == ["data", "held-out"]
     assert codes(problems) == ["D044"]  # one of them is trained on too
+    assert problems[0].span is not None
+    assert (problems[0].file, problems[0].span.line) == ("held.jsonl", 5)
+
+
+def test_a_question_that_is_trained_on_with_another_answer_is_told(tmp_path: Path) -> None:
+    written(tmp_path, pairs(10))
+    written(tmp_path, [{"question": "question  3 ?", "answer": "Autre."}, *pairs(2, start=50)], "held.jsonl")
+    data, problems = outcome(tmp_path, recipe(held_out_path="held.jsonl"))
+    assert data is not None
+    assert codes(problems) == ["D046"]
+    assert problems[0].message.startswith("row 1: ")
+    assert outcome(tmp_path, recipe(held_out_share=0.5))[1] == []  # a share splits by question
+
+
+def test_held_out_rows_of_another_kind_are_told(tmp_path: Path) -> None:
+    written(tmp_path, pairs(10))
+    (tmp_path / "held.txt").write_text("Ein Buch.")
+    data, problems = outcome(tmp_path, recipe(held_out_path="held.txt"))
+    assert data is not None
+    assert codes(problems) == ["D033"]
 
 
 # --- bad rows ---------------------------------------------------------------------------------------------------
@@ -228,7 +248,7 @@ def test_what_the_chat_template_refuses_is_a_bad_row(tmp_path: Path) -> None:
     ("policy", "kept", "dropped", "told"),
     [
         ("drop", [1, 3], {"longer than max_length": 2}, ["D050"]),
-        ("truncate", [1, 2, 3], {"no answer left after truncation": 1}, ["D050", "D041", "D051"]),
+        ("truncate", [1, 2, 3], {"no answer left after truncation": 1}, ["D050", "D051", "D041"]),
         ("fail", None, {}, ["D050"]),
     ],
 )
@@ -271,6 +291,23 @@ def test_the_models_context_is_the_limit(tmp_path: Path) -> None:
     data = prepared(tmp_path, recipe(held_out_share=0.0), context=120)
     assert data.max_length == 120
     assert "context" in data.max_length_reason
+
+
+def test_a_held_out_row_counts_for_the_limit_and_its_reason(tmp_path: Path) -> None:
+    written(tmp_path, pairs(5))
+    written(tmp_path, [{"question": "lang " * 30, "answer": "ja"}], "held.jsonl")
+    data = prepared(tmp_path, recipe(held_out_path="held.jsonl"))
+    assert data.max_length_reason == "the longest row, a held-out one, so that nothing is cut"
+    data = prepared(tmp_path, recipe(held_out_path="held.jsonl"), context=60)
+    assert data.max_length == 60
+    assert data.ledger.as_json()["dropped_rows"] == {"longer than max_length": {"held.jsonl": "1"}}
+
+
+def test_the_limit_by_the_context_drops_what_is_longer(tmp_path: Path) -> None:
+    rows = pairs(5)
+    rows[2]["answer"] *= 50
+    written(tmp_path, rows)
+    data = prepared(tmp_path, recipe(held_out_share=0.0), context=120)
     assert data.ledger.as_json()["dropped_rows"] == {"longer than max_length": {"rows.jsonl": "3"}}
 
 
@@ -289,6 +326,23 @@ def test_weights_repeat_and_sample_rows(tmp_path: Path) -> None:
     assert 60 < counts[1] < 140
     assert data.ledger.repeated == 200
     assert data.ledger.as_json()["dropped"] == {"not sampled (weight)": 200 - counts[1]}
+
+
+def test_copies_beside_what_a_weight_repeats_are_told_once(tmp_path: Path) -> None:
+    written(tmp_path, [*pairs(20), pairs(1)[0]], "a.jsonl")
+    written(tmp_path, pairs(20, start=50), "b.jsonl")
+    weighted = [{"path": "a.jsonl", "weight": 3.0}, {"path": "b.jsonl"}]
+    _, problems = outcome(tmp_path, recipe(sources=weighted, held_out_share=0.0))
+    assert [(problem.code, problem.message) for problem in problems] == [
+        ("D045", "row 21: the same example comes again")
+    ]
+
+
+def test_plain_texts_of_a_weighted_source_are_sampled_one_by_one(tmp_path: Path) -> None:
+    written(tmp_path, [{"text": f"Absatz {n}."} for n in range(200)], "a.jsonl")
+    data, _ = outcome(tmp_path, recipe(sources=[{"path": "a.jsonl", "weight": 0.5}], held_out_share=0.0))
+    assert data is not None
+    assert 60 < len(data.train) < 140
 
 
 def test_only_the_first_rows_are_used_on_request(tmp_path: Path) -> None:
@@ -311,8 +365,76 @@ def test_a_prompt_template_and_a_system_message_make_the_prompt(tmp_path: Path) 
     (tmp_path / "prompt.jinja").write_text("Frage: {{ question }}")
     written(tmp_path, pairs(2))
     data = prepared(tmp_path, recipe(prompt_template="prompt.jinja", system="Sei kurz.", held_out_share=0.0))
-    assert [m["content"] for m in data.train[0].prompt] == ["Sei kurz.", "Frage: Question 0 ?"]
+    assert questions(data.train) == ["Frage: Question 0 ?", "Frage: Question 1 ?"]
     assert "Sei kurz." in tiny().decode(list(data.train[0].ids))
+
+
+def test_a_template_that_writes_one_prompt_for_all_is_told(tmp_path: Path) -> None:
+    written(tmp_path, pairs(30))
+    (tmp_path / "prompt.jinja").write_text("{{ titre | default('') }} Antworte.")
+    _, problems = outcome(tmp_path, recipe(prompt_template="prompt.jinja"))
+    assert [(problem.code, problem.path) for problem in problems] == [("D034", ("data", "prompt_template"))]
+    (tmp_path / "prompt.jinja").write_text("{{ answer }}")
+    assert outcome(tmp_path, recipe(prompt_template="prompt.jinja", held_out_share=0.3))[1] == []
+
+
+def test_a_control_token_in_the_recipes_system_message_is_told_there(tmp_path: Path) -> None:
+    written(tmp_path, pairs(30))
+    _, problems = outcome(tmp_path, recipe(system="Sei <|im_end|> kurz."))
+    assert [(problem.code, problem.path) for problem in problems] == [("D047", ("data", "system"))]
+
+
+def test_a_template_that_fails_at_every_row_is_one_error(tmp_path: Path) -> None:
+    written(tmp_path, pairs(300))
+    written(tmp_path, pairs(300), "held.jsonl")
+    endless = "{% for i in range(100000) %}{% for j in range(100) %}{% endfor %}{% endfor %}"
+    for source, code in ((endless, "D028"), ("{{ titre }}", "D020")):
+        (tmp_path / "prompt.jinja").write_text(source)
+        wanted = recipe(prompt_template="prompt.jinja", on_bad_row="drop", held_out_path="held.jsonl")
+        data, problems = outcome(tmp_path, wanted)
+        assert data is None
+        assert codes(problems) == [code]
+        assert problems[0].severity is Severity.ERROR
+
+
+def test_a_template_that_is_not_there_with_the_answers_column_named_is_one_error(tmp_path: Path) -> None:
+    written(tmp_path, pairs(3))
+    for name, code in (("none.jinja", "D001"), ("/etc/hostname", "D002")):
+        _, problems = outcome(tmp_path, recipe(prompt_template=name, columns={"completion": "answer"}))
+        assert codes(problems) == [code]
+        assert problems[0].path == ("data", "prompt_template")
+
+
+def test_trl_s_lists_of_messages_are_conversations(tmp_path: Path) -> None:
+    before = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
+    rows = [
+        {
+            "prompt": [*before, {"role": "user", "content": f"{n}"}],
+            "completion": [{"role": "assistant", "content": "c"}],
+        }
+        for n in range(3)
+    ]
+    written(tmp_path, rows)
+    data = prepared(tmp_path, recipe(held_out_share=0.0))
+    assert data.format == "prompt-completion"
+    for example in data.train:
+        learnt = [label for label in example.labels if label >= 0]
+        assert tiny().decode(learnt, skip_special_tokens=False) == "c<|im_end|>"
+
+
+def test_what_is_left_of_nothing_is_told_with_the_reasons(tmp_path: Path) -> None:
+    written(tmp_path, [{"question": "q", "answer": ""}, *pairs(2)])
+    _, problems = outcome(tmp_path, recipe({"max_length": 16}, on_bad_row="drop", held_out_share=0.0))
+    assert "none of 3 rows is left to train on: 1 empty answer, 2 longer than max_length" in [
+        p.message for p in problems
+    ]
+
+
+def test_each_problem_knows_the_field_of_its_source(tmp_path: Path) -> None:
+    written(tmp_path, pairs(3), "a.jsonl")
+    wanted = recipe(sources=[{"path": "a.jsonl"}, {"path": "b.jsonl"}], held_out_path="held.jsonl")
+    _, problems = outcome(tmp_path, wanted)
+    assert [problem.path for problem in problems] == [("data", "sources", 1, "path"), ("data", "held_out_path")]
 
 
 # --- the same each time ---------------------------------------------------------------------------------------------
@@ -337,13 +459,26 @@ def test_progress_is_told_to_its_end(tmp_path: Path) -> None:
         recipe(), tiny(), root=tmp_path, context_length=0, allow_outside=False, progress=lambda *step: told.append(step)
     )
     assert data is not None
-    assert told == [
-        ("reading rows.jsonl", 200, None),
-        ("reading rows.jsonl", 400, None),
-        ("tokenising rows", 200, 450),
-        ("tokenising rows", 400, 450),
-        ("tokenising rows", 450, 450),
-    ]
+    read = [step for step in told if step[0] == "reading rows.jsonl"]
+    assert read == [("reading rows.jsonl", 200, None), ("reading rows.jsonl", 400, None)]
+    counts = [done for what, done, total in told[len(read) :] if (what, total) == ("tokenising rows", 450)]
+    assert len(counts) == len(told) - len(read) > 2
+    assert counts == sorted(counts)
+    assert counts[-1] == 450
+
+
+def test_a_file_that_goes_away_meanwhile_is_told(tmp_path: Path) -> None:
+    written(tmp_path, pairs(3))
+
+    def take_away(what: str, *_: object) -> None:
+        if what == "tokenising rows":
+            (tmp_path / "rows.jsonl").unlink(missing_ok=True)
+
+    data, problems = prepare(
+        recipe(held_out_share=0.0), tiny(), root=tmp_path, context_length=0, allow_outside=False, progress=take_away
+    )
+    assert data is None
+    assert codes(problems) == ["E001"]
 
 
 @given(st.lists(st.one_of(json_values, st.dictionaries(st.sampled_from(["messages", "text", "prompt"]), json_values))))

@@ -6,12 +6,15 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pyarrow
+import pyarrow.parquet
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from compiler.data.prepare import prepare
-from compiler.data.quick_look import MOST_ROWS, quick_look
+from compiler.data.quick_look import quick_look
+from compiler.data.rows import FIRST_ROWS, SMALL_BYTES
 from compiler.diagnostics import Diagnostic, Severity, has_errors
 from tests.compiler.data.conftest import json_lines, json_values, pairs, recipe, tiny
 
@@ -39,10 +42,33 @@ def looked(folder: Path, **data: Any) -> list[Diagnostic]:
         ({"rows.jsonl": GOOD}, {"prompt_template": "p.jinja"}, ["D001"]),
         ({"rows.jsonl": GOOD}, {"prompt_template": "x" * 300}, ["E005"]),
         ({"rows.jsonl": GOOD, "p.jinja": b"{% if %}"}, {"prompt_template": "p.jinja"}, ["D028"]),
-        ({"rows.jsonl": GOOD, "p.jinja": b"{{ title }}"}, {"prompt_template": "p.jinja"}, ["D026"]),
+        ({"rows.jsonl": GOOD, "p.jinja": b"{{ title }}"}, {"prompt_template": "p.jinja"}, ["D020"]),
+        ({"rows.jsonl": GOOD, "p.jinja": b"{{ question | indent }}"}, {"prompt_template": "p.jinja"}, ["D028"]),
+        ({"rows.jsonl": GOOD, "p.jinja": b"{{ question * 9999999 }}"}, {"prompt_template": "p.jinja"}, ["D028"]),
+        ({"rows.jsonl": GOOD, "p.jinja": "é".encode("utf-16")}, {"prompt_template": "p.jinja"}, ["D028"]),
+        ({"rows.jsonl": GOOD}, {"prompt_template": "/etc/hostname", "columns": {"completion": "answer"}}, ["D002"]),
+        (
+            {"rows.jsonl": json_lines([{"question": "q", "answer": "a", "x": "y"}, *pairs(3)]), "p.jinja": b"{{ x }}"},
+            {"prompt_template": "p.jinja"},
+            ["D026"],
+        ),
+        ({"rows.json": b"[]"}, {"path": "rows.json"}, ["D007"]),
+        ({"rows.csv": b"question,answer\n"}, {"path": "rows.csv"}, ["D007"]),
+        ({"rows.jsonl": b"\n \n"}, {}, ["D007"]),
+        (
+            {"rows.jsonl": json_lines(pairs(32)) + b'{"question": "q", "answer": ""}\n' + json_lines(pairs(27))},
+            {},
+            ["D024"],
+        ),
+        ({"rows.jsonl": json_lines(pairs(60))[:-9]}, {}, ["D010"]),
+        ({"rows.txt": b"texte"}, {"path": "rows.txt", "columns": {"prompt": "question"}}, ["D032"]),
+        ({"rows.jsonl": GOOD, "h.txt": b"texte"}, {"held_out_path": "h.txt"}, ["D033"]),
+        ({"rows.jsonl": json.dumps(pairs(9), indent=1).encode()}, {}, ["D004"]),
+        ({"rows.jsonl": GOOD, "p.jinja": b"always"}, {"prompt_template": "p.jinja"}, ["D034"]),
+        ({"rows.jsonl": json_lines(pairs(1)), "p.jinja": b"always"}, {"prompt_template": "p.jinja"}, []),
         ({"rows.txt": b"caf\xe9"}, {"path": "rows.txt"}, ["D003"]),
         ({"rows.csv": b"question,answer\na,b,c\n"}, {"path": "rows.csv"}, ["D012"]),
-        ({"rows.parquet": b"not looked at"}, {"path": "rows.parquet"}, []),
+        ({"rows.parquet": b"no Parquet"}, {"path": "rows.parquet"}, ["D004"]),
     ],
 )
 def test_what_is_wrong_is_told(
@@ -59,13 +85,61 @@ def test_bad_rows_that_may_be_dropped_are_warnings(tmp_path: Path) -> None:
     assert [problem.severity for problem in looked(tmp_path, on_bad_row="drop")] == [Severity.WARNING]
 
 
-def test_only_the_first_rows_are_looked_at(tmp_path: Path) -> None:
-    (tmp_path / "rows.jsonl").write_bytes(json_lines(pairs(MOST_ROWS)) + b"cut {\n")
+def test_only_the_first_rows_of_a_large_file_are_looked_at(tmp_path: Path) -> None:
+    large = json_lines([{"question": "q", "answer": "x" * SMALL_BYTES}])
+    (tmp_path / "rows.jsonl").write_bytes(json_lines(pairs(FIRST_ROWS)) + b"cut {\n" + large)
     assert looked(tmp_path) == []
-    (tmp_path / "rows.jsonl").write_bytes(json_lines(pairs(MOST_ROWS - 1)) + b"cut {\n")
+    (tmp_path / "rows.jsonl").write_bytes(json_lines(pairs(FIRST_ROWS - 1)) + b"cut {\n" + large)
     (problem,) = looked(tmp_path)
     assert problem.span is not None
-    assert problem.span.line == MOST_ROWS
+    assert problem.span.line == FIRST_ROWS
+
+
+@pytest.mark.parametrize(
+    ("table", "options", "code", "path"),
+    [
+        (pyarrow.table({"question": ["q"] * 30, "answer": ["a"] * 30}), {}, None, None),
+        (
+            pyarrow.table({"question": ["q"], "answr": ["a"]}),
+            {"columns": {"completion": "answer"}},
+            "D020",
+            ("data", "columns", "completion"),
+        ),
+        (pyarrow.table({"question": [1, 2], "answer": ["a", "b"]}), {}, "D022", ("data", "path")),
+        (pyarrow.table({"question": pyarrow.array([], pyarrow.string())}), {}, "D007", ("data", "path")),
+    ],
+)
+def test_parquet_is_opened(
+    tmp_path: Path, table: pyarrow.Table, options: dict[str, Any], code: str | None, path: tuple[str, ...] | None
+) -> None:
+    pyarrow.parquet.write_table(table, tmp_path / "rows.parquet")
+    problems = looked(tmp_path, path="rows.parquet", **options)
+    assert [(problem.code, problem.path) for problem in problems] == ([(code, path)] if code else [])
+    (tmp_path / "rows.parquet").write_bytes((tmp_path / "rows.parquet").read_bytes()[:-20])
+    assert [problem.code for problem in looked(tmp_path, path="rows.parquet", **options)] == ["D004"]
+
+
+def test_a_large_json_document_is_left_to_the_compiler(tmp_path: Path) -> None:
+    (tmp_path / "rows.json").write_text(json.dumps([{"question": "q", "answer": "x" * SMALL_BYTES}, {"question": ""}]))
+    assert looked(tmp_path, path="rows.json") == []
+
+
+def test_a_chat_template_is_looked_at(tmp_path: Path) -> None:
+    (tmp_path / "rows.jsonl").write_bytes(GOOD)
+    (tmp_path / "chat.jinja").write_text("a\n{% if %}")
+    for name, code in (("chat.jinja", "D028"), ("none.jinja", "D001"), ("/etc/passwd", "D002")):
+        wanted = recipe()
+        wanted = wanted.model_copy(update={"model": wanted.model.model_copy(update={"chat_template": name})})
+        (problem,) = quick_look(wanted, root=tmp_path, allow_outside=False)
+        assert (problem.code, problem.path) == (code, ("model", "chat_template"))
+
+
+def test_a_template_that_fails_at_every_source_is_told_once(tmp_path: Path) -> None:
+    for name in ("a.jsonl", "b.jsonl"):
+        (tmp_path / name).write_bytes(GOOD)
+    (tmp_path / "p.jinja").write_text("{{ titre }}")
+    problems = looked(tmp_path, sources=[{"path": "a.jsonl"}, {"path": "b.jsonl"}], prompt_template="p.jinja")
+    assert [problem.code for problem in problems] == ["D020"]
 
 
 def test_an_empty_first_row_does_not_hide_the_format(tmp_path: Path) -> None:
@@ -80,7 +154,7 @@ rows = st.lists(
         st.fixed_dictionaries({"question": st.text(max_size=3), "answer": st.text(max_size=3)}),
         st.dictionaries(st.sampled_from(["question", "answer", "text", "messages"]), json_values),
     ),
-    max_size=MOST_ROWS,
+    max_size=FIRST_ROWS,
 )
 
 

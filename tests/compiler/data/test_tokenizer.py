@@ -12,7 +12,16 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
 from compiler.data.chat_template import FIXED_DATE
-from compiler.data.tokenizer import ChatTokenizer, EncodedChat, TemplateFault, load_tokenizer
+from compiler.data.rendering import TemplateUnusable
+from compiler.data.tokenizer import (
+    ACROSS,
+    REWRITTEN,
+    UNASKED,
+    ChatTokenizer,
+    EncodedChat,
+    TemplateFault,
+    load_tokenizer,
+)
 from compiler.facts.models import ModelFacts
 from tests.compiler.data.conftest import CHATML, SPECIAL, byte_tokenizer, said, texts, tiny
 from tests.compiler.data.test_chat_template import CONVERSATIONS, PARTS_ONLY, TEMPLATES, messages
@@ -90,7 +99,36 @@ def test_answers_that_cannot_be_told_apart_are_not_learnt_and_said_to_be() -> No
     tokenizer = tiny(CHATML.replace(content, dropping))
     encoded = tokenizer.encode_chat(conversation([("a", "think|b"), ("c", "think|d"), ("e", "think|f")]))
     assert learnt(tokenizer, encoded) == [f"think|f{END}"]
-    assert encoded.faults == ("the template rewrites earlier turns: 2 answers are not learnt",)
+    assert encoded.faults == (REWRITTEN,)
+
+
+def test_a_first_turn_of_the_assistant_is_not_the_templates_fault(smollm: ChatTokenizer) -> None:
+    talk = messages([("assistant", "Bonjour !"), ("user", "a"), ("assistant", "b")])
+    encoded = smollm.encode_chat(talk)
+    assert learnt(smollm, encoded) == [f"b{END}"]
+    assert encoded.faults == (UNASKED,)
+
+
+def test_a_template_may_refuse_a_conversation_that_is_cut_short() -> None:
+    refusing = tiny("{{ raise_exception('no messages') if not messages }}" + CHATML)
+    encoded = refusing.encode_chat(messages([("assistant", "Bonjour !"), ("user", "a"), ("assistant", "b")]))
+    assert learnt(refusing, encoded) == [f"b{END}"]
+    assert encoded.faults == (UNASKED,)
+
+
+@given(pairs=turns, kept=st.integers(1, 4))
+def test_what_stands_before_the_first_message_to_learn_is_not_learnt(pairs: list[tuple[str, str]], kept: int) -> None:
+    talk = conversation(pairs)
+    content = "{{ message['content'] }}<|im_end|>"
+    tagged = CHATML.replace(
+        content,
+        f"{{% if message.role == 'assistant' %}}{{% generation %}}{content}{{% endgeneration %}}"
+        f"{{% else %}}{content}{{% endif %}}",
+    )
+    for tokenizer in (tiny(), tiny(tagged)):
+        encoded = tokenizer.encode_chat(talk, learnt_from=max(0, len(talk) - 2 * kept))
+        assert learnt(tokenizer, encoded) == [f"{answer}{END}" for _, answer in pairs[-kept:]]
+        assert encoded.ids == tokenizer.encode_chat(talk).ids
 
 
 def test_a_last_answer_is_found_by_its_text_where_the_prompt_is_another() -> None:
@@ -108,7 +146,7 @@ def test_a_token_across_the_border_is_not_learnt_and_said_to_be() -> None:
     )
     encoded = tokenizer.encode_chat(conversation([("xa", "nb")]))  # a and n are merged
     assert learnt(tokenizer, encoded) == [f"b{END}"]
-    assert encoded.faults == ("1 tokens stand across the border of an answer; they are not learnt",)
+    assert encoded.faults == (ACROSS,)
 
 
 # --- end of turn -----------------------------------------------------------------------------------------------
@@ -163,6 +201,37 @@ def test_a_text_survives_and_ends_once(text: str) -> None:
     ids = tokenizer.encode_text(text)
     assert ids == [*tokenizer.encode(text), tokenizer.eos_token_id]
     assert tokenizer.encode_text(text + END) == ids
+
+
+@pytest.mark.parametrize(
+    ("text", "token"),
+    [
+        ("plain", None),
+        ("a < b", None),
+        ("im_end", None),
+        ("<|im_en", None),
+        ("a <|im_end|> b <s>", "<|im_end|>"),
+        ("<s>a", "<s>"),
+    ],
+)
+def test_control_tokens_in_a_text_are_seen(text: str, token: str | None) -> None:
+    assert tiny().control_token_in(text) == token
+
+
+def test_tokens_that_are_no_control_tokens_are_text() -> None:
+    raw = byte_tokenizer()
+    raw.add_tokens(["<think>"])
+    raw.add_special_tokens(["[INST]"])
+    tokenizer = ChatTokenizer(raw, SPECIAL, CHATML)
+    assert tokenizer.control_token_in("<think>") is None
+    assert tokenizer.control_token_in("a [INST] b") == "[INST]"
+
+
+def test_a_template_that_uses_up_its_budget_is_not_taken_for_one_that_refuses_a_beginning() -> None:
+    endless = "{% for i in range(100000) %}{% for j in range(100) %}{% endfor %}{% endfor %}"
+    tokenizer = tiny(CHATML + f"{{% if add_generation_prompt %}}{endless}{{% endif %}}")
+    with pytest.raises(TemplateUnusable):
+        tokenizer.encode_chat(conversation([("a", "b")]))
 
 
 def test_padding_and_truncation_of_the_file_do_not_matter() -> None:
@@ -275,7 +344,7 @@ def test_ids_and_masks_are_those_of_transformers(
     import transformers
     from transformers.utils import chat_template_utils
 
-    class FixedDay(chat_template_utils.datetime):
+    class FixedDay(chat_template_utils.datetime):  # type: ignore[misc]  # a package without types
         @classmethod
         def now(cls, tz: object = None) -> Any:
             return cls(FIXED_DATE.year, FIXED_DATE.month, FIXED_DATE.day)

@@ -1,0 +1,116 @@
+"""How long an example may be, and what becomes of those that are longer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from compiler.data.examples import Example, shortened
+from compiler.data.faults import FaultLog, told_of_rows
+from compiler.data.ledger import Ledger
+from compiler.data.row import RowFault
+from compiler.data.sources import Source
+from compiler.diagnostics import Diagnostic, Severity
+
+SHORTEST = 16
+"""The least that ``max_length`` may be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """The longest example in tokens, why, and the model's context, 0 where it is not known."""
+
+    tokens: int
+    reason: str
+    context: int = 0
+
+    @property
+    def in_words(self) -> str:
+        """The limit by its name."""
+        return f"the model's context of {self.tokens}" if self.is_context else f"max_length {self.tokens}"
+
+    @property
+    def is_context(self) -> bool:
+        """Whether it cannot be raised."""
+        return bool(self.context) and self.tokens >= self.context
+
+
+def find_limit(asked: int | str, train: Sequence[Example], held_out: Sequence[Example], context: int) -> Limit:
+    """The limit that a recipe asks for; for ``auto`` the longest row of both sides, as far as the model goes."""
+    if isinstance(asked, int):
+        return Limit(asked, "set by the recipe", context)
+    longest = max((len(example.ids) for example in train), default=0)
+    measured = max((len(example.ids) for example in held_out), default=0)
+    which = "the longest row" if longest >= measured else "the longest row, a held-out one,"
+    longest = max(longest, measured)
+    if context and longest > context:
+        return Limit(context, f"the model's context; {which} has {longest} tokens", context)
+    if longest < SHORTEST:
+        return Limit(SHORTEST, f"the least there is; {which} has {longest} tokens", context)
+    return Limit(longest, f"{which.rstrip(',')}, so that nothing is cut", context)
+
+
+@dataclass(slots=True)
+class Fitting:
+    """What ``on_too_long`` does; what it finds is left in ``problems`` and ``ledger``."""
+
+    limit: Limit
+    policy: str
+    sources: Sequence[Source]
+    ledger: Ledger
+    problems: list[Diagnostic] = field(default_factory=list)
+
+    def fitted(self, examples: list[Example]) -> list[Example]:
+        """The examples that are short enough, or are made so."""
+        kept: list[Example] = []
+        cut: list[Example] = []
+        faults = FaultLog()
+        for example in examples:
+            if len(example.ids) <= self.limit.tokens:
+                kept.append(example)
+                continue
+            short = shortened(example, self.limit.tokens)
+            if self.policy == "truncate" and short.learnt_tokens:
+                cut.append(example)
+                kept.append(short)
+                continue
+            fault = self._fault(example)
+            source = self.sources[example.source]
+            faults.add(source, example.place, fault)
+            self.ledger.drop(fault.reason, source.name, example.row)
+        self.ledger.truncated += len(cut)
+        severity = Severity.ERROR if self.policy == "fail" else Severity.WARNING
+        self.problems += faults.diagnostics(severity=severity, fate="" if self.policy == "fail" else "dropped")
+        self._tell_cut(cut)
+        return kept
+
+    def _fault(self, example: Example) -> RowFault:
+        length, most = len(example.ids), self.limit.tokens
+        what = f"{length} tokens, {length - most} more than {self.limit.in_words}"
+        if self.policy == "truncate":
+            message = f"{what}, and what is before them holds nothing of the answer"
+            return RowFault("D050", message, "no answer left after truncation", help_text=self._advice(example, length))
+        return RowFault("D050", what, "longer than max_length", help_text=self._advice(example, length))
+
+    def _advice(self, example: Example, length: int) -> str:
+        if self.sources[example.source].is_text:
+            ways = [f"split it into files of at most {self.limit.tokens} tokens each"]
+        else:
+            ways = ["shorten the rows, or cut each into several"]
+        if not self.limit.is_context:
+            enough = not self.limit.context or length <= self.limit.context
+            most = f"{length}" if enough else f"{self.limit.context}, the model's context"
+            ways.insert(0, f"raise max_length to {most}")
+        if self.policy == "drop":
+            ways.append('on_too_long = "truncate" in [training] keeps their beginnings')
+        return "; or ".join(ways)
+
+    def _tell_cut(self, cut: list[Example]) -> None:
+        lost = sum(len(example.ids) - self.limit.tokens for example in cut)
+        self.problems += told_of_rows(
+            "D051",
+            f"cut at {self.limit.in_words}; {lost} tokens are lost",
+            [(example.source, example.place) for example in cut],
+            self.sources,
+            help_text=self._advice(cut[0], max(len(example.ids) for example in cut)) if cut else "",
+        )

@@ -1,0 +1,97 @@
+"""What is said of a file that is not there: the name that was probably meant, or why it cannot be one."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from pathlib import Path
+
+from compiler.diagnostics import Diagnostic, KeyPath, nearest
+
+_ESCAPES = str.maketrans({"\t": r"\t", "\n": r"\n", "\r": r"\r", "\b": r"\b", "\f": r"\f", "\x1b": r"\e"})
+_CONTROL = {"\t": "a tab", "\n": "a line feed", "\r": "a carriage return", "\b": "a backspace", "\f": "a form feed"}
+
+_HUB_NAME = re.compile(r"[A-Za-z0-9_-]+/[A-Za-z0-9_.-]+")
+
+
+def no_such_file(name: str, field: KeyPath, what: str, root: Path) -> Diagnostic:
+    """The diagnostic of a file that is not there; only names inside ``root`` are looked at."""
+    problem = _of_the_hub(name, field, root) if what == "data file" else None
+    if problem is not None:
+        return problem
+    return Diagnostic("D001", f"there is no {what} {_quoted(name)}", path=field, help=_hint(name, root))
+
+
+def _quoted(name: str) -> str:
+    return f"'{_shown(name)}'"
+
+
+def _shown(name: str) -> str:
+    short = name if len(name) <= 200 else f"{name[:200]}…"
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in short)
+
+
+def _of_the_hub(name: str, field: KeyPath, root: Path) -> Diagnostic | None:
+    address = "://" in name
+    if not address and not (_HUB_NAME.fullmatch(name) and "." not in name and not (root / name).parent.is_dir()):
+        return None
+    here = f"{_quoted(name)} is an address" if address else f"there is no {name} here"
+    dataset = name.removeprefix("hf://datasets/").removeprefix("https://huggingface.co/datasets/")
+    wanted = dataset if _HUB_NAME.fullmatch(dataset) else "ORG/NAME"
+    return Diagnostic(
+        "D006",
+        f"{here}, and this version reads data from this disk only",
+        path=field,
+        help=f"download it once (`hf download --repo-type dataset {wanted}`), then name the file",
+    )
+
+
+def _hint(name: str, root: Path) -> str:
+    control = next((sign for sign in name if sign in _CONTROL), None)
+    if control is not None:
+        written = name.translate(_ESCAPES)
+        slashes = written.replace("\\", "/")
+        meant = f"; did you mean {_quoted(slashes)}?" if _is_inside(slashes, root) else ""
+        is_control = f"{control.translate(_ESCAPES)} between double quotes is {_CONTROL[control]}"
+        return f"{is_control}: write {_quoted(written)} in single quotes, or /{meant}"
+    if "\\" in name:
+        slashes = name.replace("\\", "/")
+        if _is_inside(slashes, root):
+            return f"did you mean {_shown(slashes)}?"
+        return "the parts of a path are divided by /, here and on Windows"
+    close = "" if "\0" in name else _near(name, root)
+    if close and _same_looking(close, name):
+        return "a file with a name that only looks the same is there (its accents are other characters): rename it"
+    return f"did you mean {_shown(close)}?" if close else "paths start at the recipe's folder"
+
+
+def _is_inside(name: str, root: Path) -> bool:
+    path = root / name
+    try:
+        return path.exists() and path.resolve().is_relative_to(root.resolve())
+    except (OSError, ValueError, RuntimeError):
+        return False
+
+
+def _near(name: str, root: Path) -> str:
+    """The path in the recipe's folder that a name with a slip in any of its parts probably means."""
+    folder, found = root, Path()
+    try:
+        for part in Path(name).parts:
+            if part in {".", "..", "/"} or _is_inside(str(found / part), root):
+                close = part
+            else:
+                entries = [p.name for p in folder.iterdir() if not p.is_symlink() or p.exists()]
+                close = next(iter(nearest(part, entries)), "")
+            found = found / close
+            folder = root / found
+            if not close or not _is_inside(str(found), root):
+                return ""
+    except OSError:
+        return ""
+    meant = found.as_posix()
+    return meant if meant not in {name, "."} else ""
+
+
+def _same_looking(one: str, other: str) -> bool:
+    return unicodedata.normalize("NFC", one) == unicodedata.normalize("NFC", other)

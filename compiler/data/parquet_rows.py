@@ -1,0 +1,44 @@
+"""Rows out of Parquet files, through pyarrow, which the light install does not bring."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from compiler.data.disguises import looks_like
+from compiler.data.row import Place, RowsRead
+from compiler.data.sources import Source, source_fault
+
+ROWS_AT_ONCE = 256
+
+
+def parquet_rows(source: Source) -> RowsRead:
+    """The rows of a Parquet file; they have no lines. Raises SourceFault and OSError."""
+    with source.path.open("rb") as stream:
+        head = stream.read(64)
+    what = looks_like(head)
+    if what is not None and not head.startswith(b"PAR1"):
+        help_text = "give it the ending of what it is, or write it as Parquet"
+        raise source_fault(source, "D004", f"{source.name} is {what}, whatever its name says", help_text)
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError as error:
+        message = f"{source.name}: reading Parquet needs the package pyarrow"
+        raise source_fault(source, "D008", message, "pip install 'recipec[parquet]'") from error
+    try:
+        number = 0
+        with pyarrow.parquet.ParquetFile(source.path) as file:
+            twice = [name for name, times in Counter(file.schema_arrow.names).items() if times > 1]
+            if twice:
+                message = f"{source.name}: the column {twice[0]!r} is there twice"
+                raise source_fault(source, "D004", message, "rename one of the two")
+            for batch in file.iter_batches(batch_size=ROWS_AT_ONCE):
+                for row in batch.to_pylist():
+                    number += 1
+                    yield Place(number), row
+    except (pyarrow.ArrowException, ValueError, OverflowError, OSError) as error:
+        if isinstance(error, OSError) and error.errno:
+            raise  # the disk's fault; pyarrow's own for damaged pages have no number
+        reason = (str(error).splitlines() or [""])[0][:200]
+        message = f"{source.name} cannot be read as Parquet: {reason}"
+        raise source_fault(source, "D004", message, "write or download the file again") from error

@@ -1,0 +1,66 @@
+"""One row as it is read: its values, or what is wrong with it, and where it stands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple, TypeAlias
+
+Row = dict[str, Any]
+
+LONGEST_ROW = 16 * 1024 * 1024
+"""Bytes of one row; the longest contexts stay far below."""
+
+
+class Place(NamedTuple):
+    """Where a row stands: its number, the line it begins in where that is known, and its own file in a folder."""
+
+    row: int
+    line: int | None = None
+    file: str | None = None
+
+
+class RowFault(Exception):  # noqa: N818 - told as a diagnostic, or counted in the ledger
+    """What is wrong with one row: a code, what to say, how the ledger names it, and the remedy.
+
+    ``column`` is the place in the row's line, where the fault has one; ``line`` the line of a row that spans
+    several, when it is not the first.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        reason: str,
+        *,
+        help_text: str | None = None,
+        column: int | None = None,
+        line: int | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.reason = reason
+        self.help = help_text
+        self.column = column
+        self.line = line
+
+
+RowsOf: TypeAlias = list[tuple[int, Place]]
+"""Places of rows, each with the number of its source."""
+
+RowsRead: TypeAlias = Iterator[tuple[Place, Row | RowFault]]
+"""The rows of a source, one by one, each with its place."""
+
+
+def too_long(what: str, *, help_text: str) -> RowFault:
+    """The fault of a row that no conversation can be."""
+    message = f"{what} is longer than {LONGEST_ROW // 2**20} MiB"
+    return RowFault("D013", message, "row too long", help_text=help_text)
+
+
+def zero_byte(before: str, *, line: int | None = None) -> RowFault:
+    """The fault of a row with a zero byte (NUL) in it; ``before`` is what stands before it in its line."""
+    column = len(before) + 1
+    help_text = "take it out; it is a leftover of UTF-16 or of a damaged file"
+    return RowFault(
+        "D014", f"column {column} is a zero byte (NUL)", "zero byte", help_text=help_text, column=column, line=line
+    )

@@ -1,0 +1,129 @@
+"""Where rows come from: the file or folder that a recipe names, and what kind of file it is."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from compiler.data.named_path import NamedPath, find_named, outside
+from compiler.data.text_files import shown, text_files
+from compiler.diagnostics import Diagnostic, KeyPath, Span, describe_os_error
+from compiler.recipe import DataTable
+
+KINDS = {
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "json",
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".parquet": "parquet",
+    ".txt": "text",
+    ".md": "text",
+}
+
+_REMEDIES = {
+    **dict.fromkeys((".xlsx", ".xls", ".ods", ".numbers"), "save the sheet as CSV (UTF-8)"),
+    **dict.fromkeys((".docx", ".doc", ".odt", ".rtf", ".pdf", ".html", ".htm"), "save it as plain text (.txt, UTF-8)"),
+    **dict.fromkeys((".arrow", ".feather"), "write it as Parquet"),
+}
+_COMPRESSED = {".gz": "gunzip", ".zip": "unzip", ".zst": "unzstd", ".bz2": "bunzip2", ".xz": "unxz"}
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A place that rows come from: its name as the recipe writes it, its path, its kind, the field that names it."""
+
+    name: str
+    path: Path
+    kind: str
+    field: KeyPath = ("data", "path")
+
+    @property
+    def is_text(self) -> bool:
+        """Whether its rows are plain texts, without columns."""
+        return self.kind in {"text", "folder"}
+
+
+class SourceFault(Exception):  # noqa: N818 - told as a diagnostic by the caller
+    """A source that cannot be read (on)."""
+
+    def __init__(self, diagnostic: Diagnostic) -> None:
+        super().__init__(diagnostic.message)
+        self.diagnostic = diagnostic
+
+
+def source_fault(
+    source: Source,
+    code: str,
+    message: str,
+    help_text: str | None = None,
+    *,
+    line: int | None = None,
+    column: int = 1,
+) -> SourceFault:
+    """A fault of a whole source, at a line of it where there is one."""
+    span = Span(line, column, line, column + 1) if line else None
+    file = source.name if line else None
+    return SourceFault(Diagnostic(code, message, file=file, path=source.field, span=span, help=help_text))
+
+
+def no_rows(source: Source, said: str = "holds no rows") -> Diagnostic:
+    """That a source holds nothing to learn from."""
+    help_text = {
+        "jsonl": "put rows into it, one JSON object a line",
+        "json": "put rows into it: a list of JSON objects",
+        "csv": "put rows below the line with the names of the columns",
+        "parquet": "write it again with rows in it",
+        "text": "put text into it",
+    }.get(source.kind, "put .txt or .md files into it")
+    return Diagnostic("D007", f"{source.name} {said}", path=source.field, help=help_text)
+
+
+def open_source(named: NamedPath, root: Path, *, allow_outside: bool) -> tuple[Source | None, list[Diagnostic]]:
+    """Find a source and its kind; a file outside the recipe's folder needs leave from the command line."""
+    path, problems = find_named(named, root, allow_outside=allow_outside)
+    if path is None:
+        return None, problems
+    name = named.name
+    try:
+        if path.is_dir():
+            problem = None if allow_outside else _strays(path, named, root)
+            return (None, [problem]) if problem else (Source(name, path, "folder", named.field), [])
+        source = Source(name, path, KINDS.get(path.suffix.lower(), ""), named.field)
+        if source.kind and not path.stat().st_size:
+            return None, [no_rows(source, "is empty")]
+    except OSError as error:
+        problem = describe_os_error(error, name[:200], doing="looking for the data")
+        return None, [replace(problem, path=named.field)]
+    return (source, []) if source.kind else (None, [_unknown_kind(source)])
+
+
+def training_paths(data: DataTable) -> list[NamedPath]:
+    """The sources that a recipe learns from, and where it names them."""
+    if not data.sources:
+        return [NamedPath(data.path)]
+    return [NamedPath(source.path, ("data", "sources", i, "path")) for i, source in enumerate(data.sources)]
+
+
+def held_out_paths(data: DataTable) -> list[NamedPath]:
+    """The source that a recipe measures with, if it names one."""
+    return [NamedPath(data.held_out_path, ("data", "held_out_path"))] if data.held_out_path else []
+
+
+def _strays(folder: Path, named: NamedPath, root: Path) -> Diagnostic | None:
+    """A text of a folder that is a link to somewhere else."""
+    home = root.resolve()
+    for file in text_files(folder):
+        if not file.resolve().is_relative_to(home):
+            return outside(shown(Path(named.name) / file.relative_to(folder)), named.field)
+    return None
+
+
+def _unknown_kind(source: Source) -> Diagnostic:
+    suffix = source.path.suffix
+    message = f"{source.name}: files ending in {suffix!r} are not read" if suffix else f"{source.name} has no ending"
+    help_text = _REMEDIES.get(suffix.lower(), f"known: {', '.join(KINDS)}")
+    if suffix.lower() in _COMPRESSED:
+        help_text = f"decompress it first: {_COMPRESSED[suffix.lower()]} {shlex.quote(source.name)}"
+    return Diagnostic("D005", message, path=source.field, help=help_text)
