@@ -5,33 +5,14 @@ Paths of this machine (the output folder, where the weights lie) are the executo
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from compiler.decide import loss_type, scheduler_kwargs, target_modules
 from compiler.facts.architecture import Architecture
 from compiler.facts.machine import Target
-from compiler.plan import LibraryCall, Schedule
+from compiler.plan import LibraryCall
 from compiler.recipe import Recipe
-
-
-@dataclass(frozen=True, slots=True)
-class Resolved:
-    """The decided values that the calls are built from."""
-
-    method: str
-    quantization: str
-    dtype: str
-    attn_implementation: str
-    r: int
-    lora_alpha: int
-    learning_rate: float
-    packing: bool
-    gradient_checkpointing: bool
-    optim: str
-    max_length: int
-    eval_steps: int
-    save_steps: int
+from compiler.resolve import Resolved
 
 
 def load_call(recipe: Recipe, resolved: Resolved) -> LibraryCall:
@@ -60,9 +41,7 @@ def quantization_call(recipe: Recipe, resolved: Resolved) -> LibraryCall | None:
     return None
 
 
-def peft_call(
-    recipe: Recipe, resolved: Resolved, schedule: Schedule, architecture: Architecture | None
-) -> LibraryCall | None:
+def peft_call(recipe: Recipe, resolved: Resolved, architecture: Architecture | None) -> LibraryCall | None:
     """``LoraConfig`` or ``AdaLoraConfig``; None for full fine-tuning."""
     if resolved.method == "full":
         return None
@@ -78,14 +57,15 @@ def peft_call(
     if adapter.modules_to_save:
         kwargs["modules_to_save"] = list(adapter.modules_to_save)
     if resolved.method == "adalora":
+        steps = resolved.schedule.steps
         # Ranks are pruned between tinit and total_step - tfinal (AdaLoRA, 2303.10512).
         kwargs |= {
-            "deltaT": max(1, schedule.steps // 50),
+            "deltaT": max(1, steps // 50),
             "init_r": resolved.r,
             "target_r": adapter.target_r or max(1, resolved.r // 2),
-            "tfinal": schedule.steps // 2,
-            "tinit": schedule.steps // 10,
-            "total_step": schedule.steps,
+            "tfinal": steps // 2,
+            "tinit": steps // 10,
+            "total_step": steps,
         }
         name = "peft.AdaLoraConfig"
     else:
@@ -94,9 +74,9 @@ def peft_call(
     return LibraryCall(name=name, kwargs=dict(sorted({**kwargs, **adapter.peft}.items())))
 
 
-def sft_call(recipe: Recipe, resolved: Resolved, schedule: Schedule, target: Target, *, held_out: int) -> LibraryCall:
+def sft_call(recipe: Recipe, resolved: Resolved, target: Target, *, held_out: int) -> LibraryCall:
     """``SFTConfig``, but for output_dir. Rows arrive as token ids and labels, so TRL prepares nothing."""
-    training = recipe.training
+    training, schedule = recipe.training, resolved.schedule
     measures = held_out > 0
     kwargs: dict[str, Any] = {
         "bf16": resolved.dtype == "bfloat16",

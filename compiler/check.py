@@ -8,10 +8,13 @@ import errno
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from compiler.as_written import as_written
 from compiler.diagnostics import Diagnostic, KeyPath, Severity, describe_os_error, in_reading_order
 from compiler.facts.hashes import write_atomically
 from compiler.mending import Applied, mend
-from compiler.toml_source import TomlDocument, has_old_line_ends, parse_document, read_bytes, text_of
+from compiler.permissions import Permissions, forbidden
+from compiler.placing import placed
+from compiler.toml_source import has_old_line_ends, parse_document, read_bytes, text_of
 from compiler.validate import Read, load_recipe, read_recipe
 
 NO_TEXT = frozenset({"R002", "R003"})
@@ -22,14 +25,6 @@ MOST_FOUND = 100_000
 
 SKIPPED = frozenset({".git", ".venv", "node_modules", "__pycache__", "runs"})
 """Folders that hold no recipes of the user's own."""
-
-
-@dataclass(frozen=True, slots=True)
-class Permissions:
-    """What the command line allows beyond what a recipe can say of itself."""
-
-    allow_outside: bool = False
-    trust_remote_code: bool = False
 
 
 @dataclass(slots=True)
@@ -83,30 +78,32 @@ def check_bytes(data: bytes, file: str, root: Path, allowed: Permissions) -> Che
     document, problems = parse_document(data, file)
     if document is not None:
         read = read_recipe(document)
-        problems = [*problems, *read.problems, *_look_around(read, document, root, allowed)]
+        around = as_written(_look_around(read, root, allowed), document.text, document.understood)
+        problems = [*problems, *read.problems, *around]
     checked.diagnostics = in_reading_order(problems)
     return checked
 
 
-def _look_around(read: Read, document: TomlDocument, root: Path, allowed: Permissions) -> list[Diagnostic]:
+def _look_around(read: Read, root: Path, allowed: Permissions) -> list[Diagnostic]:
     """The model and the data, as far as a quick look goes and the recipe says for certain what they are."""
-    recipe = read.recipe
+    recipe, document = read.recipe, read.document
     if recipe is None:
         return []
     from compiler.against_model import against_model
-    from compiler.compile import forbidden, placed
-    from compiler.data.quick_look import quick_look
+    from compiler.data.quick_look import own_template, quick_look
     from compiler.facts.models import locate_model
 
     problems: list[Diagnostic] = []
     if not _touches(read.faulty, "model"):
-        problems += forbidden(recipe, document, trusted=allowed.trust_remote_code)
+        problems += forbidden(recipe, document, allowed=allowed)
         facts, found = locate_model(recipe.model, root=root, offline=True)
-        problems += placed([_unknown_yet(problem) for problem in found], document, "model", "id")
+        problems += placed([_of_the_hub(problem, allowed) for problem in found], document, "model", "id")
+        found = own_template(recipe, root, allow_outside=allowed.allow_outside)
+        problems += placed(found, document, "model", "chat_template")
         if facts is not None:
             problems += against_model(recipe, document, facts)
     if not _touches(read.faulty, "data") and (recipe.data.path or recipe.data.sources):
-        found = quick_look(recipe, root=root, allow_outside=allowed.allow_outside)
+        found = quick_look(recipe.data, root=root, allow_outside=allowed.allow_outside)
         problems += placed(found, document, "data", "path" if recipe.data.path else "sources")
     return problems
 
@@ -116,9 +113,9 @@ def _touches(faulty: frozenset[KeyPath], table: str) -> bool:
     return any(path[:1] == (table,) for path in faulty)
 
 
-def _unknown_yet(problem: Diagnostic) -> Diagnostic:
-    """A hub model that is not on this disk is nothing wrong: compiling will fetch it."""
-    if problem.code != "M040":
+def _of_the_hub(problem: Diagnostic, allowed: Permissions) -> Diagnostic:
+    """A hub model that is not on this disk is nothing wrong, unless the hub must not be asked later either."""
+    if problem.code != "M040" or allowed.offline:
         return problem
     return dataclasses.replace(
         problem,

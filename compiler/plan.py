@@ -183,7 +183,7 @@ class Plan(_Part):
 def parse_plan(data: bytes, file: str) -> tuple[Plan | None, list[Diagnostic]]:
     """Read a plan's bytes; a document that is no plan, or one of another version, is told as such."""
     if len(data) > LARGEST_PLAN:
-        return None, [Diagnostic("P001", f"{file} is larger than a plan can be (64 MiB)", file=file)]
+        return None, [Diagnostic("P001", f"{file} is larger than a plan can be (64 MiB)", file=file, help=_MAKE_ANEW)]
     try:
         document = json.loads(data)
     except (ValueError, RecursionError) as error:

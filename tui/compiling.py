@@ -8,7 +8,8 @@ from pathlib import Path
 
 import click
 
-from compiler.compile import Compiled, Options, compile_recipe
+from compiler.compile import Compiled, compile_recipe
+from compiler.permissions import Permissions
 from tui.report import exit_with, print_diagnostics
 
 PATIENCE = 1.0
@@ -40,10 +41,10 @@ class ProgressLine:
             click.echo("\r\x1b[2K", nl=False, err=True)
 
 
-def compile_or_exit(recipe: Path, options: Options) -> Compiled:
+def compile_or_exit(recipe: Path, allowed: Permissions) -> Compiled:
     """The compiled recipe; its warnings are shown. Exits with the diagnostics' code when there is no plan."""
     progress = ProgressLine()
-    compiled = compile_recipe(recipe, options, progress)
+    compiled = compile_recipe(recipe, allowed, progress)
     progress.clear()
     if compiled.plan is None:
         exit_with(compiled.diagnostics, sources=compiled.sources)

@@ -20,13 +20,18 @@ if TYPE_CHECKING:
     from compiler.data.prompt_template import PromptTemplate
 
 
-def quick_look(recipe: Recipe, *, root: Path, allow_outside: bool) -> list[Diagnostic]:
-    """Faults of the templates, of small sources, and of the first rows of larger ones; the compiler reads them all."""
-    look = _Look(recipe.data, root, allow_outside=allow_outside)
-    if recipe.model.chat_template:
-        from compiler.data.chat_template import own_chat_template  # jinja2 takes a while to import
+def own_template(recipe: Recipe, root: Path, *, allow_outside: bool) -> list[Diagnostic]:
+    """Faults of the chat template that the recipe brings for its model."""
+    if not recipe.model.chat_template:
+        return []
+    from compiler.data.chat_template import own_chat_template  # jinja2 takes a while to import
 
-        look.problems += own_chat_template(recipe.model.chat_template, root, allow_outside=allow_outside)[1]
+    return own_chat_template(recipe.model.chat_template, root, allow_outside=allow_outside)[1]
+
+
+def quick_look(data: DataTable, *, root: Path, allow_outside: bool) -> list[Diagnostic]:
+    """Faults of small sources, and of the first rows of larger ones; the compiler reads them all."""
+    look = _Look(data, root, allow_outside=allow_outside)
     look.look_around()
     return look.problems
 

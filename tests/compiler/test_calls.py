@@ -12,6 +12,7 @@ from compiler.facts.architecture import Architecture
 from compiler.facts.machine import Target
 from compiler.plan import LibraryCall, Schedule
 from compiler.recipe import Recipe
+from compiler.resolve import Resolved
 
 CPU = Target("cpu", True, "", 0, "test")
 GPU = Target("cuda", True, "rtx-4090", 1, "test")
@@ -45,7 +46,8 @@ def recipe_of(name: str) -> Recipe:
 def calls_of(name: str, target: Target = CPU, *, held_out: int = 5) -> tuple[LibraryCall | None, LibraryCall]:
     recipe = recipe_of(name)
     method = decide.method(recipe, target).value if recipe.adapter.method == "auto" else recipe.adapter.method
-    resolved = calls.Resolved(
+    resolved = Resolved(
+        backend="peft",
         method=method,
         quantization="none",
         dtype="bfloat16",
@@ -59,9 +61,10 @@ def calls_of(name: str, target: Target = CPU, *, held_out: int = 5) -> tuple[Lib
         max_length=128,
         eval_steps=25,
         save_steps=25,
+        schedule=SCHEDULE,
     )
-    peft = calls.peft_call(recipe, resolved, SCHEDULE, LLAMA)
-    return peft, calls.sft_call(recipe, resolved, SCHEDULE, target, held_out=held_out)
+    peft = calls.peft_call(recipe, resolved, LLAMA)
+    return peft, calls.sft_call(recipe, resolved, target, held_out=held_out)
 
 
 @pytest.mark.parametrize("name", RECIPES)

@@ -71,3 +71,8 @@ def test_every_code_in_the_catalogue_is_used() -> None:
         for path in (ROOT / folder).rglob("*.py")
     )
     assert [code for code in all_codes() if f'"{code}"' not in text] == []
+
+
+def test_every_code_is_met_in_a_test() -> None:
+    tests = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("*.py"))
+    assert [code for code in all_codes() if code not in tests and not code.startswith("R")] == []

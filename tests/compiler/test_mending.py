@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from compiler.check import Permissions, fix_bytes
+from compiler.check import fix_bytes
 from compiler.diagnostics import Diagnostic, Fix, Span
 from compiler.mending import mend
+from compiler.permissions import Permissions
 
 
 def edit(text: str, old: str, new: str, *, certain: bool = True) -> Fix:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from compiler.check import Permissions, fix_bytes
+from compiler.check import fix_bytes
 from compiler.diagnostics import Diagnostic
+from compiler.permissions import Permissions
 from compiler.toml_source import parse_document
 from compiler.validate import load_recipe
 from tests.compiler.slips import FAMILIAR, HEAD, NAMES, SYNTAX, VALUES, Slip

@@ -68,6 +68,18 @@ def test_a_stale_plan_is_refused_and_says_what_moved(
     assert not (tmp_path / "runs").exists()
 
 
+def test_rows_that_come_out_as_other_tokens_are_refused(tmp_path: Path, recipe: Recipe) -> None:
+    short_recipe(tmp_path)
+    recipe("compile", ".", "-o", "plan.json")
+    plan = json.loads((tmp_path / "plan.json").read_text(encoding="utf-8"))
+    plan["data"]["tokens_sha256"] = "0" * 64
+    (tmp_path / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
+    refused = recipe("run", "plan.json")
+    assert refused.returncode == 5, refused.stderr
+    assert "P012" in refused.stderr
+    assert events(only_run(tmp_path))[-1]["status"] == "failed"
+
+
 def test_a_plan_without_its_recipe_is_refused(tmp_path: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
     short_recipe(tmp_path / "here")
     recipe("compile", "here", "-o", "plan.json")

@@ -16,6 +16,7 @@ from runtime.run_folder import (
     find_run,
     is_locked,
     post_request,
+    read_launch,
     take_requests,
 )
 
@@ -76,3 +77,28 @@ def test_one_executor_at_most_and_a_dead_one_frees_the_lock(tmp_path: Path) -> N
     child.kill()
     child.wait()
     assert not is_locked(run)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "told"), [("latest", "no run in"), ("2026", "fits several"), ("legal", "no run 'legal'")]
+)
+def test_a_run_that_is_not_there_or_not_the_only_one(tmp_path: Path, wanted: str, told: str) -> None:
+    if wanted != "latest":
+        make_run(tmp_path, "shop", "20260102-000000-bbbb")
+        make_run(tmp_path, "shop", "20260103-000000-cccc")
+    with pytest.raises(Refusal) as refused:
+        find_run(tmp_path, wanted)
+    (problem,) = refused.value.diagnostics
+    assert problem.code == "X001"
+    assert told in problem.message
+    assert problem.help
+
+
+@pytest.mark.parametrize("content", [None, b"", b"{", b"[]", b'{"root": 3, "any_packages": false}', b"\xff"])
+def test_a_launch_that_cannot_be_read_is_refused(tmp_path: Path, content: bytes | None) -> None:
+    run = make_run(tmp_path, "shop", "20260102-000000-bbbb")
+    if content is not None:
+        run.launch.write_bytes(content)
+    with pytest.raises(Refusal) as refused:
+        read_launch(run)
+    assert [problem.code for problem in refused.value.diagnostics] == ["X021"]

@@ -236,3 +236,25 @@ def test_a_full_disk_under_the_output_is_told(tmp_path: Path) -> None:
     with open("/dev/full", "w", encoding="utf-8") as full:
         result = recipe_process("check", "--json", cwd=tmp_path, stdout=full)
     assert (result.returncode, result.stderr.count("error[E004]")) == (3, 1)
+
+
+def test_offline_a_model_that_only_the_hub_has_is_an_error() -> None:
+    write(NOTED)
+    assert check("recipe.toml").exit_code == 0
+    told = check("recipe.toml", "--offline", "--format", "concise")
+    assert told.exit_code == 4
+    assert "error[M040]" in told.output
+
+
+@pytest.mark.parametrize(
+    ("misspelt", "code", "place"),
+    [
+        (GOOD.replace("columns =", "colums =").replace('"q"', '"qq"'), "D020", "9:21"),
+        (GOOD.replace("[training]\nmax_length = 64", "[trainig]\nmax_length = 128"), "M092", "12:14"),
+        (GOOD.replace("path =", "paht =").replace("rows.jsonl", "none.jsonl"), "D001", "8:8"),
+    ],
+)
+def test_what_the_world_says_stands_at_the_key_that_means_it(misspelt: str, code: str, place: str) -> None:
+    write(misspelt)
+    (line,) = [line for line in check("recipe.toml", "--format", "concise").output.splitlines() if code in line]
+    assert line.startswith(f"recipe.toml:{place}: ")

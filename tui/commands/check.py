@@ -12,7 +12,8 @@ from compiler.render import FOR_PEOPLE, FORMATS, OutputFormat
 from tui.options import permissions
 
 if TYPE_CHECKING:
-    from compiler.check import Checked, Fixed, Permissions
+    from compiler.check import Checked, Fixed
+    from compiler.permissions import Permissions
 
 STDIN = Path("-")
 
@@ -36,15 +37,14 @@ def command(
 ) -> None:
     """Check RECIPES: files, folders (every recipe.toml below them), or - for standard input.
 
-    Reads the recipe, finds the model and looks at the first rows of the data. Exit code 0 when all is
-    well or only warned about.
+    Reads the recipe, finds the model and looks at the first rows of the data; the hub is never asked, and
+    with --offline a model that only the hub has is an error. Exit code 0 when all is well or only warned about.
     """
-    from compiler.check import Permissions
+    from compiler.permissions import Permissions
 
-    del offline  # checking never asks the hub
     if fix and STDIN in recipes and output not in FOR_PEOPLE:
         raise click.UsageError(f"--fix - prints the recipe, so it cannot print {output} as well")
-    allowed = Permissions(allow_outside=allow_outside, trust_remote_code=trust_remote_code)
+    allowed = Permissions(allow_outside, trust_remote_code, offline)
     checked = [one for path in recipes or (Path(),) for one in _check(path, allowed, fix=fix)]
     _tell(checked, output)
     sys.exit(_exit_code(checked, strict=strict))

@@ -19,8 +19,8 @@ def command(recipe: Path, output: Path | None, *, allow_outside: bool, trust_rem
     The plan is one JSON document: inputs with hashes, every setting with its origin and reason, the
     exact arguments for PEFT and TRL, the ledger of every row. The same inputs give the same bytes.
     """
-    from compiler.compile import Options
     from compiler.facts.hashes import write_atomically
+    from compiler.permissions import Permissions
     from compiler.plan import would_replace_other_work
     from runtime.roots import remember_root
     from tui.compiling import compile_or_exit
@@ -32,8 +32,8 @@ def command(recipe: Path, output: Path | None, *, allow_outside: bool, trust_rem
             refused = would_replace_other_work(output)
         if refused is not None:
             exit_with([refused])
-    options = Options(allow_outside=allow_outside, trust_remote_code=trust_remote_code, offline=offline)
-    compiled = compile_or_exit(recipe, options)
+    allowed = Permissions(allow_outside=allow_outside, trust_remote_code=trust_remote_code, offline=offline)
+    compiled = compile_or_exit(recipe, allowed)
     plan = compiled.plan
     assert plan is not None
     if output is None or str(output) == "-":

@@ -11,7 +11,7 @@ import click
 from tui.options import permissions, runs_dir
 
 if TYPE_CHECKING:
-    from compiler.compile import Options
+    from compiler.permissions import Permissions
     from compiler.plan import Plan
     from runtime.launcher import Launched
     from runtime.run_folder import Launch
@@ -42,15 +42,15 @@ def command(
     Training is a process of its own: closing the terminal does not end it. Ctrl-C asks it to make
     a checkpoint and stop; `recipe run` or `recipe resume` goes on from there.
     """
-    from compiler.compile import Options
+    from compiler.permissions import Permissions
     from runtime.launcher import running_run
     from runtime.run_folder import Launch
     from tui.edge import edge
     from tui.following import follow_other, follow_own
 
-    options = Options(allow_outside=allow_outside, trust_remote_code=trust_remote_code, offline=offline)
+    allowed = Permissions(allow_outside=allow_outside, trust_remote_code=trust_remote_code, offline=offline)
     with edge("making the run folder"):
-        plan, recipe_root = _plan_of(recipe, root, options)
+        plan, recipe_root = _plan_of(recipe, root, allowed)
         _check_packages(plan, any_packages=any_packages)
         _tell_decisions(plan)
         running = None if fresh else running_run(runs_dir, plan)
@@ -87,7 +87,7 @@ def _start(plan: Plan, runs: Path, launch: Launch, *, fresh: bool) -> Launched:
     return launched
 
 
-def _plan_of(recipe: Path, root: Path | None, options: Options) -> tuple[Plan, Path]:
+def _plan_of(recipe: Path, root: Path | None, allowed: Permissions) -> tuple[Plan, Path]:
     """The plan to run and the recipe's folder: compiled now, or read and proved fresh. Raises Refusal."""
     from compiler.diagnostics import Refusal
     from compiler.plan import read_plan
@@ -96,7 +96,7 @@ def _plan_of(recipe: Path, root: Path | None, options: Options) -> tuple[Plan, P
     from tui.compiling import compile_or_exit
 
     if recipe.suffix != ".json":
-        compiled = compile_or_exit(recipe, options)
+        compiled = compile_or_exit(recipe, allowed)
         assert compiled.plan is not None
         remember_root(compiled.plan, compiled.root)
         return compiled.plan, compiled.root

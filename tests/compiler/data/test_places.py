@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from compiler.check import Permissions, check_file
-from compiler.compile import Options, gather
+from compiler.check import check_file
 from compiler.diagnostics import Diagnostic
+from compiler.gather import gather
+from compiler.permissions import Permissions
 from tests.compiler.data.conftest import json_lines, pairs
 
 RECIPE = """\
@@ -73,7 +74,7 @@ def test_it_is_told_at_its_place(
     recipe.write_text(RECIPE.format(model=tables[0], data=tables[1]), encoding="utf-8")
     for problems in (
         check_file(recipe, Permissions()).diagnostics,
-        gather(recipe, Options(offline=True)).diagnostics,
+        gather(recipe, Permissions(offline=True)).diagnostics,
     ):
         (problem,) = [problem for problem in problems if problem.severity == "error"]
         assert problem.code == code

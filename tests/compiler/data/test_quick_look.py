@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from compiler.data.prepare import prepare
-from compiler.data.quick_look import quick_look
+from compiler.data.quick_look import own_template, quick_look
 from compiler.data.rows import FIRST_ROWS, SMALL_BYTES
 from compiler.diagnostics import Diagnostic, Severity, has_errors
 from tests.compiler.data.conftest import json_lines, json_values, pairs, recipe, tiny
@@ -22,7 +22,7 @@ GOOD = json_lines(pairs(3))
 
 
 def looked(folder: Path, **data: Any) -> list[Diagnostic]:
-    return quick_look(recipe(**data), root=folder, allow_outside=False)
+    return quick_look(recipe(**data).data, root=folder, allow_outside=False)
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ def test_a_chat_template_is_looked_at(tmp_path: Path) -> None:
     for name, code in (("chat.jinja", "D028"), ("none.jinja", "D001"), ("/etc/passwd", "D002")):
         wanted = recipe()
         wanted = wanted.model_copy(update={"model": wanted.model.model_copy(update={"chat_template": name})})
-        (problem,) = quick_look(wanted, root=tmp_path, allow_outside=False)
+        (problem,) = own_template(wanted, tmp_path, allow_outside=False)
         assert (problem.code, problem.path) == (code, ("model", "chat_template"))
 
 
@@ -166,7 +166,7 @@ def test_an_error_of_the_quick_look_is_one_of_the_compiler(
     name = "rows.jsonl" if lines else "rows.json"
     (folder / name).write_bytes(json_lines(rows) if lines else json.dumps(rows).encode())
     wanted = recipe(path=name, on_bad_row="drop" if drop else "fail")
-    told = quick_look(wanted, root=folder, allow_outside=False)
+    told = quick_look(wanted.data, root=folder, allow_outside=False)
     data, problems = prepare(wanted, tiny(), root=folder, context_length=0, allow_outside=False)
     if has_errors(told):
         assert data is None

@@ -1,0 +1,31 @@
+"""What the command line may allow beyond what a recipe can say of itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from compiler.diagnostics import Diagnostic
+from compiler.placing import placed
+from compiler.recipe import Recipe
+from compiler.toml_source import TomlDocument
+
+
+@dataclass(frozen=True, slots=True)
+class Permissions:
+    """Reading outside the recipe's folder, running a model's own code, asking the hub."""
+
+    allow_outside: bool = False
+    trust_remote_code: bool = False
+    offline: bool = False
+
+
+def forbidden(recipe: Recipe, document: TomlDocument, *, allowed: Permissions) -> list[Diagnostic]:
+    """What a recipe may ask for only when the command line allows it too."""
+    if not recipe.model.trust_remote_code or allowed.trust_remote_code:
+        return []
+    problem = Diagnostic(
+        "M090",
+        "the recipe wants the model's own Python code to run on this machine",
+        help="read that code; if you trust it, add --trust-remote-code to the command",
+    )
+    return placed([problem], document, "model", "trust_remote_code")

@@ -1,0 +1,26 @@
+"""Where a problem of something that a recipe names stands in the recipe."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from compiler.diagnostics import Diagnostic, KeyPath
+from compiler.toml_source import TomlDocument
+
+
+def placed(problems: list[Diagnostic], document: TomlDocument, *path: str) -> list[Diagnostic]:
+    """Point problems about something the recipe names at the place where it names it.
+
+    A problem that knows its own path in the recipe stands there, any other at ``path``; one that has a place
+    in another file keeps it.
+    """
+    return [problem if problem.span is not None else _at(problem, document, path) for problem in problems]
+
+
+def _at(problem: Diagnostic, document: TomlDocument, path: KeyPath) -> Diagnostic:
+    for place in (problem.path, path):
+        span = document.value_span(place) if place else None
+        if span is not None:
+            label = problem.label or "named here"
+            return dataclasses.replace(problem, file=document.file, path=place, span=span, label=label)
+    return problem

