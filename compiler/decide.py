@@ -187,8 +187,10 @@ def warmup_steps(training: TrainingTable, *, steps: int) -> int:
     return min(int(training.warmup_steps), steps)
 
 
-def eval_steps(*, steps: int, held_out: int) -> Decision:
-    """Four measurements over the run."""
+def eval_steps(*, steps: int, held_out: int, saved: int | None = None) -> Decision:
+    """Four measurements over the run; at every checkpoint where the recipe says how often the best one is saved."""
+    if saved is not None:
+        return Decision(saved, "T18", "early stopping keeps the best measured step, so each one that is saved counts")
     value = max(1, math.ceil(steps / 4))
     if not held_out:
         return Decision(value, "T15", "no held-out rows: nothing is measured during training")

@@ -144,6 +144,16 @@ def initialisation(reading: Reading) -> Iterator[Diagnostic]:
             'write method = "lora" and quantization = "none", or leave init_lora_weights out',
             others=tuple(others),
         )
+    elif adapter.init_lora_weights.startswith("pissa_niter") and (adapter.method == "dora" or adapter.modules_to_save):
+        other = ("adapter", "method") if adapter.method == "dora" else ("adapter", "modules_to_save")
+        yield reading.told(
+            "R105",
+            where,
+            f"{adapter.init_lora_weights} starts at random, and PEFT cannot save such a start beside `{other[1]}`",
+            'write init_lora_weights = "pissa", which comes out the same every time',
+            others=((other, "in the way of saving"),),
+            fixes=(reading.value_fix('"pissa"', *where, certain=False),),
+        )
     elif adapter.method == "adalora" and adapter.init_lora_weights != "default":
         yield reading.told(
             "R105",
@@ -230,6 +240,16 @@ def early_stopping(reading: Reading) -> Iterator[Diagnostic]:
             f"early stopping never comes to watch: the first measurement is at step {every}, the last step is {steps}",
             f"set eval_steps to {max(1, steps // 4)}, or leave it out",
             others=((("training", "eval_steps"), "measured this often"), (("training", "max_steps"), "ends here")),
+        )
+    saved = training.save_steps
+    if saved != "auto" and every != "auto" and saved % every and reading.known(("training", "save_steps")):
+        yield reading.told(
+            "R107",
+            ("training", "save_steps"),
+            f"early stopping keeps the best measured step, and save_steps {saved} is no multiple of eval_steps {every}",
+            f"set save_steps to {every}, or leave it out",
+            others=((where, "stops early"), (("training", "eval_steps"), "measured this often")),
+            fixes=(reading.value_fix(str(every), "training", "save_steps", certain=False),),
         )
 
 
