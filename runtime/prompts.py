@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from compiler.data.prepare import PreparedData
+from compiler.language.recipe import Recipe
 from compiler.plan import Plan
-from compiler.recipe import Recipe
 
 Prompt = list[dict[str, str]]
 

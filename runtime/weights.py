@@ -7,13 +7,13 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from compiler.cache import cache_folder
 from compiler.data.tokenizer import ChatTokenizer
 from compiler.diagnostics import Diagnostic, Refusal
-from compiler.facts.hashes import cache_folder
 from compiler.facts.models import ModelFacts, check_downloaded
 from compiler.facts.weight_files import ModelFault
+from compiler.language.recipe import ModelTable
 from compiler.plan import Plan
-from compiler.recipe import ModelTable
 
 
 def weights_folder(plan: Plan, facts: ModelFacts, tokenizer: ChatTokenizer, announce: Callable[[str], None]) -> Path:

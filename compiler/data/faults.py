@@ -8,7 +8,7 @@ from dataclasses import replace
 from compiler.data.row import Place, RowFault, RowsOf
 from compiler.data.sources import Source
 from compiler.diagnostics import Diagnostic, Severity, Span
-from compiler.recipe import DataTable
+from compiler.language.recipe import DataTable
 
 SHOWN = 3
 

@@ -11,7 +11,7 @@ from compiler.data.columns import did_you_mean, in_words, looks_like_a_row, toml
 from compiler.data.row import Row, RowFault
 from compiler.data.sources import Source
 from compiler.diagnostics import Diagnostic, KeyPath, Severity
-from compiler.recipe import ColumnsTable, DataTable
+from compiler.language.recipe import ColumnsTable, DataTable
 
 LOOKED_AT = 20
 """Rows whose columns together tell the format."""

@@ -21,8 +21,8 @@ from compiler.data.tokenising import Tokenising
 from compiler.data.tokenizer import ChatTokenizer
 from compiler.diagnostics import Diagnostic, describe_os_error, has_errors
 from compiler.facts.hashes import sha256_file
+from compiler.language.recipe import Recipe
 from compiler.plan import InputFile
-from compiler.recipe import Recipe
 
 __all__ = ["Example", "PreparedData", "prepare"]
 

@@ -14,7 +14,7 @@ from compiler.data.row import RowFault
 from compiler.data.rows import glance
 from compiler.data.sources import Source, SourceFault, held_out_paths, no_rows, open_source, training_paths
 from compiler.diagnostics import Diagnostic
-from compiler.recipe import DataTable, Recipe
+from compiler.language.recipe import DataTable, Recipe
 
 if TYPE_CHECKING:
     from compiler.data.prompt_template import PromptTemplate

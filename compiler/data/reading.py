@@ -17,7 +17,7 @@ from compiler.data.row import Place, Row, RowFault
 from compiler.data.rows import read_rows
 from compiler.data.sources import Source, SourceFault, held_out_paths, no_rows, open_source, training_paths
 from compiler.diagnostics import Diagnostic
-from compiler.recipe import DataTable
+from compiler.language.recipe import DataTable
 
 Progress = Callable[[str, int, int | None], None]
 

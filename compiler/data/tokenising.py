@@ -18,7 +18,7 @@ from compiler.data.split import copies
 from compiler.data.template_file import CHAT_TEMPLATE, unusable
 from compiler.data.tokenizer import ChatTokenizer, RenderedChat, TemplateFault, TemplateUnusable
 from compiler.diagnostics import Diagnostic
-from compiler.recipe import Recipe
+from compiler.language.recipe import Recipe
 
 
 class _Stopped(Exception):  # noqa: N818 - carries a diagnostic to the end of the loop

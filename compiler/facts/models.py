@@ -22,7 +22,7 @@ from compiler.facts.odd_files import LFS_HELP, instead_of_a_file, is_lfs_pointer
 from compiler.facts.support import brings_code, check_config, is_quantized, needs_own_code
 from compiler.facts.tokenizer_files import find_tokenizer
 from compiler.facts.weight_files import ModelFault, Weights, find_weights, read_json_object
-from compiler.recipe import ModelTable
+from compiler.language.recipe import ModelTable
 
 __all__ = ["Architecture", "ModelFacts", "check_downloaded", "locate_model"]
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from compiler.diagnostics import Diagnostic, Fix, KeyPath, Label, Span
-from compiler.shapes import Shape, shapes_of, tables
-from compiler.spans import STRING, key_name, line_starts, offset_of
-from compiler.table_names import table_meant
+from compiler.language.shapes import Shape, shapes_of, tables
+from compiler.language.spans import STRING, key_name, line_starts, offset_of
+from compiler.words.table_names import table_meant
 
 PART = r"(?:[A-Za-z0-9_-]+|\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*')"
 KEY = rf"{PART}(?:[ \t]*\.[ \t]*{PART})*"

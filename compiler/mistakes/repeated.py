@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from compiler.diagnostics import KeyPath, Label, Span
+from compiler.language.spans import key_name, scan
 from compiler.mistakes.reader import KEY, PART, STATEMENT, Mistake, Reader, open_brackets, short
-from compiler.spans import key_name, scan
 
 _REASONS = ("Cannot overwrite", "Cannot declare", "Cannot mutate", "Cannot redefine", "Duplicate inline")
 

@@ -14,7 +14,7 @@ from compiler.data import conversations as module
 from compiler.data.conversations import ROLES, Conversation, is_blank, read_conversation
 from compiler.data.formats import Format, find_format
 from compiler.data.row import Row, RowFault
-from compiler.recipe import ColumnsTable
+from compiler.language.recipe import ColumnsTable
 from tests.compiler.data.conftest import json_values, said
 
 USER, ASSISTANT, SYSTEM = ({"role": role, "content": role[0]} for role in ("user", "assistant", "system"))
