@@ -15,11 +15,12 @@ from compiler.facts.hashes import sha256_bytes, sha256_file
 from compiler.facts.machine import target_of
 from compiler.facts.models import ModelFacts
 from compiler.facts.packages import package_set
-from compiler.gather import Inputs, Progress, gather
+from compiler.gather import Inputs, gather
 from compiler.language.recipe import Recipe
 from compiler.language.toml_source import TomlDocument
 from compiler.permissions import Permissions
 from compiler.plan import DataPart, EvaluationPart, InputFile, ModelPart, Plan, TargetPart
+from compiler.progress import Progress
 from compiler.resolve import resolve
 from compiler.settle import Settings
 

@@ -189,12 +189,17 @@ def tables() -> dict[KeyPath, type[BaseModel]]:
     return found
 
 
+def names_of(path: KeyPath) -> tuple[str, ...]:
+    """A path without the numbers of list items: ``data.sources.0.path`` → ``data.sources.path``."""
+    return tuple(part for part in path if isinstance(part, str))
+
+
 def shape_at(path: KeyPath) -> Shape | None:
     """The field at a path of the language (list indices are skipped); None when there is none."""
-    names = [part for part in path if isinstance(part, str)]
+    names = names_of(path)
     if not names:
         return None
-    table = tables().get(tuple(names[:-1]))
+    table = tables().get(names[:-1])
     return shapes_of(table).get(names[-1]) if table else None
 
 
@@ -208,9 +213,8 @@ def homes(key: str) -> Iterator[KeyPath]:
 
 def header(path: KeyPath) -> str:
     """A table's header as a recipe writes it: ``[data.columns]``, ``[[data.sources]]``."""
-    names = [part for part in path if isinstance(part, str)]
-    name = ".".join(_quoted(part) for part in names)
-    shape = shape_at(tuple(names))
+    name = ".".join(_quoted(part) for part in names_of(path))
+    shape = shape_at(path)
     return f"[[{name}]]" if shape is not None and "tables" in shape.kinds else f"[{name}]"
 
 

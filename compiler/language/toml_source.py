@@ -18,6 +18,7 @@ from compiler.diagnostics import Diagnostic, Fix, KeyPath, Severity, Span, descr
 from compiler.language.as_written import as_written
 from compiler.language.spans import STRING, Positions, scan
 from compiler.mending.fixes import apply_fixes
+from compiler.unicode_forms import two_or_four_bytes
 
 MAX_BYTES = 4 * 1024 * 1024
 """Larger files are refused: the longest sensible recipe (200 long questions) stays below."""
@@ -149,7 +150,7 @@ def parse_document(data: bytes, file: str) -> tuple[TomlDocument | None, list[Di
     if not text.strip() or not re.search(r"^[ \t]*[^#\s]", text, re.M):
         problems.append(_empty(text, file))
         return None, problems
-    reading = _Reading(text, file)
+    reading = _TolerantParse(text, file)
     reading.read()
     problems += reading.problems
     if reading.values is None:
@@ -211,7 +212,7 @@ def _decode(data: bytes, file: str) -> tuple[str | None, list[Diagnostic]]:
         told = f"the recipe is larger than {MAX_BYTES // 2**20} MB"
         advice = "a recipe is a few kilobytes; is this the data? Name the data in [data] path instead"
         return None, [Diagnostic("R003", told, file=file, span=Span(1, 1, 1, 2), help=advice)]
-    encoding = _other_encoding(data)
+    encoding = two_or_four_bytes(data)
     if encoding:
         told = f"the recipe is written in {encoding}, not in UTF-8"
         advice = f"save it as UTF-8 in the editor, or: iconv -f {encoding} -t UTF-8 OLD > NEW"
@@ -234,22 +235,6 @@ def _decode(data: bytes, file: str) -> tuple[str | None, list[Diagnostic]]:
     except UnicodeDecodeError as error:
         problems.append(_not_utf8(data, file, error))
         return None, problems
-
-
-def _other_encoding(data: bytes) -> str:
-    """The name of the Unicode encoding that the bytes are in, when it is not UTF-8."""
-    if data.startswith((b"\xff\xfe\x00\x00", b"\x00\x00\xfe\xff")):
-        return "UTF-32"
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return "UTF-16"
-    head = data[:4096]
-    if len(head) >= 8:
-        even, odd = head[0::2], head[1::2]
-        if odd.count(0) > 0.9 * len(odd) and even.count(0) < 0.1 * len(even):
-            return "UTF-16LE"
-        if even.count(0) > 0.9 * len(even) and odd.count(0) < 0.1 * len(odd):
-            return "UTF-16BE"
-    return ""
 
 
 def _not_utf8(data: bytes, file: str, error: UnicodeDecodeError) -> Diagnostic:
@@ -276,7 +261,7 @@ def _not_utf8(data: bytes, file: str, error: UnicodeDecodeError) -> Diagnostic:
     )
 
 
-class _Reading:
+class _TolerantParse:
     """Reads a text, past its syntax errors."""
 
     def __init__(self, text: str, file: str) -> None:

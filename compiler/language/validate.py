@@ -25,7 +25,7 @@ from compiler.diagnostics import (
 )
 from compiler.language.as_written import as_written
 from compiler.language.recipe import SCHEMA_VERSION, Recipe
-from compiler.language.shapes import Shape, header, shape_at, shapes_of, tables
+from compiler.language.shapes import Shape, header, names_of, shape_at, shapes_of, tables
 from compiler.language.toml_source import UNREADABLE, TomlDocument
 from compiler.rules import Reading, break_rules
 
@@ -124,7 +124,7 @@ class _Walk:
     def table(self, values: dict[str, Any], at: KeyPath, table: KeyPath) -> None:
         """The keys of a table that stands ``at`` a path of the document, read as ``table`` of the language."""
         self.put(table, {}, at)
-        fields = shapes_of(tables()[_names(table)])
+        fields = shapes_of(tables()[names_of(table)])
         for key, value in values.items():
             if len(self.problems) > 2 * MOST_ERRORS:
                 return
@@ -182,7 +182,7 @@ class _Walk:
             if main is not None:
                 self.put((*path, main), value, place)
             else:
-                self.faulty |= {path, *((*path, name) for name in shapes_of(tables()[_names(path)]))}
+                self.faulty |= {path, *((*path, name) for name in shapes_of(tables()[names_of(path)]))}
         elif isinstance(value, dict):
             self.problems.append(table_for_list(self.document, place, path))
             self.put(path, [{}], place)
@@ -200,20 +200,20 @@ class _Walk:
 
         is_table = isinstance(value, dict) or (bool(value) and _is_list_of_tables(value))
         explain = unknown_table if is_table else unknown_key
-        found = explain(self.document, path, _names(table), value)
+        found = explain(self.document, path, names_of(table), value)
         meant = found.meant
-        if meant is not None and _names(table) == _names(meant[:-1]):
+        if meant is not None and names_of(table) == names_of(meant[:-1]):
             meant = (*table, meant[-1])
         self.problems.append(found.diagnostic)
         if meant is None:
             return
-        shape = shape_at(_names(meant))
+        shape = shape_at(names_of(meant))
         if not found.certain and shape is not None and shape.table is None and "dict" not in shape.kinds:
             self.faulty.add(meant)  # what it holds is not known, so nothing is said of it
         if value == UNREADABLE:
             return
         kept = found.value if found.changed else value
-        if _names(meant) in tables():
+        if names_of(meant) in tables():
             self.unknown_table(found, meant, kept, path)
         elif meant in self._claims or (meant in self.places and self.places[meant] != path):
             self.twice(meant, path, told=len(self.problems) - 1)
@@ -293,10 +293,6 @@ class _Walk:
             above.pop(str(path[-1]), None)
 
 
-def _names(path: KeyPath) -> KeyPath:
-    return tuple(part for part in path if isinstance(part, str))
-
-
 def _is_list_of_tables(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and all(isinstance(item, dict) for item in value)
 
@@ -315,7 +311,7 @@ def _judge(walk: _Walk, problems: list[Diagnostic]) -> tuple[Recipe | None, set[
                     if not _known_to_be_faulty(path, faulty):
                         problems += _missing(walk, path)
                     faulty.add(path)
-                    walk.put(path, {} if _names(path) in tables() else _PLACEHOLDER, path)
+                    walk.put(path, {} if names_of(path) in tables() else _PLACEHOLDER, path)
                 elif path not in walk.places and not path:
                     return None, faulty
                 else:
@@ -355,11 +351,11 @@ def _field(location: tuple[str | int, ...], *, missing: bool) -> KeyPath:
     path: KeyPath = ()
     for part in location:
         longer = (*path, part)
-        known = isinstance(part, int) and _names(path) in tables()
+        known = isinstance(part, int) and names_of(path) in tables()
         if not known and (isinstance(part, int) or shape_at(longer) is None):
             return longer if missing and not path else path
         path = longer
-        if shape_at(path) is not None and _names(path) not in tables():
+        if shape_at(path) is not None and names_of(path) not in tables():
             return path
     return path
 
@@ -369,10 +365,10 @@ def _missing(walk: _Walk, path: KeyPath) -> list[Diagnostic]:
     document = walk.document
     if path[:1] in document.lost or () in document.lost:
         return []
-    if _names(path) in tables():
+    if names_of(path) in tables():
         if path[:1] != path:
             return []
-        required = _needs(_names(path))
+        required = _needs(names_of(path))
         close = nearest(str(path[-1]), [key for key in document.values if isinstance(document.values[key], dict)])
         advice = f"add {header(path)} with {required} below it"
         if close and (close[0],) not in tables():

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 
+from compiler.diagnostics import short
 from compiler.language.shapes import header as written_header
 from compiler.language.shapes import shape_at, tables
 from compiler.language.spans import key_name
-from compiler.mistakes.reader import KEY, PART, Mistake, Reader, short
+from compiler.mistakes.reader import KEY, PART, Mistake, Reader
 from compiler.words.spelling import plain
 from compiler.words.table_names import ALIASES, SUBTABLES, table_meant, without_accents
 

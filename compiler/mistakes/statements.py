@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from compiler.diagnostics import Span
+from compiler.diagnostics import Span, short
 from compiler.language.shapes import shapes_of, tables
-from compiler.mistakes.reader import HEADER, Mistake, Reader, is_simple, short, without_comment
+from compiler.mistakes.reader import HEADER, Mistake, Reader, is_simple, without_comment
 from compiler.words.table_names import without_accents
 from compiler.words.unknown_keys import is_known
 

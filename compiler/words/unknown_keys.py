@@ -16,8 +16,8 @@ from typing import Any
 
 import tomli
 
-from compiler.diagnostics import Diagnostic, Fix, KeyPath, Label, nearest
-from compiler.language.shapes import Shape, header, homes, shape_at, shapes_of, tables
+from compiler.diagnostics import Diagnostic, Fix, KeyPath, Label, nearest, short
+from compiler.language.shapes import Shape, header, homes, names_of, shape_at, shapes_of, tables
 from compiler.language.toml_source import UNREADABLE, TomlDocument
 from compiler.mending import edits
 from compiler.words.effective_batch import batch_meant
@@ -131,11 +131,6 @@ def unknown_key(document: TomlDocument, path: KeyPath, table: KeyPath, value: An
         help=f"allowed here: {', '.join(key.own)}",
     )
     return Unknown(told)
-
-
-def short(text: str) -> str:
-    """A name for a message: cut when long, without control characters."""
-    return "".join(c if c.isprintable() else "\ufffd" for c in text[:60]) + ("…" if len(text) > 60 else "")
 
 
 def _in(table: KeyPath) -> str:
@@ -252,7 +247,7 @@ def advice_on(name: str) -> str:
 
 def _foreign_here(key: Key) -> Unknown | None:
     """Another program's name that has this meaning only in this table."""
-    names = [part for part in key.table if isinstance(part, str)]
+    names = names_of(key.table)
     entry = _foreign_names().get(f"{names[-1]}.{key.folded}") if names else None
     return _translated(key, entry) if entry else None
 
@@ -407,7 +402,7 @@ def _belongs(
     """The key belongs to ``field``, perhaps with another value (TOML ``text`` and ``value``)."""
     name, table = str(field[-1]), field[:-1]
     home = header(table) if table else "the top of the file"
-    same_table = _names(key.table) == _names(table)
+    same_table = names_of(key.table) == names_of(table)
     taken = key.given((*key.path[:-1], name) if same_table else field)
     shape = shape_at(field)
     fix = _fix(key, field, text, same_table=same_table, certain=certain and taken is None) if offer else None
@@ -469,14 +464,7 @@ def _by_hand(key: Key, field: KeyPath, text: str | None) -> str:
     return f"write `{line}` in {header(table)}" if table else f"write `{line}` above the first table"
 
 
-def _names(path: KeyPath) -> KeyPath:
-    return tuple(part for part in path if isinstance(part, str))
-
-
 def _rewritten(key: Key, name: str, text: str | None, *, certain: bool) -> Fix | None:
     if text is None:
         return edits.rename_key(key.document, key.path, name, certain=certain)
     return edits.rewrite(key.document, key.path, f"{name} = {text}", certain=certain)
-
-
-__all__ = ["Key", "Shape", "Unknown", "short", "unknown_key"]

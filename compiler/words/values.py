@@ -13,13 +13,12 @@ import operator
 import re
 from typing import Any
 
-from compiler.diagnostics import Diagnostic, Fix, KeyPath, nearest
+from compiler.diagnostics import Diagnostic, Fix, KeyPath, nearest, short
 from compiler.language.shapes import Shape, shape_at
 from compiler.language.toml_source import TomlDocument
 from compiler.mending import edits
 from compiler.words.other_words import EMPTY, LANGUAGES, NO, NOT_HERE, VALUES, WORDS, YES
 from compiler.words.spelling import distance, misspelt, plain
-from compiler.words.unknown_keys import short
 
 
 def wrong_values(document: TomlDocument, place: KeyPath, path: KeyPath, value: Any) -> list[Diagnostic]:

@@ -10,8 +10,8 @@ import pytest
 from compiler.against.vocabulary import beyond_vocabulary
 from compiler.data.prepare import prepare
 from compiler.facts.models import ModelFacts
-from tests.compiler.data.conftest import json_lines, pairs, recipe, tiny
 from tests.compiler.against.test_against import LLAMA
+from tests.compiler.data.conftest import json_lines, pairs, recipe, tiny
 
 
 @pytest.mark.parametrize("spare", [0, 1, 200])
