@@ -8,20 +8,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from compiler import calls
-from compiler.against_data import against_data
-from compiler.against_machine import against_machine
+from compiler.against.machine import against_machine
+from compiler.against.schedule import against_data
 from compiler.diagnostics import Diagnostic, describe_os_error, has_errors, in_reading_order
 from compiler.facts.hashes import sha256_bytes, sha256_file
 from compiler.facts.machine import target_of
 from compiler.facts.models import ModelFacts
 from compiler.facts.packages import package_set
-from compiler.gather import Inputs, Progress, gather
+from compiler.gather import Inputs, gather
+from compiler.language.recipe import Recipe
+from compiler.language.toml_source import TomlDocument
 from compiler.permissions import Permissions
 from compiler.plan import DataPart, EvaluationPart, InputFile, ModelPart, Plan, TargetPart
-from compiler.recipe import Recipe
+from compiler.progress import Progress
 from compiler.resolve import resolve
 from compiler.settle import Settings
-from compiler.toml_source import TomlDocument
 
 if TYPE_CHECKING:
     from compiler.data.prepare import PreparedData

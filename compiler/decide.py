@@ -13,8 +13,8 @@ from typing import Any
 from compiler.facts.architecture import Architecture
 from compiler.facts.linear_layers import linear_layers
 from compiler.facts.machine import Target
+from compiler.language.recipe import TARGET_PRESETS, AdapterTable, Recipe, TrainingTable
 from compiler.plan import Rejected
-from compiler.recipe import TARGET_PRESETS, AdapterTable, Recipe, TrainingTable
 
 RANK = {"simple": 16, "medium": 32, "complex": 64}
 """Rank by complexity, as guides to fine-tuning on a small budget give it."""

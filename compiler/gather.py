@@ -5,27 +5,24 @@ The compiler gathers to write a plan, the executor to carry one out; both see th
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from compiler.against_model import against_model
+from compiler.against.model import against_model
+from compiler.against.vocabulary import beyond_vocabulary
 from compiler.diagnostics import Diagnostic, has_errors
 from compiler.facts.models import ModelFacts, NamedModel, locate_model
+from compiler.language.recipe import Recipe
+from compiler.language.toml_source import TomlDocument, read_document
+from compiler.language.validate import load_recipe
 from compiler.permissions import Permissions, forbidden
 from compiler.placing import placed
-from compiler.recipe import Recipe
-from compiler.toml_source import TomlDocument, read_document
-from compiler.validate import load_recipe
-from compiler.vocabulary import beyond_vocabulary
+from compiler.progress import Progress
 
 if TYPE_CHECKING:
     from compiler.data.prepare import PreparedData
     from compiler.data.tokenizer import ChatTokenizer
-
-Progress = Callable[[str, int, int | None], None]
-"""Called with what is being done, how much is done, and how much there is (None when unknown)."""
 
 
 @dataclass(frozen=True, slots=True)

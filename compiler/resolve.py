@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from compiler import decide
 from compiler.facts.machine import Target
+from compiler.language.recipe import Recipe
 from compiler.plan import Schedule
-from compiler.recipe import Recipe
 from compiler.settle import Settings
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from typing import Any
 from pydantic import BaseModel
 
 from compiler.decide import Decision
+from compiler.language.recipe import Recipe
+from compiler.language.toml_source import TomlDocument
 from compiler.plan import Choice, Origin, Setting
-from compiler.recipe import Recipe
-from compiler.toml_source import TomlDocument
 
 
 class Settings:

@@ -8,8 +8,8 @@ from compiler.diagnostics import Diagnostic, describe_os_error
 from compiler.facts.hashes import sha256_file
 from compiler.facts.machine import target_of
 from compiler.facts.models import locate_model
+from compiler.language.recipe import HardwareTable
 from compiler.plan import InputFile, Plan
-from compiler.recipe import HardwareTable
 
 
 def what_moved(plan: Plan, root: Path, *, offline: bool = False) -> list[Diagnostic]:

@@ -1,4 +1,4 @@
-"""Write the generated files: ``compiler/signatures.json`` and the reference pages under ``docs/``.
+"""Write the generated files: ``compiler/facts/signatures.json`` and the reference pages under ``docs/``.
 
     python docs/generate.py           write what changed
     python docs/generate.py --check   change nothing; exit 1 and name what is out of date
@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-SIGNATURES = ROOT / "compiler" / "signatures.json"
+SIGNATURES = ROOT / "compiler" / "facts" / "signatures.json"
 
 SIZES = (
     "hidden_size",
@@ -118,7 +118,7 @@ def _causal_lm_types() -> dict[str, dict[str, int]]:
 
 def pages() -> dict[Path, str]:
     """The generated pages with what should stand in them; these need no training package."""
-    from compiler.reference import codes_markdown, json_schema, reference_markdown
+    from compiler.language.reference import codes_markdown, json_schema, reference_markdown
 
     return {
         ROOT / "docs" / "recipe-reference.md": reference_markdown(),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from compiler.facts.hashes import write_atomically
+from compiler.files import write_atomically
 from compiler.plan import Plan
 from runtime.journal import writable
 from runtime.run_folder import RunFolder

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from compiler.diagnostics import Diagnostic, Refusal
-from compiler.facts.hashes import write_atomically
+from compiler.files import write_atomically
 from compiler.plan import Plan
 
 Request = Literal["stop", "checkpoint"]

@@ -7,9 +7,9 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from compiler.cache import cache_folder
 from compiler.data.tokenizer import ChatTokenizer
 from compiler.diagnostics import Diagnostic, Refusal
-from compiler.facts.hashes import cache_folder
 from compiler.facts.models import ModelFacts, check_downloaded
 from compiler.facts.weight_files import ModelFault
 from compiler.plan import Plan

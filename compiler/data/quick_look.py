@@ -6,15 +6,15 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from compiler.data.conversations import one_prompt_for_all, read_conversation
+from compiler.data.conversations import conversations_in, one_prompt_for_all
 from compiler.data.faults import FaultLog, bad_rows
-from compiler.data.formats import Format, format_of, of_another_kind, seen_in
+from compiler.data.formats import Format, format_told_by, of_another_kind
 from compiler.data.named_path import NamedPath
 from compiler.data.row import RowFault
 from compiler.data.rows import glance
-from compiler.data.sources import Source, SourceFault, held_out_paths, no_rows, open_source, training_paths
+from compiler.data.sources import Source, SourceFault, held_out_paths, open_source, training_paths
 from compiler.diagnostics import Diagnostic
-from compiler.recipe import DataTable, Recipe
+from compiler.language.recipe import DataTable, Recipe
 
 if TYPE_CHECKING:
     from compiler.data.prompt_template import PromptTemplate
@@ -76,22 +76,17 @@ class _Look:
         rows = glance(source)
         if rows is None:
             return None
-        if not rows:
-            raise SourceFault(no_rows(source))
-        seen, _ = seen_in(row for _, row in rows)
-        form, problems = format_of(source, seen, self.data) if seen else (None, [])
+        seen, form, problems = format_told_by(source, rows, self.data)
+        without_template = bool(self.data.prompt_template) and self.template is None
+        prompt_of = partial(self.template.prompt, columns=seen) if self.template is not None else None
         faults = FaultLog()
         conversations = []
-        without_template = bool(self.data.prompt_template) and self.template is None
-        for place, row in rows:
-            try:
-                if isinstance(row, RowFault):
-                    raise row
-                if form is not None and not without_template:
-                    prompt_of = partial(self.template.prompt, columns=seen) if self.template is not None else None
-                    conversations.append(read_conversation(row, form, self.data.system, prompt_of))
-            except RowFault as fault:
-                faults.add(source, place, fault)
+        readable = None if without_template else form
+        for place, found in conversations_in(rows, readable, self.data.system, prompt_of):
+            if isinstance(found, RowFault):
+                faults.add(source, place, found)
+            else:
+                conversations.append(found)
         self.problems += [*problems, *bad_rows(faults, self.data)]
         if self.template is not None and "held_out_path" not in source.field:
             self.problems += one_prompt_for_all(conversations)

@@ -78,8 +78,9 @@ class ChatTokenizer:
         self.bos_token_id, self.eos_token_id, self.pad_token_id, self.unk_token_id = (
             self._id_of(special_tokens.get(name)) for name in SPECIAL
         )
-        self._writes_answers = True
-        self.stop_token_ids = self._stop_tokens()
+        after_answer = self._after_an_answer()
+        self._writes_answers = after_answer is not None
+        self.stop_token_ids = self._stop_tokens(after_answer or "")
         control = [t.content for t in tokenizer.get_added_tokens_decoder().values() if t.special]
         self._control, self._control_signs = _any_of(control), {token[0] for token in control if token}
 
@@ -92,27 +93,24 @@ class ChatTokenizer:
         found: int | None = self._tokenizer.token_to_id(token) if token else None
         return found
 
-    def _stop_tokens(self) -> tuple[int, ...]:
-        """End-of-sequence, and the token that the template writes right after an answer."""
-        stops = [self.eos_token_id] if self.eos_token_id is not None else []
-        try:
-            end = self._end_of_turn()
-        except TemplateFault:  # it is told when a conversation is rendered
-            end = None
-        if end is not None and end not in stops:
-            stops.append(end)
-        return tuple(stops)
-
-    def _end_of_turn(self) -> int | None:
+    def _after_an_answer(self) -> str | None:
+        """What the template writes right after an answer; None for a template that leaves answers out."""
         if self._template is None:
-            return None
+            return ""
         answer = "fertig"
-        text = self.render([{"role": "user", "content": "a"}, {"role": "assistant", "content": answer}])
+        try:
+            text = self.render([{"role": "user", "content": "a"}, {"role": "assistant", "content": answer}])
+        except TemplateFault:  # it is told when a conversation is rendered
+            return ""
         _, found, after = text.rpartition(answer)
-        self._writes_answers = bool(found)
-        ids = self.encode(after) if found else []
+        return after if found else None
+
+    def _stop_tokens(self, after_answer: str) -> tuple[int, ...]:
+        """End-of-sequence, and the control token that the template writes right after an answer."""
+        stops = [self.eos_token_id] if self.eos_token_id is not None else []
+        ids = self.encode(after_answer)[:1]
         special = self._tokenizer.get_added_tokens_decoder()
-        return ids[0] if ids and ids[0] in special else None
+        return (*stops, *(end for end in ids if end in special and end not in stops))
 
     # --- text ---------------------------------------------------------------------------------
 

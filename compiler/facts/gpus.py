@@ -9,7 +9,7 @@ from importlib import resources
 
 import tomli
 
-from compiler.spelling import distance
+from compiler.words.spelling import distance
 
 BF16_SINCE = 8.0
 """Compute capability (CUDA C++ Programming Guide, "Arithmetic Instructions")."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from compiler.facts.gpus import BF16_SINCE
-from compiler.recipe import HardwareTable
+from compiler.language.recipe import HardwareTable
 
 Device = Literal["cpu", "cuda"]
 

@@ -201,7 +201,7 @@ def adalora_ranks(reading: Reading) -> Iterator[Diagnostic]:
 
 def preset_alone(reading: Reading) -> Iterator[Diagnostic]:
     """A preset of target_modules stands alone; in a list, PEFT would look for a module of that name."""
-    from compiler.recipe import TARGET_PRESETS
+    from compiler.language.recipe import TARGET_PRESETS
 
     targets, where = reading.recipe.adapter.target_modules, ("adapter", "target_modules")
     if isinstance(targets, str) or not reading.known(where):
@@ -327,8 +327,8 @@ def known_gpu(reading: Reading) -> Iterator[Diagnostic]:
 def known_optimizer(reading: Reading) -> Iterator[Diagnostic]:
     """The optimizer is one that Transformers knows and that runs with the tested packages."""
     from compiler.diagnostics import nearest
-    from compiler.signatures import optimizers
-    from compiler.spelling import plain
+    from compiler.facts.signatures import optimizers
+    from compiler.words.spelling import plain
 
     optim, where = reading.recipe.training.optim, ("training", "optim")
     if optim == "auto" or not reading.known(where):

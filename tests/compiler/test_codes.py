@@ -9,8 +9,8 @@ import pytest
 
 from compiler.codes import FAMILIES, CodeInfo, all_codes
 from compiler.diagnostics import Diagnostic, has_errors
-from compiler.toml_source import MAX_BYTES, parse_document
-from compiler.validate import load_recipe
+from compiler.language.toml_source import MAX_BYTES, parse_document
+from compiler.language.validate import load_recipe
 
 ROOT = Path(__file__).resolve().parents[2]
 RECIPE_CODES = [info for info in all_codes().values() if info.code.startswith("R")]

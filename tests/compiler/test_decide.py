@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from compiler import decide
 from compiler.facts.machine import Target
-from compiler.recipe import AdapterTable, DataTable, ModelTable, Recipe, RecipeTable, TrainingTable
+from compiler.language.recipe import AdapterTable, DataTable, ModelTable, Recipe, RecipeTable, TrainingTable
 
 CPU = Target("cpu", True, "", 0, "")
 OLD_CPU = Target("cpu", False, "", 0, "")

@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from compiler.codes import all_codes
-from compiler.recipe import Recipe
+from compiler.language.recipe import Recipe
 from tui.cli import VERBS, recipe
 from tui.commands.completion import SHELLS
 

@@ -20,7 +20,7 @@ from compiler.data.sources import Source, SourceFault, open_source
 from compiler.data.tokenizer import ChatTokenizer, load_tokenizer
 from compiler.diagnostics import Diagnostic
 from compiler.facts.models import locate_model
-from compiler.recipe import DataTable, ModelTable, Recipe, TrainingTable
+from compiler.language.recipe import DataTable, ModelTable, Recipe, TrainingTable
 
 CHATML = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}{{ '\\n' }}{{ message['content'] }}<|im_end|>"

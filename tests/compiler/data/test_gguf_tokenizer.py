@@ -12,7 +12,7 @@ from tokenizers import pre_tokenizers
 from compiler.data.gguf_tokenizer import from_gguf
 from compiler.data.tokenizer import ChatTokenizer, TokenizerFault, load_tokenizer
 from compiler.facts.models import ModelFacts, locate_model
-from compiler.recipe import ModelTable
+from compiler.language.recipe import ModelTable
 from tests.compiler.data.conftest import CHATML, byte_tokenizer, texts, tiny
 from tests.compiler.facts.gguf_files import INT, STRING, WORD, Entry, gguf
 

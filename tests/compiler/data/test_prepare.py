@@ -18,7 +18,7 @@ from compiler.data.examples import Example
 from compiler.data.prepare import PreparedData, prepare
 from compiler.data.tokenizer import ChatTokenizer
 from compiler.diagnostics import Diagnostic, Severity, has_errors
-from compiler.recipe import Recipe
+from compiler.language.recipe import Recipe
 from tests.compiler.data.conftest import codes, json_lines, json_values, pairs, recipe, tiny
 from tests.compiler.data.test_ledger import read_ranges
 

@@ -16,7 +16,7 @@ from compiler.data.row import Place
 from compiler.data.sources import Source
 from compiler.data.tokenising import Tokenising
 from compiler.data.tokenizer import ChatTokenizer
-from compiler.recipe import Recipe
+from compiler.language.recipe import Recipe
 from tests.compiler.data.conftest import CHATML, codes, recipe, said, texts, tiny
 
 SOURCES = [Source("a.jsonl", Path("a.jsonl"), "jsonl"), Source("b.jsonl", Path("b.jsonl"), "jsonl")]

@@ -8,7 +8,7 @@ import pytest
 
 from compiler.facts import machine
 from compiler.facts.machine import Target, cpu_has_bf16, gpu_has_bf16, target_of
-from compiler.recipe import HardwareTable
+from compiler.language.recipe import HardwareTable
 
 X86 = "processor : 0\nflags\t\t: fpu sse2 avx2 avx512f{}\nbugs\t\t: spectre_v1\n"
 ARM = "processor : 0\nFeatures\t: fp asimd sve{}\n"
