@@ -134,7 +134,7 @@ class Executor:
         stop = StopRequest()
         watcher = Watcher(plan, self.run, self.journal, stop)
         trainer = build_trainer(plan, loaded, self.run, data, watcher, checkpoint=checkpoint)
-        start = remember_start(loaded.model, self.run.path / "untrained")
+        start = remember_start(loaded.model)
         trainable = sum(p.numel() for p in loaded.model.parameters() if p.requires_grad)
         total = sum(p.numel() for p in loaded.model.parameters())
         self.journal.append("stage", name="model", trainable_parameters=trainable, parameters=total)

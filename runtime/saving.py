@@ -5,15 +5,18 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from compiler.data.tokenizer import ChatTokenizer
 from compiler.plan import Plan
 from runtime.run_folder import RunFolder
 
+if TYPE_CHECKING:
+    from runtime.starts import Start
+
 
 def save_tuned(
-    plan: Plan, run: RunFolder, model: Any, tokenizer: ChatTokenizer, *, base: Path, start: Path | None = None
+    plan: Plan, run: RunFolder, model: Any, tokenizer: ChatTokenizer, *, base: Path, start: Start | None = None
 ) -> list[Path]:
     """Write the adapter (or the model after full fine-tuning, or both when a merge is asked for).
 
@@ -22,10 +25,7 @@ def save_tuned(
     """
     if plan.method == "full":
         return [_save(model, tokenizer, run.model)]
-    how = {} if start is None else {"path_initial_model_for_weight_conversion": str(start)}
-    written = [_save(model, tokenizer, run.adapter, **how)]
-    if start is not None:
-        shutil.rmtree(start, ignore_errors=True)
+    written = [_save(model, tokenizer, run.adapter, start)]
     if plan.export_merged:
         merged = model if plan.quantization is None else _on_whole_base(plan, base, run.adapter)
         written.append(_save(merged.merge_and_unload(), tokenizer, run.model))
@@ -47,11 +47,15 @@ def _on_whole_base(plan: Plan, base: Path, adapter: Path) -> Any:
     return peft.PeftModel.from_pretrained(load_causal_lm(plan.model.id, base, **kwargs), adapter)
 
 
-def _save(model: Any, tokenizer: ChatTokenizer, folder: Path, **how: Any) -> Path:
+def _save(model: Any, tokenizer: ChatTokenizer, folder: Path, start: Start | None = None) -> Path:
     draft = folder.with_name(f".{folder.name}")
     shutil.rmtree(draft, ignore_errors=True)
     try:
-        model.save_pretrained(draft, **how)
+        model.save_pretrained(draft)
+        if start is not None:
+            from runtime.starts import save_as_difference
+
+            save_as_difference(draft, start)
         tokenizer.save(draft)
         for file in draft.rglob("*"):
             if file.is_file():

@@ -15,6 +15,7 @@ EXECUTOR_ONLY = {
     "runtime.adapter_names",
     "runtime.answers",
     "runtime.backends.peft",
+    "runtime.starts",
     "runtime.training",
 }
 

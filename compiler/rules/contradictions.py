@@ -144,16 +144,6 @@ def initialisation(reading: Reading) -> Iterator[Diagnostic]:
             'write method = "lora" and quantization = "none", or leave init_lora_weights out',
             others=tuple(others),
         )
-    elif adapter.init_lora_weights.startswith("pissa_niter") and (adapter.method == "dora" or adapter.modules_to_save):
-        other = ("adapter", "method") if adapter.method == "dora" else ("adapter", "modules_to_save")
-        yield reading.told(
-            "R105",
-            where,
-            f"{adapter.init_lora_weights} starts at random, and PEFT cannot save such a start beside `{other[1]}`",
-            'write init_lora_weights = "pissa", which comes out the same every time',
-            others=((other, "in the way of saving"),),
-            fixes=(reading.value_fix('"pissa"', *where, certain=False),),
-        )
     elif adapter.method == "adalora" and adapter.init_lora_weights != "default":
         yield reading.told(
             "R105",
