@@ -142,7 +142,7 @@ class Executor:
         if not self._has_baseline(plan, inputs):
             with self._stage("baseline"):
                 if data.held_out:
-                    self.journal.append("eval", phase="base", step=0, **held_out_loss(trainer))
+                    self.journal.append("eval", phase="base", step=0, **held_out_loss(trainer, base=True))
                 self._answers(plan, inputs, trainer, "base")
 
         with self._stage("train"):
@@ -156,7 +156,7 @@ class Executor:
 
         with self._stage("measure"):
             if data.held_out:
-                measured = held_out_loss(trainer)
+                measured = held_out_loss(trainer, base=False)
                 self.journal.append("eval", phase="tuned", step=trainer.state.global_step, **measured)
             self._answers(plan, inputs, trainer, "tuned")
 
@@ -176,11 +176,15 @@ class Executor:
     def _answers(self, plan: Plan, inputs: Inputs, trainer: Any, phase: str) -> None:
         from runtime.answers import answer
         from runtime.prompts import prompts
+        from runtime.starts import as_base
 
-        for number, (prompt, expected) in enumerate(prompts(plan, inputs.data)):
-            text = answer(trainer.model, inputs.tokenizer, prompt, max_new_tokens=plan.evaluation.max_new_tokens)
-            question = prompt[-1]["content"]
-            self.journal.append("sample", phase=phase, number=number, question=question, answer=text, expected=expected)
+        with as_base(trainer.model) if phase == "base" else contextlib.nullcontext():
+            for number, (prompt, expected) in enumerate(prompts(plan, inputs.data)):
+                text = answer(trainer.model, inputs.tokenizer, prompt, max_new_tokens=plan.evaluation.max_new_tokens)
+                question = prompt[-1]["content"]
+                self.journal.append(
+                    "sample", phase=phase, number=number, question=question, answer=text, expected=expected
+                )
 
     def _stopped_at(self, step: int, by: str) -> dict[str, Any]:
         message = f"stopped by {by} at step {step}, with a checkpoint"

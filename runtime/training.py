@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import resource
 import statistics
@@ -23,6 +24,7 @@ from runtime.adalora import RankAllocation, without_penalty
 from runtime.backends import Loaded
 from runtime.journal import JournalWriter
 from runtime.run_folder import RunFolder, take_requests
+from runtime.starts import as_base
 
 
 def as_dataset(examples: list[Example]) -> datasets.Dataset:
@@ -179,13 +181,10 @@ def memory() -> dict[str, int]:
     return {"memory": resident, "peak_memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}
 
 
-def held_out_loss(trainer: Trainer) -> dict[str, float]:
-    """Loss on the held-out rows in nats, as Transformers averages it.
-
-    Before the first step this is the base's, with the adapter on: every start leaves the model's function as
-    it is, while PiSSA's and OLoRA's leave another base behind when the adapter is taken off.
-    """
+def held_out_loss(trainer: Trainer, *, base: bool) -> dict[str, float]:
+    """Loss on the held-out rows in nats, as Transformers averages it; of the ``base`` before the first step."""
     started = time.perf_counter()
-    loss = float(trainer.evaluate()["eval_loss"])
+    with as_base(trainer.model) if base else contextlib.nullcontext():
+        loss = float(trainer.evaluate()["eval_loss"])
     perplexity = math.exp(loss) if loss < 700 else math.inf
     return {"loss": loss, "perplexity": perplexity, "seconds": round(time.perf_counter() - started, 2)}

@@ -87,10 +87,10 @@ def test_whatever_the_start_the_base_is_what_is_measured_and_the_tuned_model_wha
     done = work(plan_of("LoraConfig", r=4, lora_alpha=8, **STARTS[start]), base, tmp_path)
     begun = remember_start(done.trainer.model)
     assert (begun is not None) is ("niter" in start)
-    before = held_out_loss(done.trainer)["loss"]
+    before = held_out_loss(done.trainer, base=True)["loss"]
     assert before == pytest.approx(cross_entropy(plain(base)), abs=1e-4)
     done.trainer.train()
-    after = held_out_loss(done.trainer)["loss"]
+    after = held_out_loss(done.trainer, base=False)["loss"]
     assert after < before - 0.02
     (adapter,) = save(done, begun)
     loaded = peft.PeftModel.from_pretrained(plain(base), adapter)
@@ -144,11 +144,11 @@ def test_adalora_prunes_to_its_target_and_measures_cross_entropy_alone(base: Pat
     from runtime.training import held_out_loss
 
     done = work(plan_of("AdaLoraConfig", **ADALORA), base, tmp_path)
-    before = held_out_loss(done.trainer)["loss"]
+    before = held_out_loss(done.trainer, base=True)["loss"]
     assert before == pytest.approx(cross_entropy(plain(base)), abs=1e-4)
     done.trainer.train()
     assert living_ranks(done.trainer.model) == 2 * 6  # target_r times the six adapted layers
-    after = held_out_loss(done.trainer)["loss"]
+    after = held_out_loss(done.trainer, base=False)["loss"]
     assert after == pytest.approx(cross_entropy(done.trainer.model), abs=1e-4)
     assert after < before - 0.02
     (adapter,) = save(done)
