@@ -1,8 +1,9 @@
 """Starts of an adapter that take the base apart (PiSSA, OLoRA), and what follows for measuring and saving.
 
 PEFT takes the base apart again when such an adapter is loaded. By a fast SVD, which draws random numbers, another
-base would come out; so an adapter of that start is saved as its difference to where it started, a plain LoRA of twice the rank: ``B A - B0 A0 = [B, -B0] [A; A0]``. PEFT can do so too
-(``path_initial_model_for_weight_conversion``), but not beside modules_to_save, DoRA or rsLoRA with patterns.
+base would come out; so an adapter of that start is saved as its difference to where it started, a plain LoRA of
+twice the rank: ``B A - B0 A0 = [B, -B0] [A; A0]``. PEFT can do so too (``path_initial_model_for_weight_conversion``),
+but not beside modules_to_save, DoRA or rsLoRA with patterns.
 """
 
 from __future__ import annotations
