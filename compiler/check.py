@@ -102,8 +102,8 @@ def _look_around(read: Read, root: Path, allowed: Permissions) -> list[Diagnosti
         problems += placed(found, document, "model", "chat_template")
         if facts is not None:
             problems += against_model(recipe, document, facts)
-    if not _touches(read.faulty, "data") and (recipe.data.path or recipe.data.sources):
-        found = quick_look(recipe.data, root=root, allow_outside=allowed.allow_outside)
+    if recipe.data.path or recipe.data.sources:
+        found = quick_look(recipe.data, root=root, allow_outside=allowed.allow_outside, faulty=read.faulty)
         problems += placed(found, document, "data", "path" if recipe.data.path else "sources")
     return problems
 

@@ -75,7 +75,7 @@ def plan_of(inputs: Inputs, allowed: Permissions, *, file: Path) -> tuple[Plan |
     quantization = calls.quantization_call(recipe, resolved)
     plan = Plan(
         format_version=1,
-        name=recipe.recipe.name or _folder_name(file.parent),
+        name=recipe.recipe.name,
         title=recipe.recipe.title,
         language=recipe.recipe.language,
         recipe_file=file.name,
@@ -110,7 +110,11 @@ def plan_of(inputs: Inputs, allowed: Permissions, *, file: Path) -> tuple[Plan |
         export_merged=recipe.export.merged,
         allow_outside=allowed.allow_outside,
         trust_remote_code=recipe.model.trust_remote_code,
-        packages=package_set(backend=resolved.backend, quantized=quantization is not None),
+        packages=package_set(
+            backend=resolved.backend,
+            quantized=quantization is not None,
+            gguf=any(file.suffix == ".gguf" for file in facts.weight_files),
+        ),
         seed=recipe.training.seed,
     )
     return plan, problems
@@ -169,8 +173,3 @@ def _data_inputs(recipe: Recipe, data: PreparedData, root: Path) -> list[InputFi
             content = (root / path).read_bytes()
             inputs.append(InputFile(role=role, path=path, sha256=sha256_bytes(content), bytes=len(content)))
     return inputs
-
-
-def _folder_name(root: Path) -> str:
-    name = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "-" for c in root.resolve().name)
-    return name.strip(".-_")[:64] or "recipe"

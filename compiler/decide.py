@@ -55,7 +55,7 @@ def data_format(found: str, reason: str) -> Decision:
 
 def max_length(tokens: int, reason: str) -> Decision:
     """The longest example, in tokens, as the rows and the model's context give it."""
-    return Decision(tokens, "T18", reason, from_data=True)
+    return Decision(tokens, "T19", reason, from_data=True)
 
 
 def backend(target: Target) -> Decision:
@@ -210,8 +210,10 @@ def warmup_steps(training: TrainingTable, *, steps: int) -> int:
     return min(int(training.warmup_steps), steps)
 
 
-def eval_steps(*, steps: int, held_out: int) -> Decision:
-    """Four measurements over the run."""
+def eval_steps(*, steps: int, held_out: int, saved: int | None = None) -> Decision:
+    """Four measurements over the run; at every checkpoint where the recipe says how often the best one is saved."""
+    if saved is not None:
+        return Decision(saved, "T18", "early stopping keeps the best measured step, so each one that is saved counts")
     value = max(1, math.ceil(steps / 4))
     if not held_out:
         return Decision(value, "T15", "no held-out rows: nothing is measured during training")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from compiler.against.model import against_model
 from compiler.against.vocabulary import beyond_vocabulary
 from compiler.diagnostics import Diagnostic, has_errors
-from compiler.facts.models import ModelFacts, locate_model
+from compiler.facts.models import ModelFacts, NamedModel, locate_model
 from compiler.language.recipe import Recipe
 from compiler.language.toml_source import TomlDocument, read_document
 from compiler.language.validate import load_recipe
@@ -59,9 +59,12 @@ def find_recipe(path: Path) -> Path:
     return path / "recipe.toml" if path.is_dir() else path
 
 
-def gather(path: Path, allowed: Permissions, progress: Progress | None = None) -> Gathered:
+def gather(
+    path: Path, allowed: Permissions, progress: Progress | None = None, *, model: NamedModel | None = None
+) -> Gathered:
     """Read the recipe at ``path`` (a file, or a folder with a recipe.toml), its model and its data.
 
+    ``model`` takes the place of the recipe's: a plan names the same one at the commit it was compiled with.
     Never raises for anything a user can hand in: every fault is a diagnostic of the result.
     """
     file = find_recipe(path)
@@ -76,7 +79,7 @@ def gather(path: Path, allowed: Permissions, progress: Progress | None = None) -
     if recipe is None or done.failed():
         return done
     done.diagnostics += forbidden(recipe, document, allowed=allowed)
-    facts, problems = locate_model(recipe.model, root=done.root, offline=allowed.offline)
+    facts, problems = locate_model(model or recipe.model, root=done.root, offline=allowed.offline)
     done.diagnostics += placed(problems, document, "model", "id")
     if facts is None or done.failed():
         return done

@@ -67,8 +67,10 @@ def resolve(recipe: Recipe, target: Target, data: PreparedData, settings: Settin
         epochs=round(steps / math.ceil(len(data.train) / training.batch_size), 4),
         warmup_steps=decide.warmup_steps(training, steps=steps),
     )
-    evaluate_every = settle("training.eval_steps", decide.eval_steps(steps=steps, held_out=len(data.held_out)))
     stops_early = training.early_stopping_patience is not None
+    saved = training.save_steps if stops_early and training.save_steps != "auto" else None
+    measuring = decide.eval_steps(steps=steps, held_out=len(data.held_out), saved=saved)
+    evaluate_every = settle("training.eval_steps", measuring)
     return Resolved(
         backend=backend,
         method=method,

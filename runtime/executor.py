@@ -29,11 +29,12 @@ from runtime.faults import diagnose
 from runtime.journal import JournalWriter
 from runtime.packages import package_problems
 from runtime.report import write_report
-from runtime.run_folder import ExecutorLock, RunFolder, read_launch
+from runtime.run_folder import ExecutorLock, Launch, RunFolder, read_launch
 from runtime.state import Story, read_story
 
 if TYPE_CHECKING:
     from compiler.gather import Inputs
+    from runtime.backends import Loaded
     from runtime.training import StopRequest
 
 BALLAST = 256 * 1024
@@ -79,7 +80,7 @@ class Executor:
             for problem in problems:
                 self.journal.append("warning", code=problem.code, message=problem.message)
         with self._stage("data"):
-            inputs = self._inputs(plan, launch.root)
+            inputs = self._inputs(plan, launch)
         with self._stage("model"):
             loaded = self._model(plan, inputs)
         return self._train(plan, inputs, loaded, resume[0] if resume else None)
@@ -96,12 +97,12 @@ class Executor:
             shutil.rmtree(path, ignore_errors=True)
         return ((whole, step_of(whole)) if whole else None), broken
 
-    def _inputs(self, plan: Plan, root: Path) -> Inputs:
-        moved = what_moved(plan, root)
+    def _inputs(self, plan: Plan, launch: Launch) -> Inputs:
+        moved = what_moved(plan, launch.root, offline=launch.offline)
         if moved:
             raise Refusal(*moved)
-        allowed = Permissions(allow_outside=plan.allow_outside, trust_remote_code=plan.trust_remote_code)
-        gathered = gather(root / plan.recipe_file, allowed)
+        allowed = Permissions(plan.allow_outside, plan.trust_remote_code, launch.offline)
+        gathered = gather(launch.root / plan.recipe_file, allowed, model=plan.named_model())
         if gathered.inputs is None:
             raise Refusal(*gathered.diagnostics)
         if gathered.inputs.data.fingerprint != plan.data.tokens_sha256:
@@ -109,8 +110,10 @@ class Executor:
             raise Refusal(Diagnostic("P012", message, help="compile the recipe again on this machine"))
         return gathered.inputs
 
-    def _model(self, plan: Plan, inputs: Inputs) -> Any:
+    def _model(self, plan: Plan, inputs: Inputs) -> Loaded:
         from runtime.backends import loader
+
+        load = loader(plan.backend)  # first of all: a backend may patch the libraries that come next
         from runtime.weights import weights_folder
 
         def announce(message: str) -> None:
@@ -120,15 +123,18 @@ class Executor:
         import transformers
 
         transformers.set_seed(plan.seed)  # before the adapter's random start
-        return loader(plan.backend)(plan, folder)
+        return load(plan, folder)
 
-    def _train(self, plan: Plan, inputs: Inputs, loaded: Any, checkpoint: Path | None) -> dict[str, Any]:
+    def _train(self, plan: Plan, inputs: Inputs, loaded: Loaded, checkpoint: Path | None) -> dict[str, Any]:
+        from runtime.saving import save_tuned
+        from runtime.starts import remember_start
         from runtime.training import StopRequest, Watcher, build_trainer, held_out_loss
 
         data = inputs.data
         stop = StopRequest()
         watcher = Watcher(plan, self.run, self.journal, stop)
-        trainer = build_trainer(plan, loaded, self.run, data, watcher)
+        trainer = build_trainer(plan, loaded, self.run, data, watcher, checkpoint=checkpoint)
+        start = remember_start(loaded.model)
         trainable = sum(p.numel() for p in loaded.model.parameters() if p.requires_grad)
         total = sum(p.numel() for p in loaded.model.parameters())
         self.journal.append("stage", name="model", trainable_parameters=trainable, parameters=total)
@@ -136,7 +142,7 @@ class Executor:
         if not self._has_baseline(plan, inputs):
             with self._stage("baseline"):
                 if data.held_out:
-                    self.journal.append("eval", phase="base", step=0, **held_out_loss(trainer, base=True))
+                    self.journal.append("eval", phase="base", step=0, **held_out_loss(trainer))
                 self._answers(plan, inputs, trainer, "base")
 
         with self._stage("train"):
@@ -150,12 +156,13 @@ class Executor:
 
         with self._stage("measure"):
             if data.held_out:
-                measured = held_out_loss(trainer, base=False)
+                measured = held_out_loss(trainer)
                 self.journal.append("eval", phase="tuned", step=trainer.state.global_step, **measured)
             self._answers(plan, inputs, trainer, "tuned")
 
         with self._stage("save"):
-            self._save(plan, inputs, trainer)
+            for place in save_tuned(plan, self.run, trainer.model, inputs.tokenizer, base=loaded.folder, start=start):
+                self.journal.append("stage", name="save", message=f"{place.name}/ written")
         return self._outcome(plan, watcher, trainable, total)
 
     def _has_baseline(self, plan: Plan, inputs: Inputs) -> bool:
@@ -164,26 +171,16 @@ class Executor:
 
         asked = {sample.get("number") for sample in self.story.samples if sample.get("phase") == "base"}
         measured = self.story.measured("base") is not None or not inputs.data.held_out
-        return measured and len(asked) == len(prompts(plan, inputs.recipe, inputs.data))
+        return measured and len(asked) == len(prompts(plan, inputs.data))
 
     def _answers(self, plan: Plan, inputs: Inputs, trainer: Any, phase: str) -> None:
         from runtime.answers import answer
         from runtime.prompts import prompts
 
-        bare = phase == "base" and hasattr(trainer.model, "disable_adapter")
-        with trainer.model.disable_adapter() if bare else contextlib.nullcontext():
-            for number, (prompt, expected) in enumerate(prompts(plan, inputs.recipe, inputs.data)):
-                text = answer(trainer.model, inputs.tokenizer, prompt, max_new_tokens=plan.evaluation.max_new_tokens)
-                question = prompt[-1]["content"]
-                self.journal.append(
-                    "sample", phase=phase, number=number, question=question, answer=text, expected=expected
-                )
-
-    def _save(self, plan: Plan, inputs: Inputs, trainer: Any) -> None:
-        from runtime.saving import save_tuned
-
-        for place in save_tuned(plan, self.run, trainer.model, inputs.tokenizer):
-            self.journal.append("stage", name="save", message=f"{place.name}/ written")
+        for number, (prompt, expected) in enumerate(prompts(plan, inputs.data)):
+            text = answer(trainer.model, inputs.tokenizer, prompt, max_new_tokens=plan.evaluation.max_new_tokens)
+            question = prompt[-1]["content"]
+            self.journal.append("sample", phase=phase, number=number, question=question, answer=text, expected=expected)
 
     def _stopped_at(self, step: int, by: str) -> dict[str, Any]:
         message = f"stopped by {by} at step {step}, with a checkpoint"

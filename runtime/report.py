@@ -19,7 +19,7 @@ def write_report(run: RunFolder, plan: Plan, *, trainable: int, total: int, trai
     document = {
         "version": 1,
         "run": run.id,
-        "name": plan.name,
+        "name": run.path.parent.name,
         "plan_sha256": plan.sha256(),
         "model": plan.model.id,
         "backend": plan.backend,

@@ -19,6 +19,7 @@ from compiler.data.prepare import Example, PreparedData
 from compiler.diagnostics import Diagnostic, Refusal
 from compiler.plan import Plan
 from runtime import checkpoints
+from runtime.adalora import RankAllocation, without_penalty
 from runtime.backends import Loaded
 from runtime.journal import JournalWriter
 from runtime.run_folder import RunFolder, take_requests
@@ -30,14 +31,30 @@ def as_dataset(examples: list[Example]) -> datasets.Dataset:
     return datasets.Dataset.from_dict(columns)
 
 
-def build_trainer(plan: Plan, loaded: Loaded, run: RunFolder, data: PreparedData, watcher: Watcher) -> trl.SFTTrainer:
-    """The trainer of the plan: its SFTConfig and the one thing only this machine knows, the output folder."""
+class Trainer(trl.SFTTrainer):
+    """Measures cross entropy and nothing else, whatever a method adds to the loss that it trains on."""
+
+    def evaluation_loop(self, *args: Any, **kwargs: Any) -> Any:
+        """Every measurement of Transformers comes through here."""
+        with without_penalty(self.model):
+            return super().evaluation_loop(*args, **kwargs)
+
+
+def build_trainer(
+    plan: Plan, loaded: Loaded, run: RunFolder, data: PreparedData, watcher: Watcher, *, checkpoint: Path | None
+) -> Trainer:
+    """The trainer of the plan: its SFTConfig and the one thing only this machine knows, the output folder.
+
+    ``checkpoint`` is the one that training will go on from.
+    """
     callbacks: list[transformers.TrainerCallback] = [watcher]
+    if plan.method == "adalora":
+        callbacks.insert(0, RankAllocation(loaded.model, checkpoint))  # before the watcher seals a checkpoint
     if plan.early_stopping_patience is not None:
         callbacks.append(
             transformers.EarlyStoppingCallback(plan.early_stopping_patience, plan.early_stopping_threshold)
         )
-    trainer = trl.SFTTrainer(
+    trainer = Trainer(
         model=loaded.model,
         args=trl.SFTConfig(output_dir=str(run.checkpoints), **plan.sft.kwargs),
         train_dataset=as_dataset(data.train),
@@ -162,15 +179,13 @@ def memory() -> dict[str, int]:
     return {"memory": resident, "peak_memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}
 
 
-def held_out_loss(trainer: trl.SFTTrainer, *, base: bool) -> dict[str, float]:
-    """Loss on the held-out rows in nats, as Transformers averages it; of the bare base when ``base``."""
+def held_out_loss(trainer: Trainer) -> dict[str, float]:
+    """Loss on the held-out rows in nats, as Transformers averages it.
+
+    Before the first step this is the base's, with the adapter on: every start leaves the model's function as
+    it is, while PiSSA's and OLoRA's leave another base behind when the adapter is taken off.
+    """
     started = time.perf_counter()
-    model = trainer.model
-    if base and hasattr(model, "disable_adapter"):
-        with model.disable_adapter():
-            metrics = trainer.evaluate()
-    else:
-        metrics = trainer.evaluate()
-    loss = float(metrics["eval_loss"])
+    loss = float(trainer.evaluate()["eval_loss"])
     perplexity = math.exp(loss) if loss < 700 else math.inf
     return {"loss": loss, "perplexity": perplexity, "seconds": round(time.perf_counter() - started, 2)}

@@ -10,7 +10,14 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 HEAVY = {"torch", "transformers", "trl", "peft", "datasets", "numpy", "accelerate", "unsloth"}
-EXECUTOR_ONLY = {"runtime.answers", "runtime.backends.peft", "runtime.training"}
+EXECUTOR_ONLY = {
+    "runtime.adalora",
+    "runtime.adapter_names",
+    "runtime.answers",
+    "runtime.backends.peft",
+    "runtime.starts",
+    "runtime.training",
+}
 
 
 def modules(*rooms: str) -> list[str]:

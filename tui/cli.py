@@ -10,6 +10,7 @@ import click
 VERBS = {
     "check": "Say whether a recipe is right, without a GPU and without torch.",
     "compile": "Turn a recipe into a plan: every setting resolved, every row accounted for.",
+    "data": "Show the rows as the model will see them, and where every row went.",
     "run": "Compile and train, or execute a compiled plan.",
     "runs": "List runs with their state.",
     "attach": "Follow a run from its journal, live or after it has ended.",

@@ -13,7 +13,7 @@ from compiler.data.named_path import NamedPath
 from compiler.data.row import RowFault
 from compiler.data.rows import glance
 from compiler.data.sources import Source, SourceFault, held_out_paths, open_source, training_paths
-from compiler.diagnostics import Diagnostic
+from compiler.diagnostics import Diagnostic, KeyPath
 from compiler.language.recipe import DataTable, Recipe
 
 if TYPE_CHECKING:
@@ -29,23 +29,34 @@ def own_template(recipe: Recipe, root: Path, *, allow_outside: bool) -> list[Dia
     return own_chat_template(recipe.model.chat_template, root, allow_outside=allow_outside)[1]
 
 
-def quick_look(data: DataTable, *, root: Path, allow_outside: bool) -> list[Diagnostic]:
-    """Faults of small sources, and of the first rows of larger ones; the compiler reads them all."""
-    look = _Look(data, root, allow_outside=allow_outside)
+def quick_look(
+    data: DataTable, *, root: Path, allow_outside: bool, faulty: frozenset[KeyPath] = frozenset()
+) -> list[Diagnostic]:
+    """Faults of small sources, and of the first rows of larger ones; the compiler reads them all.
+
+    ``faulty`` are fields of a recipe that are told as wrong: nothing is said that depends on one of them.
+    """
+    look = _Look(data, root, faulty, allow_outside=allow_outside)
     look.look_around()
     return look.problems
 
 
+READ_BY = ("format", "columns", "prompt_template", "on_bad_row")
+"""Fields that rows are read by."""
+
+
 class _Look:
-    def __init__(self, data: DataTable, root: Path, *, allow_outside: bool) -> None:
+    def __init__(self, data: DataTable, root: Path, faulty: frozenset[KeyPath], *, allow_outside: bool) -> None:
         self.data = data
         self.root = root
+        self.faulty = faulty
+        self.reads_rows = not any(path[:2] == ("data", name) for path in faulty for name in READ_BY)
         self.allow_outside = allow_outside
         self.problems: list[Diagnostic] = []
         self.template: PromptTemplate | None = None
 
     def look_around(self) -> None:
-        if self.data.prompt_template:
+        if self.data.prompt_template and self.reads_rows:
             from compiler.data.prompt_template import load_prompt_template  # jinja2 takes a while to import
 
             self.template, problems = load_prompt_template(
@@ -60,9 +71,11 @@ class _Look:
 
     def _source(self, named: NamedPath) -> Format | None:
         """The format of a source, once what is wrong with its rows is told."""
+        if any(named.field[: len(path)] == path for path in self.faulty):
+            return None
         source, problems = open_source(named, self.root, allow_outside=self.allow_outside)
         self.problems += problems
-        if source is None:
+        if source is None or not self.reads_rows:
             return None
         try:
             return self._rows(source)

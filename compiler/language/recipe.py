@@ -274,7 +274,13 @@ class TrainingTable(Table):
     save_steps: Auto | Annotated[int, Field(ge=1)] = field(
         "auto", "Optimizer steps between two checkpoints.", unit="steps"
     )
-    save_total_limit: int = field(2, "Checkpoints kept.", unit="checkpoints", ge=1, le=1000)
+    save_total_limit: int = field(
+        2,
+        "Checkpoints kept; two at least, so that there is one to fall back on.",
+        unit="checkpoints",
+        ge=1,
+        le=1000,
+    )
     early_stopping_patience: int | None = field(
         None,
         "Stop after this many measurements without a better held-out loss.",

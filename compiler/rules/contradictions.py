@@ -231,6 +231,16 @@ def early_stopping(reading: Reading) -> Iterator[Diagnostic]:
             f"set eval_steps to {max(1, steps // 4)}, or leave it out",
             others=((("training", "eval_steps"), "measured this often"), (("training", "max_steps"), "ends here")),
         )
+    saved = training.save_steps
+    if saved != "auto" and every != "auto" and saved % every and reading.known(("training", "save_steps")):
+        yield reading.told(
+            "R107",
+            ("training", "save_steps"),
+            f"early stopping keeps the best measured step, and save_steps {saved} is no multiple of eval_steps {every}",
+            f"set save_steps to {every}, or leave it out",
+            others=((where, "stops early"), (("training", "eval_steps"), "measured this often")),
+            fixes=(reading.value_fix(str(every), "training", "save_steps", certain=False),),
+        )
 
 
 def warm_up(reading: Reading) -> Iterator[Diagnostic]:

@@ -43,7 +43,7 @@ def test_the_device_and_what_the_rows_tell_have_their_origin(tmp_path: Path) -> 
     assert device.origin == Origin(kind="rule", place="H03")
     assert (form.value, form.reason) == ("prompt-completion", "the first row has `question` and `answer`")
     assert form.origin == Origin(kind="data", place="F01")
-    assert (longest.value, longest.origin) == (plan.data.max_length, Origin(kind="data", place="T18"))
+    assert (longest.value, longest.origin) == (plan.data.max_length, Origin(kind="data", place="T19"))
 
 
 def test_what_the_recipe_says_stays_its_own(tmp_path: Path) -> None:

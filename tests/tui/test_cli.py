@@ -78,7 +78,7 @@ def test_the_spec_names_every_verb_option_and_exit_code() -> None:
         text = printed(verb, "--help")
         shown = re.findall(r"^  (-.*?)(?:  |$)", text, re.M)
         options = {name for p in described["parameters"] for name in p.get("options", [])}
-        assert options == set(re.findall(r"--?[a-z-]+", " ".join(shown)))
+        assert options == set(re.findall(r"(?<![\w-])--?[a-z-]+", " ".join(shown)))
         assert described["usage"] in text
     assert set(spec["exit_codes"]) == set(re.findall(r"\b\d+\b", exit_codes_of_the_readme()))
 

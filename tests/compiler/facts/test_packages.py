@@ -24,10 +24,11 @@ def test_the_set_is_that_of_the_constraints() -> None:
 
 
 def test_a_plan_names_what_can_change_a_result() -> None:
-    assert set(package_set(backend="peft", quantized=False)) >= {"recipec", "torch", "transformers", "trl", "peft"}
-    assert "bitsandbytes" in package_set(backend="peft", quantized=True)
-    assert "unsloth" in package_set(backend="unsloth", quantized=False)
-    assert "unsloth" not in package_set(backend="peft", quantized=True)
+    plain = set(package_set(backend="peft", quantized=False, gguf=False))
+    assert plain >= {"recipec", "torch", "transformers", "trl", "peft"}
+    assert set(package_set(backend="peft", quantized=True, gguf=False)) - plain == {"bitsandbytes"}
+    assert set(package_set(backend="peft", quantized=False, gguf=True)) - plain == {"gguf"}
+    assert set(package_set(backend="unsloth", quantized=False, gguf=False)) - plain == {"unsloth", "unsloth_zoo"}
 
 
 def test_local_parts_of_versions_do_not_count(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,7 +31,7 @@ def gpt2() -> Any:
 
 
 def refused(model: Any, **arguments: Any) -> Diagnostic | None:
-    from runtime.backends.peft import check_names
+    from runtime.adapter_names import check_names
 
     try:
         check_names(model, {"target_modules": "all-linear", **arguments})
