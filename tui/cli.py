@@ -17,7 +17,7 @@ VERBS = {
     "resume": "Continue a stopped or killed run from its last whole checkpoint.",
     "stop": "Ask a run to make a checkpoint and end.",
     "init": "Write a commented recipe with data beside it.",
-    "explain": "Tell the long story of a diagnostic code.",
+    "explain": "Tell the long story of a diagnostic's code, or of a rule named in a plan.",
     "schema": "Print the JSON Schema of recipes, for editors.",
     "docs": "Print the reference of the recipe language.",
     "spec": "Print the whole command line as JSON.",

@@ -30,7 +30,7 @@ from compiler.language.toml_source import UNREADABLE, TomlDocument
 from compiler.rules import Reading, break_rules
 
 if TYPE_CHECKING:
-    from compiler.words.unknown_keys import Unknown
+    from compiler.words.keys import Unknown
 
 MOST_ERRORS = 100
 """Faults that are told; a file with more is not a recipe, and nobody reads on."""

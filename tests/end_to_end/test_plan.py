@@ -33,6 +33,7 @@ def test_every_setting_has_an_origin_and_a_reason(tmp_path: Path, recipe: Recipe
             file, _, line = setting["origin"]["place"].partition(":")
             assert file == "recipe.toml"
             assert setting["path"].rpartition(".")[2] in lines[int(line) - 1]
+        assert setting["value"] != "auto"
     assert settings["adapter.r"]["value"] == 16
     assert settings["adapter.r"]["origin"] == {"kind": "preset", "place": "simple"}
     assert settings["training.batch_size"]["origin"]["kind"] == "recipe"

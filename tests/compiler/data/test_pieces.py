@@ -10,11 +10,11 @@ from compiler.data.examples import IGNORED, Example
 from compiler.data.pieces import pieces
 from compiler.data.row import Place
 from compiler.data.tokenizer import ChatTokenizer
-from tests.compiler.data.conftest import said, tiny
+from tests.compiler.data.conftest import encode_chat, said, tiny
 
 
 def example_of(tokenizer: ChatTokenizer, question: str, answer: str) -> Example:
-    chat = tokenizer.encode_chat([{"role": "user", "content": question}, {"role": "assistant", "content": answer}])
+    chat = encode_chat(tokenizer, [{"role": "user", "content": question}, {"role": "assistant", "content": answer}])
     return Example(0, Place(1), array("i", chat.ids), chat.learnt)
 
 
