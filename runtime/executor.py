@@ -27,9 +27,10 @@ from compiler.stale import what_moved
 from runtime.checkpoints import discard_unsealed, latest_whole, step_of
 from runtime.faults import diagnose
 from runtime.journal import JournalWriter
+from runtime.lock import ExecutorLock
 from runtime.packages import package_problems
 from runtime.report import write_report
-from runtime.run_folder import ExecutorLock, RunFolder, read_launch
+from runtime.run_folder import RunFolder, read_launch
 from runtime.state import Story, read_story
 
 if TYPE_CHECKING:
@@ -156,7 +157,7 @@ class Executor:
 
         with self._stage("save"):
             self._save(plan, inputs, trainer)
-        return self._outcome(plan, watcher, trainable, total)
+        return self._outcome(plan, trainer.state.global_step, trainable, total)
 
     def _has_baseline(self, plan: Plan, inputs: Inputs) -> bool:
         """Whether an earlier executor of this run has measured and asked the base already."""
@@ -189,9 +190,9 @@ class Executor:
         message = f"stopped by {by} at step {step}, with a checkpoint"
         return {"status": "stopped", "step": step, "message": message}
 
-    def _outcome(self, plan: Plan, watcher: Any, trainable: int, total: int) -> dict[str, Any]:
-        outcome = write_report(self.run, plan, trainable=trainable, total=total, train_seconds=watcher.train_seconds)
-        return {"status": "finished", "step": plan.schedule.steps, **outcome}
+    def _outcome(self, plan: Plan, steps: int, trainable: int, total: int) -> dict[str, Any]:
+        outcome = write_report(self.run, plan, steps=steps, trainable=trainable, total=total)
+        return {"status": "finished", "step": steps, **outcome}
 
     # --- around the stages ----------------------------------------------------------------------
 

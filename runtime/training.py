@@ -70,7 +70,6 @@ class Watcher(transformers.TrainerCallback):
         self._tokens_before = 0.0
         self._training = False
         self.tokens = 0.0
-        self.train_seconds = 0.0
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """From here on, measurements are ones during training."""
@@ -88,7 +87,6 @@ class Watcher(transformers.TrainerCallback):
         """Stop the clock; obey what was asked since the last step."""
         seconds = time.perf_counter() - self._step_started
         self._step_seconds.append(seconds)
-        self.train_seconds += seconds
         for request in take_requests(self._run):
             self._journal.append("request", name=request, step=state.global_step)
             if request == "stop":
