@@ -6,9 +6,12 @@ Closing the terminal, a dropped ssh line or a killed UI never reaches it.
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +20,7 @@ from compiler.diagnostics import Diagnostic, Refusal
 from compiler.plan import Plan
 from runtime.checkpoints import latest_whole
 from runtime.lock import lock_holder
+from runtime.orders import SIGNALS
 from runtime.run_folder import Launch, RunFolder, new_run
 from runtime.state import LEAVING, State, look, read_story
 
@@ -40,7 +44,7 @@ def spawn(run: RunFolder, plan: Plan) -> Launched:
     if not _is_free(run):
         raise Refusal(Diagnostic("X002", f"run {run.id} already has an executor", help=f"recipe attach {run.id}"))
     before = read_story(run).last_seq
-    with run.output.open("ab") as output:
+    with run.output.open("ab") as output, _signals_held_back():
         process = subprocess.Popen(  # noqa: S603 - our own module, our own folder
             [sys.executable, "-m", "runtime.executor", str(run.path.resolve())],
             stdin=subprocess.DEVNULL,
@@ -50,6 +54,16 @@ def spawn(run: RunFolder, plan: Plan) -> Launched:
             env=environment(plan),
         )
     return Launched(run, process, before)
+
+
+@contextmanager
+def _signals_held_back() -> Iterator[None]:
+    """A child started in here gets its signals only once it listens: a Ctrl-C at once must not kill it unheard."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _is_free(run: RunFolder) -> bool:

@@ -29,7 +29,7 @@ def follow_own(launched: Launched) -> int:
                 return 130
             asked = True
             process.send_signal(signal.SIGINT)
-            click.echo("\nstopping after a checkpoint; Ctrl-C again leaves it to itself", err=True)
+            click.echo("\nstopping, with a checkpoint of what is trained; Ctrl-C again leaves it to itself", err=True)
 
 
 def follow_other(run: RunFolder) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -23,9 +24,10 @@ PLAN = make_plan()
 PYTHON = sys.executable
 
 STAND_IN = """#!{python}
-import json, os, sys
+import json, os, signal, sys
 told = {{"arguments": sys.argv[1:], "session": os.getsid(0) == os.getpid(), "stdin": os.readlink("/proc/self/fd/0"),
-         "bars": os.environ["TQDM_DISABLE"]}}
+         "bars": os.environ["TQDM_DISABLE"],
+         "held_back": sorted(signal.pthread_sigmask(signal.SIG_BLOCK, []))}}
 print(json.dumps(told), flush=True)
 sys.stderr.write("and on the other stream\\n")
 """
@@ -79,7 +81,9 @@ def test_an_executor_gets_a_session_files_and_the_whole_path(tmp_path: Path, mon
         "session": True,
         "stdin": "/dev/null",
         "bars": "1",
+        "held_back": [signal.SIGINT, signal.SIGTERM],  # until it listens
     }
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == set()
     assert launched.run.plan.read_bytes() == PLAN.as_bytes()
 
 
