@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.measure import table
-from compiler.facts.hashes import cache_folder
+from compiler.cache import cache_folder
 
 ROOT = Path(__file__).resolve().parents[1]
 RECIPE = Path(sys.executable).with_name("recipe")

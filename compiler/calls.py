@@ -10,8 +10,8 @@ from typing import Any
 from compiler.decide import loss_type, scheduler_kwargs, target_modules
 from compiler.facts.architecture import Architecture
 from compiler.facts.machine import Target
+from compiler.language.recipe import Recipe
 from compiler.plan import LibraryCall
-from compiler.recipe import Recipe
 from compiler.resolve import Resolved
 
 

@@ -8,14 +8,14 @@ import errno
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from compiler.as_written import as_written
 from compiler.diagnostics import Diagnostic, KeyPath, Severity, describe_os_error, in_reading_order
-from compiler.facts.hashes import write_atomically
-from compiler.mending import Applied, mend
+from compiler.files import write_atomically
+from compiler.language.as_written import as_written
+from compiler.language.toml_source import has_old_line_ends, parse_document, read_bytes, text_of
+from compiler.language.validate import Read, load_recipe, read_recipe
+from compiler.mending.rounds import Applied, mend
 from compiler.permissions import Permissions, forbidden
 from compiler.placing import placed
-from compiler.toml_source import has_old_line_ends, parse_document, read_bytes, text_of
-from compiler.validate import Read, load_recipe, read_recipe
 
 NO_TEXT = frozenset({"R002", "R003"})
 """Codes of bytes that are no recipe's text at all."""
@@ -89,7 +89,7 @@ def _look_around(read: Read, root: Path, allowed: Permissions) -> list[Diagnosti
     recipe, document = read.recipe, read.document
     if recipe is None:
         return []
-    from compiler.against_model import against_model
+    from compiler.against.model import against_model
     from compiler.data.quick_look import own_template, quick_look
     from compiler.facts.models import locate_model
 
@@ -102,8 +102,8 @@ def _look_around(read: Read, root: Path, allowed: Permissions) -> list[Diagnosti
         problems += placed(found, document, "model", "chat_template")
         if facts is not None:
             problems += against_model(recipe, document, facts)
-    if not _touches(read.faulty, "data") and (recipe.data.path or recipe.data.sources):
-        found = quick_look(recipe.data, root=root, allow_outside=allowed.allow_outside)
+    if recipe.data.path or recipe.data.sources:
+        found = quick_look(recipe.data, root=root, allow_outside=allowed.allow_outside, faulty=read.faulty)
         problems += placed(found, document, "data", "path" if recipe.data.path else "sources")
     return problems
 

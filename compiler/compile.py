@@ -8,20 +8,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from compiler import calls
-from compiler.against_data import against_data
-from compiler.against_machine import against_machine
+from compiler.against.machine import against_machine
+from compiler.against.schedule import against_data
 from compiler.diagnostics import Diagnostic, describe_os_error, has_errors, in_reading_order
 from compiler.facts.hashes import sha256_bytes, sha256_file
 from compiler.facts.machine import target_of
 from compiler.facts.models import ModelFacts
 from compiler.facts.packages import package_set
-from compiler.gather import Inputs, Progress, gather
+from compiler.gather import Inputs, gather
+from compiler.language.recipe import Recipe
+from compiler.language.toml_source import TomlDocument
 from compiler.permissions import Permissions
 from compiler.plan import DataPart, EvaluationPart, InputFile, ModelPart, Plan, TargetPart
-from compiler.recipe import Recipe
+from compiler.progress import Progress
 from compiler.resolve import resolve
 from compiler.settle import Settings
-from compiler.toml_source import TomlDocument
 
 if TYPE_CHECKING:
     from compiler.data.prepare import PreparedData
@@ -74,7 +75,7 @@ def plan_of(inputs: Inputs, allowed: Permissions, *, file: Path) -> tuple[Plan |
     quantization = calls.quantization_call(recipe, resolved)
     plan = Plan(
         format_version=1,
-        name=recipe.recipe.name or _folder_name(file.parent),
+        name=recipe.recipe.name,
         title=recipe.recipe.title,
         language=recipe.recipe.language,
         recipe_file=file.name,
@@ -109,7 +110,11 @@ def plan_of(inputs: Inputs, allowed: Permissions, *, file: Path) -> tuple[Plan |
         export_merged=recipe.export.merged,
         allow_outside=allowed.allow_outside,
         trust_remote_code=recipe.model.trust_remote_code,
-        packages=package_set(backend=resolved.backend, quantized=quantization is not None),
+        packages=package_set(
+            backend=resolved.backend,
+            quantized=quantization is not None,
+            gguf=any(file.suffix == ".gguf" for file in facts.weight_files),
+        ),
         seed=recipe.training.seed,
     )
     return plan, problems
@@ -168,8 +173,3 @@ def _data_inputs(recipe: Recipe, data: PreparedData, root: Path) -> list[InputFi
             content = (root / path).read_bytes()
             inputs.append(InputFile(role=role, path=path, sha256=sha256_bytes(content), bytes=len(content)))
     return inputs
-
-
-def _folder_name(root: Path) -> str:
-    name = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "-" for c in root.resolve().name)
-    return name.strip(".-_")[:64] or "recipe"

@@ -1,7 +1,7 @@
 """A problem is a value: what is wrong, where it stands, and what to do about it.
 
 Functions return diagnostics beside their result; only the edges (the command line, the
-executor, a screen) render them. The long story of each code is in ``codes.toml``.
+executor, a screen) render them. The long story of each code is in ``compiler/codes/``.
 """
 
 from __future__ import annotations
@@ -93,6 +93,16 @@ def in_reading_order(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
         return (d.file or "", place, d.code, d.message)
 
     return sorted(diagnostics, key=key)
+
+
+MOST_SHOWN = 60
+"""Characters of a name or value that a message quotes."""
+
+
+def short(text: str) -> str:
+    """What a recipe writes, for a message of one line: cut when long, without control characters."""
+    cut = text if len(text) <= MOST_SHOWN else text[: MOST_SHOWN - 1] + "…"
+    return "".join(c if c.isprintable() else " " if c.isspace() else "\ufffd" for c in cut)
 
 
 def nearest(name: str, candidates: Iterable[str], *, most: int = 1) -> list[str]:

@@ -5,27 +5,24 @@ The compiler gathers to write a plan, the executor to carry one out; both see th
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from compiler.against_model import against_model
+from compiler.against.model import against_model
+from compiler.against.vocabulary import beyond_vocabulary
 from compiler.diagnostics import Diagnostic, has_errors
-from compiler.facts.models import ModelFacts, locate_model
+from compiler.facts.models import ModelFacts, NamedModel, locate_model
+from compiler.language.recipe import Recipe
+from compiler.language.toml_source import TomlDocument, read_document
+from compiler.language.validate import load_recipe
 from compiler.permissions import Permissions, forbidden
 from compiler.placing import placed
-from compiler.recipe import Recipe
-from compiler.toml_source import TomlDocument, read_document
-from compiler.validate import load_recipe
-from compiler.vocabulary import beyond_vocabulary
+from compiler.progress import Progress
 
 if TYPE_CHECKING:
     from compiler.data.prepare import PreparedData
     from compiler.data.tokenizer import ChatTokenizer
-
-Progress = Callable[[str, int, int | None], None]
-"""Called with what is being done, how much is done, and how much there is (None when unknown)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +59,12 @@ def find_recipe(path: Path) -> Path:
     return path / "recipe.toml" if path.is_dir() else path
 
 
-def gather(path: Path, allowed: Permissions, progress: Progress | None = None) -> Gathered:
+def gather(
+    path: Path, allowed: Permissions, progress: Progress | None = None, *, model: NamedModel | None = None
+) -> Gathered:
     """Read the recipe at ``path`` (a file, or a folder with a recipe.toml), its model and its data.
 
+    ``model`` takes the place of the recipe's: a plan names the same one at the commit it was compiled with.
     Never raises for anything a user can hand in: every fault is a diagnostic of the result.
     """
     file = find_recipe(path)
@@ -79,7 +79,7 @@ def gather(path: Path, allowed: Permissions, progress: Progress | None = None) -
     if recipe is None or done.failed():
         return done
     done.diagnostics += forbidden(recipe, document, allowed=allowed)
-    facts, problems = locate_model(recipe.model, root=done.root, offline=allowed.offline)
+    facts, problems = locate_model(model or recipe.model, root=done.root, offline=allowed.offline)
     done.diagnostics += placed(problems, document, "model", "id")
     if facts is None or done.failed():
         return done

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from compiler.diagnostics import Diagnostic
+from compiler.language.recipe import Recipe
+from compiler.language.toml_source import TomlDocument
 from compiler.placing import placed
-from compiler.recipe import Recipe
-from compiler.toml_source import TomlDocument
 
 
 @dataclass(frozen=True, slots=True)

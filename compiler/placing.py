@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from compiler.diagnostics import Diagnostic, KeyPath
-from compiler.toml_source import TomlDocument
+from compiler.language.toml_source import TomlDocument
 
 
 def placed(problems: list[Diagnostic], document: TomlDocument, *path: str) -> list[Diagnostic]:

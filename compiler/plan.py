@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -35,11 +36,11 @@ class InputFile(_Part):
 
 
 class Origin(_Part):
-    """Where a value comes from: the recipe (with its line), a preset, a compiler rule, a default."""
+    """Where a value comes from: the recipe (with its line), a preset, a compiler rule, the data, a default."""
 
     kind: Literal["recipe", "preset", "rule", "data", "default"]
     place: str = ""
-    """``recipe.toml:14`` for the recipe, the rule's code for a rule, the preset's name for a preset."""
+    """``recipe.toml:14`` for the recipe, the preset's name for a preset, the rule's code for a rule or the data."""
 
 
 class Setting(_Part):
@@ -132,6 +133,15 @@ class EvaluationPart(_Part):
     max_new_tokens: int
 
 
+@dataclass(frozen=True, slots=True)
+class PinnedModel:
+    """A model as a plan names it (``facts.models.NamedModel``)."""
+
+    id: str
+    revision: str
+    trust_remote_code: bool
+
+
 class Plan(_Part):
     """Everything a run needs, and the reason of each value."""
 
@@ -171,6 +181,10 @@ class Plan(_Part):
     def sha256(self) -> str:
         """The plan's identity: the hash of its bytes."""
         return sha256_bytes(self.as_bytes())
+
+    def named_model(self) -> PinnedModel:
+        """The base model, at the commit that was compiled."""
+        return PinnedModel(self.model.id, self.model.revision or "", self.trust_remote_code)
 
     def setting(self, path: str) -> Setting:
         """The setting at ``path``, e.g. ``adapter.r``; KeyError when the plan has none."""

@@ -7,9 +7,9 @@ from typing import Any
 from pydantic import BaseModel
 
 from compiler.decide import Decision
+from compiler.language.recipe import Recipe
+from compiler.language.toml_source import TomlDocument
 from compiler.plan import Choice, Origin, Setting
-from compiler.recipe import Recipe
-from compiler.toml_source import TomlDocument
 
 
 class Settings:
@@ -50,7 +50,10 @@ class Settings:
                 reason += f"; left to itself the compiler takes {decision.value!r}: {decision.reason}"
             self._settings[path] = present.model_copy(update={"reason": reason})
             return present.value
-        origin = Origin(kind="preset", place=preset) if preset else Origin(kind="rule", place=decision.code)
+        if preset:
+            origin = Origin(kind="preset", place=preset)
+        else:
+            origin = Origin(kind="data" if decision.from_data else "rule", place=decision.code)
         self._settings[path] = Setting(path=path, value=decision.value, origin=origin, reason=decision.reason)
         if decision.rejected:
             self.choices.append(

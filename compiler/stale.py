@@ -8,16 +8,16 @@ from compiler.diagnostics import Diagnostic, describe_os_error
 from compiler.facts.hashes import sha256_file
 from compiler.facts.machine import target_of
 from compiler.facts.models import locate_model
+from compiler.language.recipe import HardwareTable
 from compiler.plan import InputFile, Plan
-from compiler.recipe import HardwareTable, ModelTable
 
 
-def what_moved(plan: Plan, root: Path) -> list[Diagnostic]:
+def what_moved(plan: Plan, root: Path, *, offline: bool = False) -> list[Diagnostic]:
     """One P010 diagnostic for each input that is no longer what the plan was compiled from.
 
-    ``root`` is the recipe's folder. Empty when nothing moved.
+    ``root`` is the recipe's folder; ``offline`` asks nothing of the hub. Empty when nothing moved.
     """
-    return [*_moved_files(plan, root), *_moved_model(plan, root), *_moved_machine(plan)]
+    return [*_moved_files(plan, root), *_moved_model(plan, root, offline=offline), *_moved_machine(plan)]
 
 
 def _moved(what: str, change: str, help_text: str = "compile the recipe again, or put the old file back") -> Diagnostic:
@@ -47,9 +47,8 @@ def _moved_files(plan: Plan, root: Path) -> list[Diagnostic]:
     return [problem for file in plan.inputs for problem in _compare(file.role, file, root / file.path)]
 
 
-def _moved_model(plan: Plan, root: Path) -> list[Diagnostic]:
-    table = ModelTable(id=plan.model.id, revision=plan.model.revision or "")
-    facts, problems = locate_model(table, root=root)
+def _moved_model(plan: Plan, root: Path, *, offline: bool) -> list[Diagnostic]:
+    facts, problems = locate_model(plan.named_model(), root=root, offline=offline)
     if facts is None:
         return [p for p in problems if p.severity == "error"]
     if facts.revision != plan.model.revision:
@@ -66,18 +65,11 @@ def _moved_model(plan: Plan, root: Path) -> list[Diagnostic]:
 
 
 def _moved_machine(plan: Plan) -> list[Diagnostic]:
-    here = target_of(HardwareTable())
+    here = target_of(HardwareTable(device="cpu") if plan.target.device == "cpu" else HardwareTable())
     if plan.target.device == "cuda" and here.device == "cpu":
         message = f"the plan is for a GPU ({plan.target.gpu or 'any'}), and this machine has none"
         return [Diagnostic("E020", message, help='set device = "cpu" in [hardware], or run it on the GPU machine')]
-    if plan.target.device == "cpu":
-        cpu = target_of(HardwareTable(device="cpu"))
-        if plan.target.bf16 and not cpu.bf16:
-            return [
-                _moved(
-                    "machine",
-                    "the plan uses bfloat16, which this processor only emulates",
-                    "compile the recipe again on this machine",
-                )
-            ]
+    if plan.target.bf16 and not here.bf16:
+        missing = "which this processor only emulates" if here.device == "cpu" else f"which {here.gpu} has not"
+        return [_moved("machine", f"the plan uses bfloat16, {missing}", "compile the recipe again on this machine")]
     return []

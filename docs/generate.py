@@ -1,4 +1,4 @@
-"""Write the generated files: ``compiler/signatures.json`` and the reference pages under ``docs/``.
+"""Write the generated files: ``compiler/facts/signatures.json`` and the reference pages under ``docs/``.
 
     python docs/generate.py           write what changed
     python docs/generate.py --check   change nothing; exit 1 and name what is out of date
@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-SIGNATURES = ROOT / "compiler" / "signatures.json"
+SIGNATURES = ROOT / "compiler" / "facts" / "signatures.json"
 
 SIZES = (
     "hidden_size",
@@ -58,14 +58,13 @@ def signatures() -> str:
 def _arguments(config: type) -> dict[str, dict[str, Any]]:
     fields = {field.name: field for field in dataclasses.fields(config)}
     arguments: dict[str, dict[str, Any]] = {}
-    for name, parameter in inspect.signature(config).parameters.items():
+    for name in inspect.signature(config).parameters:
         field = fields[name]
         kind, default = field.type, field.default
         if field.default_factory is not dataclasses.MISSING:
             default = field.default_factory()
         entry: dict[str, Any] = {
             "annotation": kind if isinstance(kind, str) else inspect.formatannotation(kind),
-            "has_default": parameter.default is not inspect.Parameter.empty,
         }
         if isinstance(default, enum.Enum):
             default = default.value
@@ -118,7 +117,7 @@ def _causal_lm_types() -> dict[str, dict[str, int]]:
 
 def pages() -> dict[Path, str]:
     """The generated pages with what should stand in them; these need no training package."""
-    from compiler.reference import codes_markdown, json_schema, reference_markdown
+    from compiler.language.reference import codes_markdown, json_schema, reference_markdown
 
     return {
         ROOT / "docs" / "recipe-reference.md": reference_markdown(),

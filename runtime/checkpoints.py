@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from compiler.facts.hashes import write_atomically
+from compiler.files import write_atomically
 
 SEAL = "seal.json"
 

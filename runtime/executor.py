@@ -30,11 +30,12 @@ from runtime.lock import ExecutorLock
 from runtime.orders import Orders, Stopped
 from runtime.packages import package_problems
 from runtime.report import write_report
-from runtime.run_folder import RunFolder, read_launch, take_requests
+from runtime.run_folder import Launch, RunFolder, read_launch, take_requests
 from runtime.state import Story, read_story
 
 if TYPE_CHECKING:
     from compiler.gather import Inputs
+    from runtime.backends import Loaded
 
 BALLAST = 256 * 1024
 """Bytes kept aside in the run folder, given up on a full disk so that the end can still be told."""
@@ -72,7 +73,7 @@ class Executor:
             for problem in problems:
                 self.journal.append("warning", code=problem.code, message=problem.message)
         with self._stage("data"), self.orders.at_once():
-            inputs = self._inputs(plan, launch.root)
+            inputs = self._inputs(plan, launch)
         with self._stage("model"), self.orders.at_once():
             loaded = self._model(plan, inputs)
         return self._train(plan, inputs, loaded, resume[0] if resume else None)
@@ -98,12 +99,12 @@ class Executor:
             shutil.rmtree(path, ignore_errors=True)
         return ((whole, step_of(whole)) if whole else None), broken
 
-    def _inputs(self, plan: Plan, root: Path) -> Inputs:
-        moved = what_moved(plan, root)
+    def _inputs(self, plan: Plan, launch: Launch) -> Inputs:
+        moved = what_moved(plan, launch.root, offline=launch.offline)
         if moved:
             raise Refusal(*moved)
-        allowed = Permissions(allow_outside=plan.allow_outside, trust_remote_code=plan.trust_remote_code)
-        gathered = gather(root / plan.recipe_file, allowed)
+        allowed = Permissions(plan.allow_outside, plan.trust_remote_code, launch.offline)
+        gathered = gather(launch.root / plan.recipe_file, allowed, model=plan.named_model())
         if gathered.inputs is None:
             raise Refusal(*gathered.diagnostics)
         if gathered.inputs.data.fingerprint != plan.data.tokens_sha256:
@@ -111,8 +112,10 @@ class Executor:
             raise Refusal(Diagnostic("P012", message, help="compile the recipe again on this machine"))
         return gathered.inputs
 
-    def _model(self, plan: Plan, inputs: Inputs) -> Any:
+    def _model(self, plan: Plan, inputs: Inputs) -> Loaded:
         from runtime.backends import loader
+
+        load = loader(plan.backend)  # first of all: a backend may patch the libraries that come next
         from runtime.weights import weights_folder
 
         def announce(message: str) -> None:
@@ -123,14 +126,17 @@ class Executor:
         import transformers
 
         transformers.set_seed(plan.seed)  # before the adapter's random start
-        return loader(plan.backend)(plan, folder)
+        return load(plan, folder)
 
-    def _train(self, plan: Plan, inputs: Inputs, loaded: Any, checkpoint: Path | None) -> dict[str, Any]:
+    def _train(self, plan: Plan, inputs: Inputs, loaded: Loaded, checkpoint: Path | None) -> dict[str, Any]:
+        from runtime.saving import save_tuned
+        from runtime.starts import remember_start
         from runtime.training import Watcher, build_trainer, held_out_loss, train
 
         data = inputs.data
         watcher = Watcher(plan, self.journal, self.orders, tokens=self.story.tokens)
-        trainer = build_trainer(plan, loaded, self.run, data, watcher)
+        trainer = build_trainer(plan, loaded, self.run, data, watcher, checkpoint=checkpoint)
+        start = remember_start(loaded.model)
         trainable = sum(p.numel() for p in loaded.model.parameters() if p.requires_grad)
         total = sum(p.numel() for p in loaded.model.parameters())
         self.journal.append("stage", name="model", trainable_parameters=trainable, parameters=total)
@@ -156,7 +162,10 @@ class Executor:
             self._answers(plan, inputs, trainer, "tuned")
 
         with self._stage("save"):
-            self._save(plan, inputs, trainer)
+            with self.orders.at_once():  # save_tuned removes what it has not finished
+                places = save_tuned(plan, self.run, trainer.model, inputs.tokenizer, base=loaded.folder, start=start)
+            for place in places:
+                self.journal.append("stage", name="save", message=f"{place.name}/ written")
         outcome = write_report(self.run, plan, steps=self.step, trainable=trainable, total=total)
         return {"status": "finished", "step": self.step, **outcome}
 
@@ -166,15 +175,15 @@ class Executor:
 
         asked = {sample.whole("number") for sample in self.story.samples if sample.get("phase") == "base"}
         measured = self.story.measured("base") is not None or not inputs.data.held_out
-        return measured and len(asked) == len(prompts(plan, inputs.recipe, inputs.data))
+        return measured and len(asked) == len(prompts(plan, inputs.data))
 
     def _answers(self, plan: Plan, inputs: Inputs, trainer: Any, phase: str) -> None:
         from runtime.answers import answer
         from runtime.prompts import prompts
+        from runtime.starts import as_base
 
-        bare = phase == "base" and hasattr(trainer.model, "disable_adapter")
-        with trainer.model.disable_adapter() if bare else contextlib.nullcontext():
-            for number, (prompt, expected) in enumerate(prompts(plan, inputs.recipe, inputs.data)):
+        with as_base(trainer.model) if phase == "base" else contextlib.nullcontext():
+            for number, (prompt, expected) in enumerate(prompts(plan, inputs.data)):
                 self._obey()
                 with self.orders.at_once():
                     text = answer(
@@ -184,14 +193,6 @@ class Executor:
                 self.journal.append(
                     "sample", phase=phase, number=number, question=question, answer=text, expected=expected
                 )
-
-    def _save(self, plan: Plan, inputs: Inputs, trainer: Any) -> None:
-        from runtime.saving import save_tuned
-
-        with self.orders.at_once():  # save_tuned removes what it has not finished
-            places = save_tuned(plan, self.run, trainer.model, inputs.tokenizer)
-        for place in places:
-            self.journal.append("stage", name="save", message=f"{place.name}/ written")
 
     # --- around the stages ----------------------------------------------------------------------
 

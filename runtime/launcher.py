@@ -21,7 +21,7 @@ from compiler.plan import Plan
 from runtime.checkpoints import latest_whole
 from runtime.lock import lock_holder
 from runtime.orders import SIGNALS
-from runtime.run_folder import Launch, RunFolder, new_run
+from runtime.run_folder import Launch, RunFolder, new_run, read_launch, run_name
 from runtime.state import LEAVING, State, look, read_story
 
 
@@ -51,7 +51,7 @@ def spawn(run: RunFolder, plan: Plan) -> Launched:
             stdout=output,
             stderr=output,
             start_new_session=True,
-            env=environment(plan),
+            env=environment(plan, offline=read_launch(run).offline),
         )
     return Launched(run, process, before)
 
@@ -76,7 +76,7 @@ def _is_free(run: RunFolder) -> bool:
     return True
 
 
-def environment(plan: Plan) -> dict[str, str]:
+def environment(plan: Plan, *, offline: bool = False) -> dict[str, str]:
     """The executor's environment: no progress bars, no telemetry, no hub but for a model from there."""
     quiet = {
         "HF_HUB_DISABLE_PROGRESS_BARS": "1",
@@ -85,25 +85,25 @@ def environment(plan: Plan) -> dict[str, str]:
         "TOKENIZERS_PARALLELISM": "false",
         "TQDM_DISABLE": "1",
     }
-    if plan.model.kind != "hub":
+    if offline or plan.model.kind != "hub":
         quiet["HF_HUB_OFFLINE"] = "1"
     # Threads that wait for each other must not spin: beside any other work on a CPU, spinning makes a step
     # take fifteen times as long (benchmarks/). A person's own setting comes first.
     return {"OMP_WAIT_POLICY": "PASSIVE", **os.environ, **quiet}
 
 
-def running_run(runs: Path, plan: Plan) -> RunFolder | None:
-    """The newest run of exactly this plan, if its executor is at work."""
-    newest = _newest_of(runs, plan)
+def running_run(runs: Path, plan: Plan, root: Path) -> RunFolder | None:
+    """The newest run of exactly this plan, of the recipe in ``root``, if its executor is at work."""
+    newest = _newest_of(runs / run_name(plan, root), plan)
     return newest if newest is not None and look(newest)[1].state.is_alive() else None
 
 
-def interrupted_run(runs: Path, plan: Plan) -> RunFolder | None:
-    """The newest run of exactly this plan, if it broke off with a checkpoint to go on from.
+def interrupted_run(runs: Path, plan: Plan, root: Path) -> RunFolder | None:
+    """The newest run of exactly this plan, of the recipe in ``root``, if it broke off with a checkpoint to go on from.
 
     That is one that died, was stopped, or failed for want of disk or memory (a code with exit 3).
     """
-    newest = _newest_of(runs, plan)
+    newest = _newest_of(runs / run_name(plan, root), plan)
     if newest is None:
         return None
     story, verdict = look(newest)
@@ -112,8 +112,8 @@ def interrupted_run(runs: Path, plan: Plan) -> RunFolder | None:
     return newest if broke_off and latest_whole(newest.checkpoints)[0] is not None else None
 
 
-def _newest_of(runs: Path, plan: Plan) -> RunFolder | None:
-    for run in sorted((runs / plan.name).glob("[!.]*/plan.json"), reverse=True):
+def _newest_of(folder: Path, plan: Plan) -> RunFolder | None:
+    for run in sorted(folder.glob("[!.]*/plan.json"), reverse=True):
         if run.read_bytes() == plan.as_bytes():
             return RunFolder(run.parent)
     return None

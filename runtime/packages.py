@@ -11,6 +11,11 @@ def package_problems(plan: Plan) -> list[Diagnostic]:
     """E010 for packages that are missing, E011 for other versions than the plan's. Empty when all fit."""
     found = {name: installed_version(name) for name in plan.packages}
     missing = [name for name, version in found.items() if version is None]
+    trackers = plan.sft.kwargs.get("report_to")
+    untracked = [name for name in trackers if installed_version(name) is None] if isinstance(trackers, list) else []
+    if untracked and not missing:
+        help_text = f"pip install {' '.join(untracked)}, or take it out of report_to in [training]"
+        return [Diagnostic("E010", f"report_to names {', '.join(untracked)}, which is not installed", help=help_text)]
     if missing:
         help_text = "pip install 'recipec[train]'" if plan.backend == "peft" else "pip install 'recipec[unsloth]'"
         return [Diagnostic("E010", f"not installed: {', '.join(missing)}", help=help_text)]

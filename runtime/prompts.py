@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from compiler.data.prepare import PreparedData
 from compiler.plan import Plan
-from compiler.recipe import Recipe
 
 Prompt = list[dict[str, str]]
 
 
-def prompts(plan: Plan, recipe: Recipe, data: PreparedData) -> list[tuple[Prompt, str | None]]:
+def prompts(plan: Plan, data: PreparedData) -> list[tuple[Prompt, str | None]]:
     """Conversations to answer, with the expected answer where there is one.
 
     The recipe's own questions, with its system message; else the first held-out prompts.
     """
-    system = [{"role": "system", "content": recipe.data.system}] if recipe.data.system else []
+    said = plan.setting("data.system").value
+    system = [{"role": "system", "content": said}] if said else []
     if plan.evaluation.questions:
         return [([*system, {"role": "user", "content": text}], None) for text in plan.evaluation.questions]
     with_prompt = [example for example in data.held_out if example.prompt]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from compiler.facts.hashes import write_atomically
+from compiler.files import write_atomically
 from compiler.plan import Plan
 from runtime.journal import writable
 from runtime.outcome import comparison, samples
@@ -26,7 +26,7 @@ def write_report(run: RunFolder, plan: Plan, *, steps: int, trainable: int, tota
     document = {
         "version": 1,
         "run": run.id,
-        "name": plan.name,
+        "name": run.path.parent.name,
         "plan_sha256": plan.sha256(),
         "model": plan.model.id,
         "backend": plan.backend,

@@ -2,38 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
+from compiler.cache import remember, remembered
 from compiler.diagnostics import Diagnostic, Refusal
-from compiler.facts.hashes import cache_folder, sha256_file, write_atomically
+from compiler.facts.hashes import sha256_file
 from compiler.plan import Plan
 
 REMEMBERED = 200
 """Plans whose folders are remembered; the oldest are forgotten."""
 
-
-def _register() -> Path:
-    return cache_folder() / "plans.json"
-
-
-def _load() -> dict[str, str]:
-    try:
-        found = json.loads(_register().read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return {k: v for k, v in found.items() if isinstance(v, str)} if isinstance(found, dict) else {}
+_REGISTER = "plans.json"
 
 
 def remember_root(plan: Plan, root: Path) -> None:
     """Remember which folder a plan was compiled from; a cache that cannot be written is no error."""
-    known = _load()
-    known.pop(plan.sha256(), None)
-    known[plan.sha256()] = str(root.resolve())
-    try:
-        write_atomically(_register(), json.dumps(dict(list(known.items())[-REMEMBERED:]), indent=1).encode())
-    except OSError:
-        return
+    remember(_REGISTER, plan.sha256(), str(root.resolve()), most=REMEMBERED)
 
 
 def find_root(plan: Plan, plan_file: Path, named: Path | None) -> Path:
@@ -44,16 +28,16 @@ def find_root(plan: Plan, plan_file: Path, named: Path | None) -> Path:
     """
     if named is not None:
         return named
-    remembered = _load().get(plan.sha256())
-    candidates = [plan_file.parent, Path.cwd(), *([Path(remembered)] if remembered else [])]
+    known = remembered(_REGISTER).get(plan.sha256())
+    candidates = [plan_file.parent, Path.cwd(), *([Path(known)] if known else [])]
     present = [root for root in candidates if (root / plan.recipe_file).is_file()]
     wanted = {file.sha256 for file in plan.inputs if file.role == "recipe"}
     for root in present:
         if sha256_file(root / plan.recipe_file) in wanted:
             return root
     # Compiled here before: its folder is the one whose change is worth telling.
-    if remembered and Path(remembered) in present:
-        return Path(remembered)
+    if known and Path(known) in present:
+        return Path(known)
     if present:
         return present[0]
     message = f"{plan.recipe_file}, which {plan_file} was compiled from, is not beside it nor in {Path.cwd()}"

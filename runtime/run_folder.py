@@ -4,7 +4,7 @@
 
     runs/<name>/<id>/
       plan.json        what runs, byte for byte as compiled
-      launch.json      what only this machine knows: the recipe's folder, and whether any packages will do
+      launch.json      what only this machine knows, and what its person allowed: root, any_packages, offline
       events.jsonl     the journal (journal.py)
       output.log       everything the process and its libraries print
       control/         requests, one file each, created atomically (stop.json, checkpoint.json)
@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Literal
 
 from compiler.diagnostics import Diagnostic, Refusal
-from compiler.facts.hashes import write_atomically
+from compiler.files import write_atomically
 from compiler.plan import Plan
 
 Request = Literal["stop", "checkpoint"]
@@ -95,16 +95,23 @@ class RunFolder:
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """What only this machine knows of a run."""
+    """What only this machine knows of a run, and what its person allowed: ``offline`` asks nothing of the hub."""
 
     root: Path
     any_packages: bool = False
+    offline: bool = False
+
+
+def run_name(plan: Plan, root: Path) -> str:
+    """The folder that holds the runs of a plan: its name, or that of the recipe's folder, which no plan holds."""
+    name = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "-" for c in root.resolve().name)
+    return plan.name or name.strip(".-_")[:64] or "recipe"
 
 
 def new_run(runs: Path, plan: Plan, launch: Launch) -> RunFolder:
     """Create a run's folder with its plan. Raises OSError and leaves nothing when it cannot be made."""
     run_id = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
-    parent = runs / plan.name
+    parent = runs / run_name(plan, launch.root)
     parent.mkdir(parents=True, exist_ok=True)
     # Readers must never meet half a run, so it is made under a hidden name and renamed when whole.
     draft = RunFolder(parent / f".{run_id}")
@@ -113,7 +120,11 @@ def new_run(runs: Path, plan: Plan, launch: Launch) -> RunFolder:
         draft.control.mkdir()
         draft.checkpoints.mkdir()
         write_atomically(draft.plan, plan.as_bytes())
-        document = {"root": str(launch.root.resolve()), "any_packages": launch.any_packages}
+        document = {
+            "root": str(launch.root.resolve()),
+            "any_packages": launch.any_packages,
+            "offline": launch.offline,
+        }
         write_atomically(draft.launch, json.dumps(document, indent=2).encode() + b"\n")
         draft.path.rename(parent / run_id)
     except OSError:
@@ -126,7 +137,7 @@ def read_launch(run: RunFolder) -> Launch:
     """What the launcher wrote. Raises Refusal (X021) when it cannot be read."""
     try:
         document = json.loads(run.launch.read_text(encoding="utf-8"))
-        return Launch(root=Path(document["root"]), any_packages=bool(document["any_packages"]))
+        return Launch(Path(document["root"]), bool(document["any_packages"]), bool(document["offline"]))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise Refusal(
             Diagnostic("X021", f"{run.launch} cannot be read ({error})", help="start a new run with `recipe run`")

@@ -5,31 +5,57 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from compiler.data.tokenizer import ChatTokenizer
 from compiler.plan import Plan
 from runtime.run_folder import RunFolder
 
+if TYPE_CHECKING:
+    from runtime.starts import Start
 
-def save_tuned(plan: Plan, run: RunFolder, model: Any, tokenizer: ChatTokenizer) -> list[Path]:
+
+def save_tuned(
+    plan: Plan, run: RunFolder, model: Any, tokenizer: ChatTokenizer, *, base: Path, start: Start | None = None
+) -> list[Path]:
     """Write the adapter (or the model after full fine-tuning, or both when a merge is asked for).
 
-    Returns the folders written. Raises OSError.
+    ``base`` is the folder that the model was loaded from, ``start`` what ``remember_start`` gave. Returns the
+    folders written. Raises OSError.
     """
     if plan.method == "full":
         return [_save(model, tokenizer, run.model)]
-    written = [_save(model, tokenizer, run.adapter)]
+    written = [_save(model, tokenizer, run.adapter, start)]
     if plan.export_merged:
-        written.append(_save(model.merge_and_unload(), tokenizer, run.model))
+        merged = model if plan.quantization is None else _on_whole_base(plan, base, run.adapter)
+        written.append(_save(merged.merge_and_unload(), tokenizer, run.model))
     return written
 
 
-def _save(model: Any, tokenizer: ChatTokenizer, folder: Path) -> Path:
+def _on_whole_base(plan: Plan, base: Path, adapter: Path) -> Any:
+    """The saved adapter on the base as it was published.
+
+    Merged into the stored base, the adapter would be rounded to 4 or 8 bits. This one takes memory of the
+    machine, not of the GPU: two bytes a parameter.
+    """
+    import peft
+    import torch
+
+    from runtime.loading import load_causal_lm
+
+    kwargs = {**plan.load.kwargs, "dtype": getattr(torch, plan.load.kwargs["dtype"])}
+    return peft.PeftModel.from_pretrained(load_causal_lm(plan.model.id, base, **kwargs), adapter)
+
+
+def _save(model: Any, tokenizer: ChatTokenizer, folder: Path, start: Start | None = None) -> Path:
     draft = folder.with_name(f".{folder.name}")
     shutil.rmtree(draft, ignore_errors=True)
     try:
         model.save_pretrained(draft)
+        if start is not None:
+            from runtime.starts import save_as_difference
+
+            save_as_difference(draft, start)
         tokenizer.save(draft)
         for file in draft.rglob("*"):
             if file.is_file():

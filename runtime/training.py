@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import resource
 import statistics
@@ -19,10 +20,12 @@ from compiler.data.prepare import Example, PreparedData
 from compiler.diagnostics import Diagnostic, Refusal
 from compiler.plan import Plan
 from runtime import checkpoints
+from runtime.adalora import RankAllocation, without_penalty
 from runtime.backends import Loaded
 from runtime.journal import JournalWriter
 from runtime.orders import Orders
 from runtime.run_folder import RunFolder
+from runtime.starts import as_base
 
 
 def as_dataset(examples: list[Example]) -> datasets.Dataset:
@@ -31,14 +34,30 @@ def as_dataset(examples: list[Example]) -> datasets.Dataset:
     return datasets.Dataset.from_dict(columns)
 
 
-def build_trainer(plan: Plan, loaded: Loaded, run: RunFolder, data: PreparedData, watcher: Watcher) -> trl.SFTTrainer:
-    """The trainer of the plan: its SFTConfig and the one thing only this machine knows, the output folder."""
+class Trainer(trl.SFTTrainer):
+    """Measures cross entropy and nothing else, whatever a method adds to the loss that it trains on."""
+
+    def evaluation_loop(self, *args: Any, **kwargs: Any) -> Any:
+        """Every measurement of Transformers comes through here."""
+        with without_penalty(self.model):
+            return super().evaluation_loop(*args, **kwargs)
+
+
+def build_trainer(
+    plan: Plan, loaded: Loaded, run: RunFolder, data: PreparedData, watcher: Watcher, *, checkpoint: Path | None
+) -> Trainer:
+    """The trainer of the plan: its SFTConfig and the one thing only this machine knows, the output folder.
+
+    ``checkpoint`` is the one that training will go on from.
+    """
     callbacks: list[transformers.TrainerCallback] = [watcher]
+    if plan.method == "adalora":
+        callbacks.insert(0, RankAllocation(loaded.model, checkpoint))  # before the watcher seals a checkpoint
     if plan.early_stopping_patience is not None:
         callbacks.append(
             transformers.EarlyStoppingCallback(plan.early_stopping_patience, plan.early_stopping_threshold)
         )
-    trainer = trl.SFTTrainer(
+    trainer = Trainer(
         model=loaded.model,
         args=trl.SFTConfig(output_dir=str(run.checkpoints), **plan.sft.kwargs),
         train_dataset=as_dataset(data.train),
@@ -51,7 +70,7 @@ def build_trainer(plan: Plan, loaded: Loaded, run: RunFolder, data: PreparedData
     return trainer
 
 
-def train(trainer: trl.SFTTrainer, plan: Plan, checkpoint: Path | None) -> None:
+def train(trainer: Trainer, plan: Plan, checkpoint: Path | None) -> None:
     """Train to the end, from the checkpoint if there is one.
 
     A checkpoint with which training was over is only loaded: Transformers would train one step more.
@@ -63,6 +82,8 @@ def train(trainer: trl.SFTTrainer, plan: Plan, checkpoint: Path | None) -> None:
     best = checkpoint.with_name(Path(state.best_model_checkpoint).name) if state.best_model_checkpoint else checkpoint
     trainer.state = state
     trainer._load_from_checkpoint(str(best if checkpoints.is_whole(best) else checkpoint))
+    for tell in (trainer.callback_handler.on_train_begin, trainer.callback_handler.on_train_end):
+        tell(trainer.args, trainer.state, trainer.control)  # AdaLoRA's ranks are taken up and handed over there
 
 
 def _state_when_over(plan: Plan, checkpoint: Path) -> Any:
@@ -188,15 +209,10 @@ def memory() -> dict[str, int]:
     return {"memory": resident, "peak_memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}
 
 
-def held_out_loss(trainer: trl.SFTTrainer, *, base: bool) -> dict[str, float]:
-    """Loss on the held-out rows in nats, as Transformers averages it; of the bare base when ``base``."""
+def held_out_loss(trainer: Trainer, *, base: bool) -> dict[str, float]:
+    """Loss on the held-out rows in nats, as Transformers averages it; of the ``base`` before the first step."""
     started = time.perf_counter()
-    model = trainer.model
-    if base and hasattr(model, "disable_adapter"):
-        with model.disable_adapter():
-            metrics = trainer.evaluate()
-    else:
-        metrics = trainer.evaluate()
-    loss = float(metrics["eval_loss"])
+    with as_base(trainer.model) if base else contextlib.nullcontext():
+        loss = float(trainer.evaluate()["eval_loss"])
     perplexity = math.exp(loss) if loss < 700 else math.inf
     return {"loss": loss, "perplexity": perplexity, "seconds": round(time.perf_counter() - started, 2)}

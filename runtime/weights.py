@@ -7,13 +7,13 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from compiler.cache import cache_folder
 from compiler.data.tokenizer import ChatTokenizer
 from compiler.diagnostics import Diagnostic, Refusal
-from compiler.facts.hashes import cache_folder
 from compiler.facts.models import ModelFacts, check_downloaded
 from compiler.facts.weight_files import ModelFault
 from compiler.plan import Plan
-from compiler.recipe import ModelTable
+from runtime.faults import diagnose
 
 
 def weights_folder(plan: Plan, facts: ModelFacts, tokenizer: ChatTokenizer, announce: Callable[[str], None]) -> Path:
@@ -39,10 +39,10 @@ def _download(plan: Plan, announce: Callable[[str], None]) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
-    model = ModelTable(id=plan.model.id, trust_remote_code=plan.trust_remote_code)
+    model = plan.named_model()
+    wanted = ["*.safetensors", "*.json", "*.jinja", "tokenizer*", *(["*.py"] if plan.trust_remote_code else [])]
 
     def download(*, local_files_only: bool) -> Path:
-        wanted = ["*.safetensors", "*.json", "*.jinja", "tokenizer*"]
         return Path(
             snapshot_download(
                 plan.model.id,
@@ -89,6 +89,8 @@ def _convert(gguf: Path, folder: Path, tokenizer: ChatTokenizer, *, dtype: str) 
         tokenizer.save(draft)
         _settle(draft, folder)
     except (ValueError, KeyError, NotImplementedError, RuntimeError) as error:
+        if diagnose(error, folder.parent).code != "X005":  # no memory or no disk, whatever the file holds
+            raise
         help_text = "use the model's safetensors folder instead"
         raise Refusal(Diagnostic("X009", f"{gguf.name} cannot be converted: {error}", help=help_text)) from error
     finally:

@@ -10,7 +10,14 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 HEAVY = {"torch", "transformers", "trl", "peft", "datasets", "numpy", "accelerate", "unsloth"}
-EXECUTOR_ONLY = {"runtime.answers", "runtime.backends.peft", "runtime.training"}
+EXECUTOR_ONLY = {
+    "runtime.adalora",
+    "runtime.adapter_names",
+    "runtime.answers",
+    "runtime.backends.peft",
+    "runtime.starts",
+    "runtime.training",
+}
 
 
 def modules(*rooms: str) -> list[str]:
@@ -59,3 +66,15 @@ def test_help_imports_no_verb() -> None:
     loaded = set(told.stderr.split())
     assert "click" in loaded
     assert not {name for name in loaded if name.startswith(("tui.commands.", "compiler.", "runtime", "pydantic"))}
+
+
+def test_a_right_recipe_is_checked_without_what_explains_wrong_ones() -> None:
+    program = (
+        "import sys; sys.argv = ['recipe', 'check', 'recipes/quickstart']\n"
+        "from tui.cli import main\n"
+        "try: main()\n"
+        "except SystemExit: print(*sys.modules, file=sys.stderr)"
+    )
+    told = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    loaded = {name for name in told.stderr.split() if name.startswith(("compiler.words", "compiler.mistakes"))}
+    assert loaded == {"compiler.words", "compiler.words.spelling"}

@@ -10,6 +10,7 @@ import click
 VERBS = {
     "check": "Say whether a recipe is right, without a GPU and without torch.",
     "compile": "Turn a recipe into a plan: every setting resolved, every row accounted for.",
+    "data": "Show the rows as the model will see them, and where every row went.",
     "run": "Compile and train, or execute a compiled plan.",
     "runs": "List runs with their state.",
     "attach": "Follow a run from its journal, live or after it has ended.",
@@ -17,7 +18,7 @@ VERBS = {
     "checkpoint": "Ask a run to make a checkpoint now and to go on.",
     "stop": "Ask a run to make a checkpoint and end.",
     "init": "Write a commented recipe with data beside it.",
-    "explain": "Tell the long story of a diagnostic code.",
+    "explain": "Tell the long story of a diagnostic's code, or of a rule named in a plan.",
     "schema": "Print the JSON Schema of recipes, for editors.",
     "docs": "Print the reference of the recipe language.",
     "spec": "Print the whole command line as JSON.",

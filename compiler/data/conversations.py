@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
 from compiler.data.columns import did_you_mean, written_as
 from compiler.data.formats import Format, is_talk
-from compiler.data.row import Row, RowFault
+from compiler.data.row import Place, Row, RowFault, value_kind
 from compiler.diagnostics import Diagnostic, Severity
 
 Message = dict[str, str]
+PromptOf = Callable[[Row], str | RowFault]
 
 LONGEST_CONVERSATION = 2_000_000
 """Characters of a row's messages: half of what the sandbox lets a template write."""
@@ -66,24 +67,44 @@ class Conversation:
         return " ".join("\n".join(said).casefold().split())
 
 
+def conversations_in(
+    rows: Iterable[tuple[Place, Row | RowFault]],
+    form: Format | None,
+    system: str,
+    prompt_of: PromptOf | None = None,
+) -> Iterator[tuple[Place, Conversation | RowFault]]:
+    """The rows of a source, each as a conversation or as what is wrong with it; without a format, the faults alone."""
+    for place, row in rows:
+        if isinstance(row, RowFault):
+            yield place, row
+        elif form is not None:
+            yield place, read_conversation(row, form, system, prompt_of)
+
+
 def read_conversation(
-    row: Row, form: Format, system: str, prompt_of: Callable[[Row], str] | None = None
-) -> Conversation:
-    """One row in its format. ``prompt_of`` renders the prompt from a template. Raises RowFault."""
+    row: Row, form: Format, system: str, prompt_of: PromptOf | None = None
+) -> Conversation | RowFault:
+    """One row in its format, or what is wrong with it. ``prompt_of`` renders the prompt from a template."""
     if form.name == "text":
-        return Conversation(text=_plain_text(row, form.columns["text"]))
-    learnt_from = 0
+        text = _plain_text(row, form.columns["text"])
+        return text if isinstance(text, RowFault) else Conversation(text=text)
     if form.name in {"messages", "sharegpt"}:
-        messages = _messages(row, form.columns["messages"])
+        read = _messages(row, form.columns["messages"])
     else:
-        messages, learnt_from = _question_and_answer(row, form, prompt_of)
-    before = _optional_text(row, form, "system") or system
+        read = _question_and_answer(row, form, prompt_of)
+    if isinstance(read, RowFault):
+        return read
+    own_system = _optional_text(row, form, "system")
+    if isinstance(own_system, RowFault):
+        return own_system
+    messages, learnt_from = read
+    before = own_system or system
     if before and messages[0]["role"] != "system":
         messages.insert(0, {"role": "system", "content": before})
         learnt_from += learnt_from > 0
     length = sum(len(message["content"]) for message in messages)
     if length > LONGEST_CONVERSATION:
-        raise too_many_characters(length)
+        return too_many_characters(length)
     return Conversation(tuple(messages), learnt_from=learnt_from)
 
 
@@ -123,96 +144,96 @@ def _is_broken(text: str) -> bool:
     return False
 
 
-def _plain_text(row: Row, column: str) -> str:
+def _plain_text(row: Row, column: str) -> str | RowFault:
     text = row.get(column)
     if isinstance(text, str) and is_blank(text):
-        raise RowFault("D023", "the text is empty", "empty text", help_text="put text there, or take it away")
+        return RowFault("D023", "the text is empty", "empty text", help_text="put text there, or take it away")
     return _text(row, column, "D023", "text")
 
 
 # --- a question and its answer --------------------------------------------------------------------------------
 
+Read = tuple[list[Message], int]
+"""The messages of a row, and the number of those before the first that may be learnt."""
 
-def _question_and_answer(row: Row, form: Format, prompt_of: Callable[[Row], str] | None) -> tuple[list[Message], int]:
-    """The messages, and the first that may be learnt: prompt and completion may each be a list of messages."""
-    if prompt_of is not None:
-        text = prompt_of(row)
-        if is_blank(text):
-            help_text = "let the template write something for each row, or leave the row out"
-            raise RowFault("D023", "the prompt template renders nothing", "empty prompt", help_text=help_text)
-        asked = [{"role": "user", "content": text}]
-    else:
-        asked = _asked(row, form)
+
+def _question_and_answer(row: Row, form: Format, prompt_of: PromptOf | None) -> Read | RowFault:
+    """Prompt and completion may each be a text or a list of messages."""
+    asked = _asked(row, form) if prompt_of is None else _rendered(row, prompt_of)
+    if isinstance(asked, RowFault):
+        return asked
     column = form.columns["completion"]
     value = row.get(column)
     if not is_talk(value):
         answer = _text(row, column, "D024", "answer")
+        if isinstance(answer, RowFault):
+            return answer
         return [*asked, {"role": "assistant", "content": answer}], len(asked) if len(asked) > 1 else 0
-    answers = [_message(item, number, column) for number, item in enumerate(value, 1)]
+    answers = _talk(value, column)
+    if isinstance(answers, RowFault):
+        return answers
     if answers[0]["role"] != "assistant" or answers[-1]["role"] != "assistant":
         message = f"`{column}` begins or ends with a message that is not the assistant's"
-        raise RowFault("D025", message, "no answer", help_text=_MESSAGES)
+        return RowFault("D025", message, "no answer", help_text=_MESSAGES)
     return [*asked, *answers], len(asked)
 
 
-def _asked(row: Row, form: Format) -> list[Message]:
+def _rendered(row: Row, prompt_of: PromptOf) -> list[Message] | RowFault:
+    text = prompt_of(row)
+    if isinstance(text, RowFault):
+        return text
+    if is_blank(text):
+        help_text = "let the template write something for each row, or leave the row out"
+        return RowFault("D023", "the prompt template renders nothing", "empty prompt", help_text=help_text)
+    return [{"role": "user", "content": text}]
+
+
+def _asked(row: Row, form: Format) -> list[Message] | RowFault:
     column = form.columns["prompt"]
     value = row.get(column)
     if is_talk(value):
-        asked = [_message(item, number, column) for number, item in enumerate(value, 1)]
-        if not any(message["role"] == "user" for message in asked):
-            raise RowFault("D025", f"`{column}` holds no question", "no question", help_text=_MESSAGES)
+        asked = _talk(value, column)
+        if not isinstance(asked, RowFault) and not any(message["role"] == "user" for message in asked):
+            return RowFault("D025", f"`{column}` holds no question", "no question", help_text=_MESSAGES)
         return asked
     prompt = _text(row, column, "D023", "prompt")
+    if isinstance(prompt, RowFault):
+        return prompt
     extra = _optional_text(row, form, "input")
+    if isinstance(extra, RowFault):
+        return extra
     return [{"role": "user", "content": f"{prompt}\n\n{extra}" if extra else prompt}]
 
 
 # --- texts ----------------------------------------------------------------------------------------------------
 
 
-def _text(row: Row, column: str, code: str, what: str) -> str:
+def _text(row: Row, column: str, code: str, what: str) -> str | RowFault:
     if column not in row:
         same = written_as(column, row)
         if same is None:
             message = f"there is no column `{column}`"
-            raise RowFault("D021", message, f"no column {column}", help_text=f"{did_you_mean(column, row)}; or {_FILL}")
+            help_text = f"{did_you_mean(column, row)}; or {_FILL}"
+            return RowFault("D021", message, f"no column {column}", help_text=help_text)
         column = same
     value = row[column]
-    if isinstance(value, str):
-        if is_blank(value):
-            raise RowFault(code, f"`{column}` is empty", f"empty {what}", help_text=_FILL)
-        if _is_broken(value):
-            message = f"`{column}` holds half a character (a lone surrogate)"
-            raise RowFault("D022", message, f"{what} is not text", help_text="write the character again")
-        return value
-    if value is None:
-        raise RowFault(code, f"`{column}` is empty", f"empty {what}", help_text=_FILL)
-    kind = kind_of(value)
-    raise RowFault("D022", f"`{column}` is {kind}, not text", f"{what} is {kind}", help_text=_as_text(value))
+    if value is None or (isinstance(value, str) and is_blank(value)):
+        return RowFault(code, f"`{column}` is empty", f"empty {what}", help_text=_FILL)
+    if not isinstance(value, str):
+        kind = value_kind(value)
+        return RowFault("D022", f"`{column}` is {kind}, not text", f"{what} is {kind}", help_text=_as_text(value))
+    if _is_broken(value):
+        message = f"`{column}` holds half a character (a lone surrogate)"
+        return RowFault("D022", message, f"{what} is not text", help_text="write the character again")
+    return value
 
 
-def _optional_text(row: Row, form: Format, role: str) -> str:
+def _optional_text(row: Row, form: Format, role: str) -> str | RowFault:
     """The text of a column that need not be there, or not in every row; empty when it is not."""
     column = form.columns.get(role)
     if column is None or row.get(column) is None or is_blank(str(row[column])):
         return ""
     return _text(row, column, "D022", role)
-
-
-def kind_of(value: Any) -> str:
-    """What a value is, for people."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "true or false"
-    kinds = {int: "a number", float: "a number", str: "a text", list: "a list", dict: "an object"}
-    if type(value) in kinds:
-        return kinds[type(value)]
-    if isinstance(value, bytes):
-        return "a run of bytes"
-    named = type(value).__name__
-    return {"date": "a date", "datetime": "a date", "time": "a time", "Decimal": "a number"}.get(named, f"a {named}")
 
 
 def _as_text(value: Any) -> str:
@@ -231,10 +252,10 @@ def _as_text(value: Any) -> str:
 # --- messages -------------------------------------------------------------------------------------------------
 
 
-def _messages(row: Row, column: str) -> list[Message]:
+def _messages(row: Row, column: str) -> Read | RowFault:
     value = row.get(column)
     if not isinstance(value, list) or not value:
-        said, help_text = f"is {kind_of(value)}, not a list", _MESSAGES
+        said, help_text = f"is {value_kind(value)}, not a list", _MESSAGES
         if column not in row:
             said = "is missing"
         elif not value:
@@ -242,34 +263,46 @@ def _messages(row: Row, column: str) -> list[Message]:
         elif isinstance(value, str) and value.lstrip().startswith("["):
             said = "is a list written as text, not a list"
             help_text = "write the list itself, without quotes around it; JSON lines hold lists, CSV cannot"
-        raise RowFault("D025", f"`{column}` {said}", "no messages", help_text=help_text)
-    messages = [_message(item, number) for number, item in enumerate(value, 1)]
+        return RowFault("D025", f"`{column}` {said}", "no messages", help_text=help_text)
+    messages = _talk(value)
+    if isinstance(messages, RowFault):
+        return messages
     while messages and messages[-1]["role"] != "assistant":
         messages.pop()  # a question that nobody answered teaches nothing
     if len(messages) < 2 or not any(m["role"] == "user" for m in messages):
-        raise RowFault("D025", "the conversation has no question with an answer", "no answer", help_text=_MESSAGES)
+        return RowFault("D025", "the conversation has no question with an answer", "no answer", help_text=_MESSAGES)
     if all(is_blank(m["content"]) for m in messages if m["role"] == "user"):
-        raise RowFault("D023", f"the questions of `{column}` are empty", "empty prompt", help_text=_FILL)
+        return RowFault("D023", f"the questions of `{column}` are empty", "empty prompt", help_text=_FILL)
+    return messages, 0
+
+
+def _talk(items: list[Any], column: str = "") -> list[Message] | RowFault:
+    """A list of messages, or the fault of the first that is none; ``column`` is named where there are several."""
+    messages: list[Message] = []
+    for number, item in enumerate(items, 1):
+        message = _message(item, f"message {number} of `{column}`" if column else f"message {number}")
+        if isinstance(message, RowFault):
+            return message
+        messages.append(message)
     return messages
 
 
-def _message(item: Any, number: int, column: str = "") -> Message:
-    who = f"message {number} of `{column}`" if column else f"message {number}"
+def _message(item: Any, who: str) -> Message | RowFault:
     if not isinstance(item, dict):
-        raise RowFault("D025", f"{who} is {kind_of(item)}, not an object", "bad message", help_text=_MESSAGES)
+        return RowFault("D025", f"{who} is {value_kind(item)}, not an object", "bad message", help_text=_MESSAGES)
     role, content = item.get("role", item.get("from")), item.get("content", item.get("value"))
     if not isinstance(role, str) or role.lower() not in ROLES:
         message = f"{who} has the role {str(role)[:30]!r}; known are {', '.join(ROLES)}"
-        raise RowFault("D025", message, "unknown role", help_text="rename the role, or leave the row out")
+        return RowFault("D025", message, "unknown role", help_text="rename the role, or leave the row out")
     if isinstance(content, list):  # parts, as multimodal data writes them
         parts = [p.get("text") for p in content if isinstance(p, dict) and p.get("type", "text") == "text"]
         content = "".join(p for p in parts if isinstance(p, str)) if len(parts) == len(content) else None
     if not isinstance(content, str):
-        raise RowFault("D025", f"{who} has no text", "message without text", help_text=_MESSAGES)
+        return RowFault("D025", f"{who} has no text", "message without text", help_text=_MESSAGES)
     role = ROLES[role.lower()]
     if role == "assistant" and is_blank(content):
-        raise RowFault("D024", f"{who}, an answer, is empty", "empty answer", help_text=_FILL)
+        return RowFault("D024", f"{who}, an answer, is empty", "empty answer", help_text=_FILL)
     if _is_broken(content):
         help_text = "write the character again"
-        raise RowFault("D022", f"{who} holds half a character", "answer is not text", help_text=help_text)
+        return RowFault("D022", f"{who} holds half a character", "answer is not text", help_text=help_text)
     return {"role": role, "content": content}

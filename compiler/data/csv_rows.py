@@ -129,7 +129,9 @@ def _header(source: Source, line: int, fault: RowFault | None, values: list[str]
     """The names of the columns; empty for a line before the header. Nameless ones at the end are dropped."""
     if fault is not None:
         line = fault.line or line
-        raise source_fault(source, fault.code, f"{source.name}, line {line}: {fault}", fault.help, line=line)
+        raise source_fault(
+            source, fault.code, f"{source.name}, line {line}: {fault.message}", fault.help_text, line=line
+        )
     columns = [name.strip() for name in values]
     while columns and not columns[-1]:
         columns.pop()

@@ -14,18 +14,13 @@ from pathlib import PurePosixPath
 
 from compiler.data.row import RowFault
 from compiler.data.sources import Source, SourceFault, source_fault
+from compiler.unicode_forms import two_or_four_bytes
 
 LOOKED_AT = 1024 * 1024
 """Bytes of the beginning that tell the encoding."""
 
 BOM = codecs.BOM_UTF8
 
-_MARKS = (
-    (codecs.BOM_UTF32_LE, "UTF-32"),
-    (codecs.BOM_UTF32_BE, "UTF-32"),
-    (codecs.BOM_UTF16_LE, "UTF-16"),
-    (codecs.BOM_UTF16_BE, "UTF-16"),
-)
 _LETTERS = "àâäáãåæçéèêëíìîïñóòôöõøœúùûüÿßÀÂÄÁÅÆÇÉÈÊËÍÌÎÏÑÓÒÔÖØŒÚÙÛÜ"
 _SIGNS = "«»‹›‘’‚“”„–—…•·°§€£¿¡©®™ªº²´¨×±\xa0\xad"
 _WESTERN = f"[\\x00-\\x7f{_LETTERS}{_SIGNS}]*"
@@ -41,7 +36,7 @@ def sure_of_encoding(source: Source, head: bytes, *, header: bool = False) -> No
 
     ``header`` says that the first line names the columns, so that nothing can be read without it.
     """
-    other = _two_or_four_bytes(head)
+    other = two_or_four_bytes(head)
     if other is not None:
         message = f"{source.name} is written in {other}, not in UTF-8"
         raise source_fault(source, "D003", message, _convert(source, other))
@@ -112,24 +107,11 @@ def text_not_utf8(error: UnicodeDecodeError) -> RowFault:
 
 def utf_16_or_32(data: bytes) -> RowFault | None:
     """The fault of a file of text that is plainly written in two or four bytes a character."""
-    name = _two_or_four_bytes(data)
+    name = two_or_four_bytes(data)
     if name is None:
         return None
     message, reason = f"the text is written in {name}, not in UTF-8", f"in {name}, not UTF-8"
     return RowFault("D003", message, reason, help_text="save it as UTF-8")
-
-
-def _two_or_four_bytes(head: bytes) -> str | None:
-    for mark, name in _MARKS:
-        if head.startswith(mark):
-            return name
-    pairs = len(head[:4096]) // 2
-    if pairs < 4 or b"\0" not in head[:4096]:
-        return None
-    even, odd = head[: 2 * pairs : 2].count(0), head[1 : 2 * pairs : 2].count(0)
-    if odd * 3 > pairs and even * 20 < pairs:
-        return "UTF-16LE"
-    return "UTF-16BE" if even * 3 > pairs and odd * 20 < pairs else None
 
 
 def _guess(data: bytes) -> str | None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from compiler.data.row import Place, RowFault, RowsOf
 from compiler.data.sources import Source
 from compiler.diagnostics import Diagnostic, Severity, Span
-from compiler.recipe import DataTable
+from compiler.language.recipe import DataTable
 
 SHOWN = 3
 
@@ -54,10 +54,10 @@ class FaultLog:
 def _told(group: _Group, severity: Severity, fate: str, advice: str) -> Diagnostic:
     fault, place = group.first, group.places[0]
     others = in_words(group.places[1:], total=group.count - 1)
-    message = str(fault) + (f"; the same in {others}" if others else "")
+    message = fault.message + (f"; the same in {others}" if others else "")
     if fate:
         message = f"{message}; {'all ' if others else ''}{fate}"
-    help_text = fault.help
+    help_text = fault.help_text
     if advice and fault.code in OFTEN_A_FEW:
         help_text = f"{help_text}; {advice}" if help_text else advice
     return at_place(

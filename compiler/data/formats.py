@@ -8,10 +8,10 @@ from itertools import islice
 from typing import Any, TypeGuard
 
 from compiler.data.columns import did_you_mean, in_words, looks_like_a_row, toml, usual, written_as
-from compiler.data.row import Row, RowFault
-from compiler.data.sources import Source
+from compiler.data.row import Place, Row, RowFault
+from compiler.data.sources import Source, SourceFault, no_rows
 from compiler.diagnostics import Diagnostic, KeyPath, Severity
-from compiler.recipe import ColumnsTable, DataTable
+from compiler.language.recipe import ColumnsTable, DataTable
 
 LOOKED_AT = 20
 """Rows whose columns together tell the format."""
@@ -79,6 +79,20 @@ def seen_in(rows: Iterable[Row | RowFault]) -> tuple[Row, bool]:
 
 
 # --- a source ---------------------------------------------------------------------------------------------
+
+
+def format_told_by(
+    source: Source, rows: Iterable[tuple[Place, Row | RowFault]], data: DataTable
+) -> tuple[Row, Format | None, list[Diagnostic]]:
+    """The first good rows of a source as one, the format that they tell, and what to say of it.
+
+    Without a good row there is neither. Raises SourceFault when there is no row at all.
+    """
+    seen, any_row = seen_in(row for _, row in rows)
+    if not any_row:
+        raise SourceFault(no_rows(source))
+    form, problems = format_of(source, seen, data) if seen else (None, [])
+    return seen, form, problems
 
 
 def format_of(source: Source, seen: Row, data: DataTable) -> tuple[Format | None, list[Diagnostic]]:

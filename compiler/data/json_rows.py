@@ -11,7 +11,7 @@ from typing import Any
 
 from compiler.data.disguises import refuse_disguise
 from compiler.data.encodings import BOM, LOOKED_AT, not_utf8, row_not_utf8, sure_of_encoding
-from compiler.data.row import LONGEST_ROW, Place, Row, RowFault, RowsRead, too_long
+from compiler.data.row import LONGEST_ROW, Place, Row, RowFault, RowsRead, too_long, value_kind
 from compiler.data.sources import Source, SourceFault, source_fault
 
 LARGEST_JSON = 1024 * 1024 * 1024
@@ -72,8 +72,7 @@ def _said(error: json.JSONDecodeError) -> str:
 def _as_row(value: Any) -> Row | RowFault:
     if isinstance(value, dict):
         return value
-    kind = {list: "a list", str: "a text", int: "a number", float: "a number", bool: "true or false"}.get(type(value))
-    message = f"the row is {kind or 'null'}, not an object"
+    message = f"the row is {value_kind(value)}, not an object"
     return RowFault("D011", message, "not an object", help_text='write {"column": "value", …}')
 
 

@@ -13,7 +13,7 @@ from compiler.data.findings import judge, judge_questions, judge_system, judge_t
 from compiler.data.fitting import Fitting, Limit, find_limit
 from compiler.data.ledger import Ledger
 from compiler.data.lengths import LengthSummary, summarize
-from compiler.data.reading import Item, Progress, Reading
+from compiler.data.reading import Item, SourceReading
 from compiler.data.row import RowsOf
 from compiler.data.split import held_out_keys
 from compiler.data.text_files import folder_sha256, text_files
@@ -21,8 +21,9 @@ from compiler.data.tokenising import Tokenising
 from compiler.data.tokenizer import ChatTokenizer
 from compiler.diagnostics import Diagnostic, describe_os_error, has_errors
 from compiler.facts.hashes import sha256_file
+from compiler.language.recipe import Recipe
 from compiler.plan import InputFile
-from compiler.recipe import Recipe
+from compiler.progress import Progress
 
 __all__ = ["Example", "PreparedData", "prepare"]
 
@@ -59,7 +60,7 @@ def prepare(
     """
     progress = progress or (lambda *_: None)
     ledger = Ledger()
-    reading = Reading(recipe.data, root, allow_outside, progress, ledger)
+    reading = SourceReading(recipe.data, root, allow_outside, progress, ledger)
     work = _Preparation(recipe, tokenizer, context_length, progress, reading, ledger)
     data = work.run()
     return (None if has_errors(work.problems) else data), work.problems
@@ -73,7 +74,7 @@ class _Preparation:
     tokenizer: ChatTokenizer
     context_length: int
     progress: Progress
-    reading: Reading
+    reading: SourceReading
     ledger: Ledger
     problems: list[Diagnostic] = field(default_factory=list)
 
@@ -184,7 +185,7 @@ class _Preparation:
             audit=found,
             inputs=inputs,
             format=" + ".join(dict.fromkeys(form.name for form in forms)),
-            format_reason=forms[0].reason,
+            format_reason="; ".join(dict.fromkeys(form.reason for form in forms)),
             fingerprint=fingerprint(train, held_out),
             lengths=summarize([len(example.ids) for example in train]),
         )

@@ -40,17 +40,17 @@ class PromptTemplate:
         )
         self._template = compile_bounded(self._environment, source)
 
-    def prompt(self, row: Row, columns: Collection[str]) -> str:
-        """The prompt of a row; ``columns`` are those that the first rows of its source have.
+    def prompt(self, row: Row, columns: Collection[str]) -> str | RowFault:
+        """The prompt of a row, or why it has none; ``columns`` are those that the first rows of its source have.
 
-        Raises RowFault, and TemplateRefused for what no other row would change.
+        Raises TemplateRefused for what no other row would change.
         """
         try:
             return render(self._template, self._environment, {**row, "row": row})
         except TemplateUnusable as fault:
             length = sum(len(value) if isinstance(value, str) else len(repr(value)) for value in row.values())
             if length > LONGEST_CONVERSATION:
-                raise too_many_characters(length) from fault
+                return too_many_characters(length)
             raise TemplateRefused(unusable(self._named, fault)) from fault
         except TemplateFault as fault:
             name = self._undefined(str(fault))
@@ -62,7 +62,7 @@ class PromptTemplate:
             else:
                 message = f"the prompt template{where} needs `{name}`, which the row does not have"
                 help_text = f"fill it in, or write {{{{ {name} | default('') }}}} for rows without it"
-            raise RowFault("D026", message, "prompt template failed", help_text=help_text) from fault
+            return RowFault("D026", message, "prompt template failed", help_text=help_text)
 
     def _undefined(self, message: str) -> str | None:
         """The column that a message says is not there."""

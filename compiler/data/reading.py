@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from compiler.data.conversations import Conversation, one_prompt_for_all, read_conversation
+from compiler.data.conversations import Conversation, conversations_in, one_prompt_for_all
 from compiler.data.faults import FaultLog, bad_rows
-from compiler.data.formats import Format, format_of, of_another_kind, seen_in
+from compiler.data.formats import Format, format_told_by, of_another_kind
 from compiler.data.ledger import Ledger
 from compiler.data.named_path import NamedPath
 from compiler.data.prompt_template import PromptTemplate, TemplateRefused, load_prompt_template
-from compiler.data.row import Place, Row, RowFault
+from compiler.data.row import Place, RowFault
 from compiler.data.rows import read_rows
-from compiler.data.sources import Source, SourceFault, held_out_paths, no_rows, open_source, training_paths
+from compiler.data.sources import Source, SourceFault, held_out_paths, open_source, training_paths
 from compiler.diagnostics import Diagnostic
-from compiler.recipe import DataTable
-
-Progress = Callable[[str, int, int | None], None]
+from compiler.language.recipe import DataTable
+from compiler.progress import Progress
 
 TOLD_EVERY = 200
 
@@ -34,7 +33,7 @@ class Item:
 
 
 @dataclass(slots=True)
-class Reading:
+class SourceReading:
     """One pass over the sources; what it finds is left in ``problems``, ``ledger``, ``sources`` and ``forms``."""
 
     data: DataTable
@@ -79,41 +78,27 @@ class Reading:
         faults = FaultLog()
         count = 0
         try:
-            seen, form = self._format(source)
+            seen, form, problems = format_told_by(source, read_rows(source), self.data)
+            self.problems += problems
             if form is not None:
-                prompt_of = partial(template.prompt, columns=seen) if template is not None else None
-                for place, row in read_rows(source):
-                    count += 1
-                    if count % TOLD_EVERY == 0:
-                        self.progress(f"reading {source.name}", count, None)
-                    try:
-                        if isinstance(row, RowFault):
-                            raise row
-                        conversation = read_conversation(row, form, self.data.system, prompt_of)
-                    except RowFault as fault:
-                        faults.add(source, place, fault)
-                        self.ledger.drop(fault.reason, source.name, place.row)
-                        continue
-                    yield Item(number, place, conversation)
+                self.forms.append(form)
+            prompt_of = partial(template.prompt, columns=seen) if template is not None else None
+            rows = read_rows(source) if form is not None or not seen else ()
+            for place, found in conversations_in(rows, form, self.data.system, prompt_of):
+                count += 1
+                if count % TOLD_EVERY == 0:
+                    self.progress(f"reading {source.name}", count, None)
+                if isinstance(found, RowFault):
+                    faults.add(source, place, found)
+                    self.ledger.drop(found.reason, source.name, place.row)
+                else:
+                    yield Item(number, place, found)
         except TemplateRefused:
             raise
         except SourceFault as fault:
             self.problems.append(fault.diagnostic)
         self.ledger.sources.append((source.name, count))
         self.problems += bad_rows(faults, self.data)
-
-    def _format(self, source: Source) -> tuple[Row, Format | None]:
-        """The first good rows of a source as one, and the format that they tell. Raises SourceFault."""
-        seen, any_row = seen_in(row for _, row in read_rows(source))
-        if not any_row:
-            raise SourceFault(no_rows(source))
-        if not seen:
-            return {}, Format("prompt-completion", {"prompt": "", "completion": ""}, "no row could be read")
-        form, problems = format_of(source, seen, self.data)
-        self.problems += problems
-        if form is not None:
-            self.forms.append(form)
-        return seen, form
 
     def _first_rows(self, items: list[Item]) -> list[Item]:
         most = self.data.max_rows

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, NamedTuple, TypeAlias
 
 Row = dict[str, Any]
@@ -19,29 +20,21 @@ class Place(NamedTuple):
     file: str | None = None
 
 
-class RowFault(Exception):  # noqa: N818 - told as a diagnostic, or counted in the ledger
+@dataclass(frozen=True, slots=True)
+class RowFault:
     """What is wrong with one row: a code, what to say, how the ledger names it, and the remedy.
 
     ``column`` is the place in the row's line, where the fault has one; ``line`` the line of a row that spans
     several, when it is not the first.
     """
 
-    def __init__(
-        self,
-        code: str,
-        message: str,
-        reason: str,
-        *,
-        help_text: str | None = None,
-        column: int | None = None,
-        line: int | None = None,
-    ) -> None:
-        super().__init__(message)
-        self.code = code
-        self.reason = reason
-        self.help = help_text
-        self.column = column
-        self.line = line
+    code: str
+    message: str
+    reason: str
+    _: KW_ONLY
+    help_text: str | None = None
+    column: int | None = None
+    line: int | None = None
 
 
 RowsOf: TypeAlias = list[tuple[int, Place]]
@@ -64,3 +57,18 @@ def zero_byte(before: str, *, line: int | None = None) -> RowFault:
     return RowFault(
         "D014", f"column {column} is a zero byte (NUL)", "zero byte", help_text=help_text, column=column, line=line
     )
+
+
+def value_kind(value: Any) -> str:
+    """What a value of a row is, for people."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true or false"
+    kinds = {int: "a number", float: "a number", str: "a text", list: "a list", dict: "an object"}
+    if type(value) in kinds:
+        return kinds[type(value)]
+    if isinstance(value, bytes):
+        return "a run of bytes"
+    named = type(value).__name__
+    return {"date": "a date", "datetime": "a date", "time": "a time", "Decimal": "a number"}.get(named, f"a {named}")

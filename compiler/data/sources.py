@@ -9,7 +9,7 @@ from pathlib import Path
 from compiler.data.named_path import NamedPath, find_named, outside
 from compiler.data.text_files import shown, text_files
 from compiler.diagnostics import Diagnostic, KeyPath, Span, describe_os_error
-from compiler.recipe import DataTable
+from compiler.language.recipe import DataTable
 
 KINDS = {
     ".jsonl": "jsonl",

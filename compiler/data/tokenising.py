@@ -11,14 +11,15 @@ from compiler.data.examples import Example
 from compiler.data.faults import FaultLog, bad_rows
 from compiler.data.ledger import Ledger
 from compiler.data.named_path import NamedPath
-from compiler.data.reading import TOLD_EVERY, Item, Progress
+from compiler.data.reading import TOLD_EVERY, Item
 from compiler.data.row import RowFault, RowsOf
 from compiler.data.sources import Source
 from compiler.data.split import copies
 from compiler.data.template_file import CHAT_TEMPLATE, unusable
 from compiler.data.tokenizer import ChatTokenizer, RenderedChat, TemplateFault, TemplateUnusable
 from compiler.diagnostics import Diagnostic
-from compiler.recipe import Recipe
+from compiler.language.recipe import Recipe
+from compiler.progress import Progress
 
 
 class _Stopped(Exception):  # noqa: N818 - carries a diagnostic to the end of the loop
@@ -69,13 +70,14 @@ class Tokenising:
                 texts.append(item.conversation.text)
                 good.append(item)
                 continue
-            try:
-                chats.append(self._rendered(item))
-                good.append(item)
-            except RowFault as fault:
+            chat = self._rendered(item)
+            if isinstance(chat, RowFault):
                 source = self.sources[item.source]
-                faults.add(source, item.place, fault)
-                self.ledger.drop(fault.reason, source.name, item.place.row)
+                faults.add(source, item.place, chat)
+                self.ledger.drop(chat.reason, source.name, item.place.row)
+                continue
+            chats.append(chat)
+            good.append(item)
         encoded_chats = iter(self.tokenizer.encode_chats(chats))
         encoded_texts = iter(self.tokenizer.encode_texts(texts))
         for item in good:
@@ -92,8 +94,8 @@ class Tokenising:
                     self.masks.setdefault(text, []).append((item.source, item.place))
             yield self._example(item, encoded.ids, learnt, keep_text=keep_text)
 
-    def _rendered(self, item: Item) -> RenderedChat:
-        """A conversation as text. Raises RowFault, and _Stopped for what no other row would change."""
+    def _rendered(self, item: Item) -> RenderedChat | RowFault:
+        """A conversation as text, or its fault. Raises _Stopped for what no other row would change."""
         conversation = item.conversation
         for message in conversation.messages:
             if message["content"] == self.recipe.data.system:
@@ -109,12 +111,12 @@ class Tokenising:
         except TemplateFault as fault:
             own = self.recipe.model.chat_template
             template = f"the chat template {own}" if own else "the model's chat template"
-            raise RowFault(
+            return RowFault(
                 "D026",
                 f"{template} refuses it: {fault}",
                 "chat template refused",
                 help_text="bring the conversation into the order the template wants, or name another template",
-            ) from fault
+            )
 
     def _template_problem(self, limit: TemplateUnusable, item: Item) -> Diagnostic:
         own = self.recipe.model.chat_template

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from compiler.facts.gguf import Header
+from compiler.facts.signatures import causal_lm_types
 from compiler.facts.weight_files import ModelFault
-from compiler.signatures import causal_lm_types
 
 _PUBLISHERS = "take the config.json of the model's publisher"
 

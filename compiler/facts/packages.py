@@ -21,11 +21,13 @@ def own_version() -> str:
     return metadata.version("recipec")
 
 
-def package_set(*, backend: str, quantized: bool) -> dict[str, str]:
+def package_set(*, backend: str, quantized: bool, gguf: bool) -> dict[str, str]:
     """Name to version of every package whose version can change what a run computes."""
     names = ["accelerate", "datasets", "peft", "safetensors", "tokenizers", "torch", "transformers", "trl"]
     if quantized:
         names.append("bitsandbytes")
+    if gguf:
+        names.append("gguf")
     if backend == "unsloth":
         names += ["unsloth", "unsloth_zoo"]
     tested = tested_set()

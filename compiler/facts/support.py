@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from compiler.facts.signatures import causal_lm_types, versions
 from compiler.facts.weight_files import ModelFault
-from compiler.signatures import causal_lm_types, versions
 
 _NO_LANGUAGE_MODEL = ("SequenceClassification", "TokenClassification", "MaskedLM", "QuestionAnswering")
 _LANGUAGE_MODEL = ("ForCausalLM", "LMHeadModel")

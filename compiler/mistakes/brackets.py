@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 
-from compiler.diagnostics import Label, Span
-from compiler.mistakes.reader import STARTS_ANEW, Mistake, Reader, open_brackets, short, without_comment
+from compiler.diagnostics import Label, Span, short
+from compiler.language.spans import STRING
+from compiler.mistakes.reader import STARTS_ANEW, Mistake, Reader, open_brackets, without_comment
 from compiler.mistakes.strings import left_open as string_left_open
 from compiler.mistakes.strings import requoted
 from compiler.mistakes.values import value
-from compiler.spans import STRING
 
 
 def left_open(reader: Reader) -> Mistake | None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 
-from compiler.mistakes.reader import KEY, PART, Mistake, Reader, short
-from compiler.shapes import header as written_header
-from compiler.shapes import shape_at, tables
-from compiler.spans import key_name
-from compiler.spelling import plain
-from compiler.table_names import ALIASES, SUBTABLES, table_meant, without_accents
+from compiler.diagnostics import short
+from compiler.language.shapes import header as written_header
+from compiler.language.shapes import shape_at, tables
+from compiler.language.spans import key_name
+from compiler.mistakes.reader import KEY, PART, Mistake, Reader
+from compiler.words.spelling import plain
+from compiler.words.table_names import ALIASES, SUBTABLES, table_meant, without_accents
 
 _DECORATED = re.compile(rf"[ \t]*[=<({{*_-]*[ \t]*({KEY})[ \t]*[\])}}>=*_:-]*[ \t]*(?:#.*)?$")
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import unicodedata
 
+from compiler.language.spans import STRING
 from compiler.mistakes.reader import Mistake, Reader
-from compiler.spans import STRING
 
 SPACES = "\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
 INVISIBLE = "\u00ad\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"

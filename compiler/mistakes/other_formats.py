@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from compiler.mistakes.reader import HEADER, Mistake, Reader, short
+from compiler.diagnostics import short
+from compiler.mistakes.reader import HEADER, Mistake, Reader
 
 _MARKER = re.compile(r"(<{7}|={7}|>{7}|\|{7})( |$)")
 

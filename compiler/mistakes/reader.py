@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from compiler.diagnostics import Diagnostic, Fix, KeyPath, Label, Span
-from compiler.shapes import Shape, shapes_of, tables
-from compiler.spans import STRING, key_name, line_starts, offset_of
-from compiler.table_names import table_meant
+from compiler.language.shapes import Shape, shapes_of, tables
+from compiler.language.spans import STRING, key_name, line_starts, offset_of
+from compiler.words.table_names import table_meant
 
 PART = r"(?:[A-Za-z0-9_-]+|\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*')"
 KEY = rf"{PART}(?:[ \t]*\.[ \t]*{PART})*"
@@ -17,7 +17,6 @@ STATEMENT = re.compile(rf"[ \t]*(?P<key>{KEY})[ \t]*(?P<sign>:=|=>|==|=[ \t]+=|<
 STARTS_ANEW = re.compile(rf"[ \t]*(?:\[+[ \t]*{KEY}[ \t]*\]+[ \t]*(?:#.*)?\r?$|{KEY}[ \t]*=(?!=))")
 HEADER = re.compile(rf"[ \t]*\[+[ \t]*({KEY})[ \t]*\]+")
 CURLY_QUOTES = "“”„‟«»‘’‚′″`´＂＇"
-MOST_SHOWN = 60
 
 _TOKEN = re.compile(r"#[^\n]*+|[^\"'#\[\]{}]++|[\s\S]")
 
@@ -188,8 +187,3 @@ def without_comment(line: str) -> str:
 def is_simple(text: str) -> bool:
     """Whether a text can stand between double quotes as it is, and nothing but text can have been meant."""
     return bool(text) and not set(text) & set('"\\[]{}=#;|') and not re.search(r"//|--|:\s|^[:–—-]|^[<>]", text)
-
-
-def short(text: str) -> str:
-    """Text for a message."""
-    return text if len(text) <= MOST_SHOWN else text[: MOST_SHOWN - 1] + "…"

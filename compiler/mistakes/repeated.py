@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from compiler.diagnostics import KeyPath, Label, Span
-from compiler.mistakes.reader import KEY, PART, STATEMENT, Mistake, Reader, open_brackets, short
-from compiler.spans import key_name, scan
+from compiler.diagnostics import KeyPath, Label, Span, short
+from compiler.language.spans import key_name, scan
+from compiler.mistakes.reader import KEY, PART, STATEMENT, Mistake, Reader, open_brackets
 
 _REASONS = ("Cannot overwrite", "Cannot declare", "Cannot mutate", "Cannot redefine", "Duplicate inline")
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 
-from compiler.diagnostics import Span
-from compiler.mistakes.reader import HEADER, Mistake, Reader, is_simple, short, without_comment
-from compiler.shapes import shapes_of, tables
-from compiler.table_names import without_accents
-from compiler.unknown_keys import is_known
+from compiler.diagnostics import Span, short
+from compiler.language.shapes import shapes_of, tables
+from compiler.mistakes.reader import HEADER, Mistake, Reader, is_simple, without_comment
+from compiler.words.foreign import is_known
+from compiler.words.table_names import without_accents
 
 _COMMENT = re.compile(r"//|--|;|%|/\*|<!--|\(\*|REM\b")
 _VALUE = re.compile(r"(?:\"[^\"\\]*\"|'[^']*'|true|false|[+-]?\d[\d_.eE+-]*|\[.*\])\s*(?:#.*)?")

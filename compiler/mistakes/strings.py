@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from compiler.diagnostics import Span
-from compiler.mistakes.reader import CURLY_QUOTES, STARTS_ANEW, Mistake, Reader, short
-from compiler.spans import STRING
+from compiler.diagnostics import Span, short
+from compiler.language.spans import STRING
+from compiler.mistakes.reader import CURLY_QUOTES, STARTS_ANEW, Mistake, Reader
 
 _BAD_ESCAPE = re.compile(r"\\(?![btnfre\"\\x uU\n])|\\x(?![0-9A-Fa-f]{2})|\\u(?![0-9A-Fa-f]{4})|\\U(?![0-9A-Fa-f]{8})")
 PATHS = frozenset({"path", "held_out_path", "prompt_template", "chat_template", "id"})

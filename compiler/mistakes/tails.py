@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from compiler.diagnostics import Span
+from compiler.diagnostics import Span, short
 from compiler.mistakes.lookalikes import MEANT
-from compiler.mistakes.reader import HEADER, KEY, Mistake, Reader, short, without_comment
+from compiler.mistakes.reader import HEADER, KEY, Mistake, Reader, without_comment
 from compiler.mistakes.strings import inner_quote
 from compiler.mistakes.values import letters_for_digits, number_meant, price_in_words, unquoted, wrong_letters
 

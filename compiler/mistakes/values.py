@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 
-from compiler.diagnostics import Span
-from compiler.mistakes.reader import CURLY_QUOTES, Mistake, Reader, is_simple, short
+from compiler.diagnostics import Span, short
+from compiler.mistakes.reader import CURLY_QUOTES, Mistake, Reader, is_simple
 from compiler.mistakes.strings import bad_escape
+from compiler.words.other_words import NO, YES
 
-TRUE, FALSE = frozenset({"true", "yes", "on", "oui", "vrai"}), frozenset({"false", "no", "off", "non", "faux"})
 NOTHING = frozenset({"none", "null", "nil", "~", "undefined", "default", "n/a"})
 INFINITE = frozenset({"infinity", "+infinity", "-infinity", "infinite", "∞"})
 
@@ -70,7 +70,7 @@ def misspelt(reader: Reader, written: str, span: Span) -> Mistake | None:
             label="something was left out here",
             help="write what belongs here, or remove it",
         )
-    if lower in TRUE | FALSE:
+    if lower in YES | NO:
         return _boolean(reader, written, span)
     if lower in NOTHING:
         return _nothing(reader, written, span)
@@ -119,7 +119,7 @@ def _boolean(reader: Reader, written: str, span: Span) -> Mistake:
         if reader.takes_text() or "str" in field.kinds:
             return unquoted(reader, written, span)
         return reader.mistake(f"`{written}` is not a TOML value", span, label=f"`{field.name}` takes {field.takes()}")
-    right = "true" if written.lower() in TRUE else "false"
+    right = "true" if written.lower() in YES else "false"
     return reader.mistake(
         f"`{written}` is not a TOML value; it is written `{right}`",
         span,

@@ -191,7 +191,7 @@ def adalora_ranks(reading: Reading) -> Iterator[Diagnostic]:
 
 def preset_alone(reading: Reading) -> Iterator[Diagnostic]:
     """A preset of target_modules stands alone; in a list, PEFT would look for a module of that name."""
-    from compiler.recipe import TARGET_PRESETS
+    from compiler.language.recipe import TARGET_PRESETS
 
     targets, where = reading.recipe.adapter.target_modules, ("adapter", "target_modules")
     if isinstance(targets, str) or not reading.known(where):
@@ -230,6 +230,16 @@ def early_stopping(reading: Reading) -> Iterator[Diagnostic]:
             f"early stopping never comes to watch: the first measurement is at step {every}, the last step is {steps}",
             f"set eval_steps to {max(1, steps // 4)}, or leave it out",
             others=((("training", "eval_steps"), "measured this often"), (("training", "max_steps"), "ends here")),
+        )
+    saved = training.save_steps
+    if saved != "auto" and every != "auto" and saved % every and reading.known(("training", "save_steps")):
+        yield reading.told(
+            "R107",
+            ("training", "save_steps"),
+            f"early stopping keeps the best measured step, and save_steps {saved} is no multiple of eval_steps {every}",
+            f"set save_steps to {every}, or leave it out",
+            others=((where, "stops early"), (("training", "eval_steps"), "measured this often")),
+            fixes=(reading.value_fix(str(every), "training", "save_steps", certain=False),),
         )
 
 
@@ -307,8 +317,8 @@ def known_gpu(reading: Reading) -> Iterator[Diagnostic]:
 def known_optimizer(reading: Reading) -> Iterator[Diagnostic]:
     """The optimizer is one that Transformers knows and that runs with the tested packages."""
     from compiler.diagnostics import nearest
-    from compiler.signatures import optimizers
-    from compiler.spelling import plain
+    from compiler.facts.signatures import optimizers
+    from compiler.words.spelling import plain
 
     optim, where = reading.recipe.training.optim, ("training", "optim")
     if optim == "auto" or not reading.known(where):

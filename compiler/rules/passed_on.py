@@ -8,14 +8,14 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from compiler import edits
 from compiler.diagnostics import Diagnostic, nearest
-from compiler.managed import advice_for
+from compiler.facts.signatures import Argument, ConfigName, accepts, describe, scheduler_arguments, signature
+from compiler.language.managed import advice_for
+from compiler.language.shapes import shapes_of, tables
+from compiler.language.toml_source import UNREADABLE
+from compiler.mending import edits
 from compiler.rules.reading import Reading, Rule
-from compiler.shapes import shapes_of, tables
-from compiler.signatures import Argument, ConfigName, accepts, describe, scheduler_arguments, signature
-from compiler.spelling import misspelt
-from compiler.toml_source import UNREADABLE
+from compiler.words.spelling import misspelt
 
 LIMITS: dict[str, tuple[float, float]] = {
     "adam_beta1": (0.0, 0.999_999),
@@ -100,7 +100,7 @@ def _managed(reading: Reading, path: tuple[str, str, str], config: ConfigName, v
     message = f"`{path[2]}` is set by recipec itself"
     place = reading.place(path)
     assert place is not None
-    from compiler.unknown_keys import unknown_key
+    from compiler.words.unknown_keys import unknown_key
 
     elsewhere = unknown_key(reading.document, place, path[:2], value)
     if elsewhere.meant is not None and path[2] != "trust_remote_code":  # no fix makes a recipe ask for more trust
@@ -110,7 +110,7 @@ def _managed(reading: Reading, path: tuple[str, str, str], config: ConfigName, v
 
 def _unknown(reading: Reading, path: tuple[str, str, str], config: ConfigName, value: Any) -> Diagnostic:
     """No argument of that name: a slip, one of the recipe's own fields, or another program's name."""
-    from compiler.unknown_keys import unknown_key
+    from compiler.words.unknown_keys import unknown_key
 
     key = path[2]
     place = reading.place(path)
@@ -169,7 +169,7 @@ def _value(
 def _wrong_kind(
     reading: Reading, path: tuple[str, str, str], config: ConfigName, argument: Argument, value: Any
 ) -> Diagnostic:
-    from compiler.values import kind_of, shown
+    from compiler.words.values import kind_of, shown
 
     wanted = describe(argument)
     replacement = _unquoted(argument, value)

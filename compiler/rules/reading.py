@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from compiler import edits
 from compiler.diagnostics import Diagnostic, Fix, KeyPath, Label, Severity, Span
-from compiler.recipe import Recipe
-from compiler.toml_source import TomlDocument
+from compiler.language.recipe import Recipe
+from compiler.language.toml_source import TomlDocument
+from compiler.mending import edits
 
 Others = tuple[tuple[tuple[str, ...], str], ...]
 """Further fields that matter, each with what to say beside it."""

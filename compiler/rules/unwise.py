@@ -171,6 +171,20 @@ def adapter_settings_of_full(reading: Reading) -> Iterator[Diagnostic]:
         )
 
 
+def merged_of_full(reading: Reading) -> Iterator[Diagnostic]:
+    """Full fine-tuning writes a whole model in any case."""
+    if reading.recipe.export.merged and reading.says("export", "merged") and not has_adapter(reading):
+        yield reading.told(
+            "R207",
+            ("export", "merged"),
+            "`merged` is without effect: full fine-tuning writes the whole model in any case",
+            "remove the line",
+            others=((("adapter", "method"), "full fine-tuning"),),
+            warning=True,
+            fixes=(reading.removal("export", "merged"),),
+        )
+
+
 def rslora_of_adalora(reading: Reading) -> Iterator[Diagnostic]:
     """AdaLoRA has a scale of its own."""
     adapter = reading.recipe.adapter
@@ -251,6 +265,7 @@ RULES: tuple[Rule, ...] = (
     high_rank,
     replaced_settings,
     adapter_settings_of_full,
+    merged_of_full,
     rslora_of_adalora,
     nothing_measured,
     many_epochs,

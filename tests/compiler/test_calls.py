@@ -10,8 +10,8 @@ import pytest
 from compiler import calls, decide
 from compiler.facts.architecture import Architecture
 from compiler.facts.machine import Target
+from compiler.language.recipe import Recipe
 from compiler.plan import LibraryCall, Schedule
-from compiler.recipe import Recipe
 from compiler.resolve import Resolved
 
 CPU = Target("cpu", True, "", 0, "test")

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from compiler.check import check_bytes
 from compiler.codes import all_codes
 from compiler.diagnostics import Diagnostic, has_errors
-from compiler.fixes import apply_fixes
+from compiler.language.toml_source import MAX_BYTES, parse_document, text_of
+from compiler.language.validate import load_recipe
+from compiler.mending.fixes import apply_fixes
 from compiler.permissions import Permissions
 from compiler.render import FORMATS, render
-from compiler.toml_source import MAX_BYTES, parse_document, text_of
-from compiler.validate import load_recipe
 from tests.compiler.mutants import mutants, shipped
 
 

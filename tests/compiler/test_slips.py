@@ -8,9 +8,9 @@ import pytest
 
 from compiler.check import fix_bytes
 from compiler.diagnostics import Diagnostic
+from compiler.language.toml_source import parse_document
+from compiler.language.validate import load_recipe
 from compiler.permissions import Permissions
-from compiler.toml_source import parse_document
-from compiler.validate import load_recipe
 from tests.compiler.slips import FAMILIAR, HEAD, NAMES, SYNTAX, VALUES, Slip
 
 ALL = [*SYNTAX, *NAMES, *VALUES, *FAMILIAR]

@@ -7,13 +7,15 @@ from pathlib import Path
 import pytest
 
 from compiler import stale
+from compiler.diagnostics import Diagnostic
 from compiler.facts.hashes import sha256_bytes
 from compiler.facts.machine import Target
-from compiler.facts.models import ModelFacts
-from compiler.plan import TargetPart
+from compiler.facts.models import ModelFacts, NamedModel
+from compiler.plan import PinnedModel, TargetPart
 from tests.runtime.plans import RECIPE, make_plan
 
 NO_GPU = Target("cpu", bf16=False, gpu="", gpu_count=0, reason="")
+T4 = Target("cuda", bf16=False, gpu="t4", gpu_count=1, reason="")
 GPU = Target("cuda", bf16=True, gpu="rtx-4090", gpu_count=1, reason="")
 
 
@@ -31,6 +33,8 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     [
         (TargetPart(device="cuda", bf16=True, gpu="rtx-4090", gpu_count=1), NO_GPU, ["E020"]),
         (TargetPart(device="cuda", bf16=True, gpu="rtx-4090", gpu_count=1), GPU, []),
+        (TargetPart(device="cuda", bf16=True, gpu="rtx-4090", gpu_count=1), T4, ["P010"]),
+        (TargetPart(device="cuda", bf16=False, gpu="t4", gpu_count=1), GPU, []),
         (TargetPart(device="cpu", bf16=True, gpu="", gpu_count=0), NO_GPU, ["P010"]),
         (TargetPart(device="cpu", bf16=False, gpu="", gpu_count=0), NO_GPU, []),
     ],
@@ -54,3 +58,18 @@ def test_a_recipe_of_other_bytes_has_moved(root: Path, monkeypatch: pytest.Monke
     (root / "recipe.toml").unlink()
     (gone,) = stale.what_moved(make_plan(), root)
     assert "not in" in gone.message
+
+
+@pytest.mark.parametrize("offline", [True, False])
+def test_the_model_is_asked_for_as_the_plan_has_it(root: Path, monkeypatch: pytest.MonkeyPatch, offline: bool) -> None:
+    asked: list[tuple[NamedModel, bool]] = []
+
+    def locate(wanted: NamedModel, *, root: Path, offline: bool) -> tuple[ModelFacts, list[Diagnostic]]:
+        asked.append((wanted, offline))
+        return ModelFacts(wanted.id, "hub", "abc", None, None, (), ()), []
+
+    monkeypatch.setattr(stale, "locate_model", locate)
+    monkeypatch.setattr(stale, "target_of", lambda _: GPU)
+    model = make_plan().model.model_copy(update={"kind": "hub", "id": "org/model", "revision": "abc"})
+    assert stale.what_moved(make_plan(model=model, trust_remote_code=True), root, offline=offline) == []
+    assert asked == [(PinnedModel("org/model", "abc", trust_remote_code=True), offline)]

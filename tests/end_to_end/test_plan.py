@@ -11,7 +11,7 @@ from tests.end_to_end.conftest import Recipe, copy_tree, events, only_run, short
 
 
 def test_two_folders_give_the_same_bytes(tmp_path: Path, recipe: Recipe) -> None:
-    short_recipe(tmp_path / "one")
+    short_recipe(tmp_path / "one", recipe='[recipe]\ncomplexity = "simple"')  # no name: not the folder's either
     copy_tree(tmp_path / "one", tmp_path / "elsewhere" / "deeper")
     assert recipe("compile", "one", "-o", "a.json").returncode == 0
     assert recipe("compile", "recipe.toml", "-o", "b.json", cwd=tmp_path / "elsewhere" / "deeper").returncode == 0
@@ -33,6 +33,7 @@ def test_every_setting_has_an_origin_and_a_reason(tmp_path: Path, recipe: Recipe
             file, _, line = setting["origin"]["place"].partition(":")
             assert file == "recipe.toml"
             assert setting["path"].rpartition(".")[2] in lines[int(line) - 1]
+        assert setting["value"] != "auto"
     assert settings["adapter.r"]["value"] == 16
     assert settings["adapter.r"]["origin"] == {"kind": "preset", "place": "simple"}
     assert settings["training.batch_size"]["origin"]["kind"] == "recipe"

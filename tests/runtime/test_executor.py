@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -38,28 +39,29 @@ class Staged(Executor):
         if what in self.doing:
             self.doing[what](self.run)
 
-    def _inputs(self, plan: Any, root: Path) -> Any:
+    def _inputs(self, plan: Any, launch: Launch) -> Any:
         self.do("data")
         data = SimpleNamespace(held_out=["row"], train=["row"])
         return SimpleNamespace(data=data, tokenizer=None, recipe=None)
 
     def _model(self, plan: Any, inputs: Any) -> Any:
         self.do("model")
-        return SimpleNamespace(model=self.trainer.model)
+        return SimpleNamespace(model=self.trainer.model, folder=None)
 
     def library(self) -> dict[str, ModuleType]:
         """The modules that load torch, with these stand-ins in them."""
-        training, prompts, answers, saving = (ModuleType(name) for name in ("training", "prompts", "answers", "saving"))
+        modules = {name: ModuleType(name) for name in ("training", "prompts", "answers", "saving", "starts")}
+        training, prompts, answers, saving, starts = modules.values()
         training.__dict__.update(
             Watcher=lambda *arguments, **options: None,
-            build_trainer=lambda *arguments: self.trainer,
+            build_trainer=lambda *arguments, **options: self.trainer,
             held_out_loss=self._held_out_loss,
             train=self._train_steps,
         )
         prompts.__dict__["prompts"] = lambda *arguments: [([{"content": f"q{n}"}], "e") for n in range(2)]
         answers.__dict__["answer"] = self._answer
         saving.__dict__["save_tuned"] = self._save_tuned
-        modules = {"training": training, "prompts": prompts, "answers": answers, "saving": saving}
+        starts.__dict__.update(as_base=nullcontext, remember_start=lambda model: None)
         return {f"runtime.{name}": module for name, module in modules.items()}
 
     def _held_out_loss(self, trainer: Any, *, base: bool) -> dict[str, float]:
@@ -80,7 +82,7 @@ class Staged(Executor):
             (made / "weights").write_bytes(b"w")
             seal(made)
 
-    def _save_tuned(self, plan: Any, run: RunFolder, model: Any, tokenizer: Any) -> list[Path]:
+    def _save_tuned(self, plan: Any, run: RunFolder, *rest: Any, **options: Any) -> list[Path]:
         self.do("save")
         return [run.adapter]
 

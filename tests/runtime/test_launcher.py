@@ -37,6 +37,7 @@ def make_run(runs: Path, run_id: str, *events: tuple[str, dict[str, Any]], plan:
     run = RunFolder(runs / plan.name / run_id)
     run.path.mkdir(parents=True)
     run.plan.write_bytes(plan.as_bytes())
+    run.launch.write_text(json.dumps({"root": str(runs), "any_packages": False, "offline": False}))
     journal = JournalWriter(run.events)
     for kind, fields in events:
         journal.append(kind, **fields)  # type: ignore[arg-type]
@@ -120,6 +121,8 @@ def test_only_a_model_of_the_hub_may_ask_the_hub(monkeypatch: pytest.MonkeyPatch
     assert from_wheel["HF_HUB_OFFLINE"] == "1"
     assert from_wheel["HF_HOME"] == "/somewhere"
     assert from_wheel["OMP_WAIT_POLICY"] == "PASSIVE"
+    offline = environment(make_plan(model=PLAN.model.model_copy(update={"kind": "hub"})), offline=True)
+    assert offline["HF_HUB_OFFLINE"] == "1"
     from_hub = environment(make_plan(model=PLAN.model.model_copy(update={"kind": "hub"})))
     assert "HF_HUB_OFFLINE" not in from_hub
     assert {name: value for name, value in from_wheel.items() if name not in os.environ}.items() > {
@@ -134,20 +137,20 @@ def test_a_broken_off_run_of_this_plan_with_a_checkpoint_is_found(
 ) -> None:
     checkpoint(make_run(tmp_path, ".20260101-000000-half-made", *broken_off), 4)
     checkpoint(make_run(tmp_path, "20260103-000000-bbbb", *broken_off, plan=make_plan(seed=7)), 4)
-    assert interrupted_run(tmp_path, PLAN) is None
+    assert interrupted_run(tmp_path, PLAN, tmp_path) is None
     run = make_run(tmp_path, "20260102-000000-aaaa", *broken_off)
-    assert interrupted_run(tmp_path, PLAN) is None
+    assert interrupted_run(tmp_path, PLAN, tmp_path) is None
     checkpoint(run, 4, whole=False)
-    assert interrupted_run(tmp_path, PLAN) is None
+    assert interrupted_run(tmp_path, PLAN, tmp_path) is None
     checkpoint(run, 2)
-    assert interrupted_run(tmp_path, PLAN) == run
+    assert interrupted_run(tmp_path, PLAN, tmp_path) == run
 
 
 @pytest.mark.parametrize("status", ["finished", "failed"])
 def test_a_run_that_came_to_its_end_is_not_gone_on_with(tmp_path: Path, status: str) -> None:
     checkpoint(make_run(tmp_path, "20260102-000000-aaaa", START), 4)
     checkpoint(make_run(tmp_path, "20260103-000000-bbbb", START, end(status)), 4)
-    assert interrupted_run(tmp_path, PLAN) is None
+    assert interrupted_run(tmp_path, PLAN, tmp_path) is None
 
 
 @pytest.mark.parametrize(("code", "goes_on"), [("E004", True), ("X006", True), ("X008", False), ("X005", False)])
@@ -156,19 +159,19 @@ def test_a_run_that_failed_for_want_of_room_goes_on_and_no_other_failed_one(
 ) -> None:
     run = make_run(tmp_path, "20260102-000000-aaaa", START, ("end", {"status": "failed", "code": code}))
     checkpoint(run, 4)
-    assert interrupted_run(tmp_path, PLAN) == (run if goes_on else None)
+    assert interrupted_run(tmp_path, PLAN, tmp_path) == (run if goes_on else None)
 
 
 def test_a_living_run_is_found_as_such_and_not_gone_on_with(tmp_path: Path) -> None:
     run = make_run(tmp_path, "20260102-000000-aaaa", START)
     checkpoint(run, 4)
     with held(run):
-        assert interrupted_run(tmp_path, PLAN) is None
-        assert running_run(tmp_path, PLAN) == run
-        assert running_run(tmp_path, make_plan(seed=7)) is None
-    assert running_run(tmp_path, PLAN) is None
-    assert interrupted_run(tmp_path, PLAN) == run
+        assert interrupted_run(tmp_path, PLAN, tmp_path) is None
+        assert running_run(tmp_path, PLAN, tmp_path) == run
+        assert running_run(tmp_path, make_plan(seed=7), tmp_path) is None
+    assert running_run(tmp_path, PLAN, tmp_path) is None
+    assert interrupted_run(tmp_path, PLAN, tmp_path) == run
 
 
 def test_a_folder_of_runs_that_is_not_there_holds_none(tmp_path: Path) -> None:
-    assert interrupted_run(tmp_path / "none", PLAN) is None
+    assert interrupted_run(tmp_path / "none", PLAN, tmp_path) is None

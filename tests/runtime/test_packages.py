@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from compiler.plan import LibraryCall
 from runtime.packages import package_problems
 from tests.runtime.plans import make_plan
 
@@ -53,6 +54,17 @@ def test_other_versions_are_told_with_both_numbers_and_the_remedy(installed: dic
     assert code == "E011"
     assert message == "other versions than the plan's: peft 0.20 (plan: 0.21.2), torch 2.12.0 (plan: 2.13.0)"
     assert help_text == "pip install peft==0.21.2 torch==2.13.0"
+
+
+def test_a_tracker_that_is_named_must_be_there(installed: dict[str, str]) -> None:
+    tracked = LibraryCall(name="trl.SFTConfig", kwargs={"report_to": ["tensorboard", "wandb"]})
+    installed["tensorboard"] = "2"
+    ((code, message, help_text),) = told({}, sft=tracked)
+    assert (code, message) == ("E010", "report_to names wandb, which is not installed")
+    assert str(help_text).startswith("pip install wandb")
+    installed["wandb"] = "1"
+    assert told({}, sft=tracked) == []
+    assert told({}, sft=LibraryCall(name="trl.SFTConfig", kwargs={"report_to": "none"})) == []
 
 
 def test_names_that_no_package_can_have_are_not_installed() -> None:

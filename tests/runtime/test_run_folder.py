@@ -8,13 +8,17 @@ import pytest
 
 from compiler.diagnostics import Refusal
 from runtime.run_folder import (
+    Launch,
     RunFolder,
     all_runs,
     find_run,
+    new_run,
     post_request,
     read_launch,
+    run_name,
     take_requests,
 )
+from tests.runtime.plans import make_plan
 
 
 def make_run(runs: Path, name: str, run_id: str) -> RunFolder:
@@ -46,6 +50,23 @@ def test_runs_are_found_by_id_beginning_name_path_and_latest(tmp_path: Path) -> 
 def test_a_half_made_run_is_not_listed(tmp_path: Path) -> None:
     make_run(tmp_path, "legal", ".20260101-000000-aaaa")
     assert all_runs(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "folder", "expected"),
+    [("legal", "x", "legal"), ("", "Mon dossier é", "Mon-dossier"), ("", "...", "recipe"), ("", "a.b_c-1", "a.b_c-1")],
+)
+def test_a_run_is_called_as_its_recipe_or_as_the_folder_that_it_lies_in(
+    tmp_path: Path, name: str, folder: str, expected: str
+) -> None:
+    assert run_name(make_plan(name=name), tmp_path / folder) == expected
+
+
+def test_what_the_launcher_knows_comes_back(tmp_path: Path) -> None:
+    launch = Launch(tmp_path, any_packages=True, offline=True)
+    run = new_run(tmp_path / "runs", make_plan(), launch)
+    assert read_launch(run) == launch
+    assert run.path.parent == tmp_path / "runs" / "short"
 
 
 def test_requests_are_taken_once(tmp_path: Path) -> None:

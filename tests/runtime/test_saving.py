@@ -36,7 +36,7 @@ class Tokenizer:
 
 
 def save(run: RunFolder, model: Model, **changes: object) -> list[Path]:
-    return save_tuned(make_plan(**changes), run, model, Tokenizer())  # type: ignore[arg-type]
+    return save_tuned(make_plan(**changes), run, model, Tokenizer(), base=run.path)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_a_signal_while_saving_leaves_nothing_half_written(tmp_path: Path) -> No
             raise Stopped
 
     with pytest.raises(Stopped):
-        save_tuned(make_plan(), RunFolder(tmp_path), Model("tuned"), Killed())  # type: ignore[arg-type]
+        save_tuned(make_plan(), RunFolder(tmp_path), Model("tuned"), Killed(), base=tmp_path)  # type: ignore[arg-type]
     assert list(tmp_path.iterdir()) == []
 
 

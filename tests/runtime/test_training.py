@@ -69,7 +69,9 @@ class Training:
         self.journal = JournalWriter(run.events)
         self.orders = Orders(run, self.journal)
         self.watcher = Watcher(plan, self.journal, self.orders, tokens=tokens)
-        self.trainer = build_trainer(plan, Loaded(self.model, tokenizer), run, data, self.watcher)
+        self.trainer = build_trainer(
+            plan, Loaded(self.model, tokenizer, run.path), run, data, self.watcher, checkpoint=None
+        )
 
     def train(self, checkpoint: Path | None = None) -> Training:
         from runtime.training import train

@@ -13,7 +13,7 @@ from huggingface_hub.errors import LocalEntryNotFoundError
 
 from compiler.diagnostics import Refusal
 from compiler.facts.models import ModelFacts
-from compiler.plan import ModelPart
+from compiler.plan import InputFile, LibraryCall, ModelPart
 from runtime.weights import weights_folder
 from tests.compiler.facts.test_architecture import CONFIG
 from tests.compiler.facts.test_weight_files import WHOLE
@@ -80,3 +80,33 @@ def test_a_download_that_fails_is_refused(monkeypatch: pytest.MonkeyPatch, error
     run, _ = fetch(monkeypatch, cached=LocalEntryNotFoundError("not in the cache"), online=error)
     with pytest.raises(Refusal, match=f"org/model cannot be downloaded: .*{error.args[-1]}"):
         run()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes"), None),
+        (RuntimeError("[Errno 28] No space left on device"), None),
+        (ValueError("GGUF model with architecture x is not supported yet."), "X009"),
+    ],
+)
+def test_want_of_memory_or_disk_is_no_fault_of_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, told: str | None
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr("runtime.loading.load_causal_lm", fail)
+    monkeypatch.setenv("RECIPE_CACHE_DIR", str(tmp_path))
+    gguf = tmp_path / "m.gguf"
+    gguf.touch()
+    file = InputFile(role="model", path="m.gguf", sha256="0" * 64, bytes=0)
+    part = ModelPart(id="m.gguf", kind="gguf", revision=None, architecture=None, tokenizer_sha256="0", files=[file])
+    facts = ModelFacts("m.gguf", "gguf", None, gguf, None, (gguf,), ())
+    plan = make_plan(model=part, load=LibraryCall(name="load", kwargs={"dtype": "float32"}))
+    with pytest.raises((Refusal, RuntimeError)) as raised:
+        weights_folder(plan, facts, None, lambda _: None)  # type: ignore[arg-type]
+    codes = [d.code for d in raised.value.diagnostics] if isinstance(raised.value, Refusal) else [None]
+    assert codes == [told]
+    assert not list((tmp_path / "models").iterdir())

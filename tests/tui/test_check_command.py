@@ -258,3 +258,22 @@ def test_what_the_world_says_stands_at_the_key_that_means_it(misspelt: str, code
     write(misspelt)
     (line,) = [line for line in check("recipe.toml", "--format", "concise").output.splitlines() if code in line]
     assert line.startswith(f"recipe.toml:{place}: ")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "codes"),
+    [
+        (GOOD.replace("rows.jsonl", "none.jsonl") + '[hardware]\ndevice = "tpu"', {"D001", "R016"}),
+        (GOOD.replace('path = "rows.jsonl"', 'path = "none.jsonl"\nformat = "chatml"'), {"D001", "R016"}),
+        (
+            GOOD.replace('path = "rows.jsonl"', 'path = "rows.jsonl"\nmax_rows = -1').replace('"q"', '"x"'),
+            {"D020", "R017"},
+        ),
+        # what the rows are read by is not known, so nothing is said of them
+        (GOOD.replace('path = "rows.jsonl"', 'path = "rows.jsonl"\nformat = 7').replace('"q"', '"x"'), {"R011"}),
+        (GOOD.replace('"rows.jsonl"', "3"), {"R011"}),
+    ],
+)
+def test_one_faulty_field_of_the_data_does_not_hide_what_is_wrong_with_the_files(wrong: str, codes: set[str]) -> None:
+    write(wrong)
+    assert set(re.findall(r"error\[(\w+)\]", check("recipe.toml", "--format", "concise").output)) == codes

@@ -19,7 +19,7 @@ def command(recipe: Path, output: Path | None, *, allow_outside: bool, trust_rem
     The plan is one JSON document: inputs with hashes, every setting with its origin and reason, the
     exact arguments for PEFT and TRL, the ledger of every row. The same inputs give the same bytes.
     """
-    from compiler.facts.hashes import write_atomically
+    from compiler.files import write_atomically
     from compiler.permissions import Permissions
     from compiler.plan import would_replace_other_work
     from runtime.roots import remember_root

@@ -11,8 +11,14 @@ import click
 @click.argument("name", required=False, metavar="[TABLE[.FIELD]]")
 def command(name: str | None) -> None:
     """Print the reference: of everything, of a table (training), or of a field (training.optim, or optim)."""
-    from compiler.reference import field_markdown, find_entries, reference_markdown, table_markdown, table_title
-    from compiler.shapes import shape_at, tables
+    from compiler.language.reference import (
+        field_markdown,
+        find_entries,
+        reference_markdown,
+        table_markdown,
+        table_title,
+    )
+    from compiler.language.shapes import shape_at, tables
 
     if name is None:
         click.echo(reference_markdown().rstrip())
@@ -33,7 +39,7 @@ def command(name: str | None) -> None:
 def _refuse(name: str) -> None:
     """Exit with 2, and with what was probably meant."""
     from compiler.diagnostics import nearest
-    from compiler.reference import all_names
+    from compiler.language.reference import all_names
     from compiler.render.concise import visible
 
     close = nearest(name[:64].strip("[] "), all_names())

@@ -52,6 +52,6 @@ def _refuse_to_overwrite(target: Path) -> None:
 def _schema() -> str:
     import json
 
-    from compiler.reference import json_schema
+    from compiler.language.reference import json_schema
 
     return json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"

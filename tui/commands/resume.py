@@ -46,7 +46,8 @@ def _resume(runs: Path, wanted: str) -> Launched:
     plan, problems = read_plan(found.plan)
     if plan is None:
         raise Refusal(*problems)
-    moved = what_moved(plan, read_launch(found).root)
+    launch = read_launch(found)
+    moved = what_moved(plan, launch.root, offline=launch.offline)
     if moved:
         raise Refusal(*moved)
     return spawn(found, plan)

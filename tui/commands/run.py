@@ -44,7 +44,7 @@ def command(
     """
     from compiler.permissions import Permissions
     from runtime.launcher import running_run
-    from runtime.run_folder import Launch
+    from runtime.run_folder import Launch, run_name
     from tui.edge import edge
     from tui.following import follow_other, follow_own
 
@@ -52,12 +52,12 @@ def command(
     with edge("making the run folder"):
         plan, recipe_root = _plan_of(recipe, root, allowed)
         _check_packages(plan, any_packages=any_packages)
-        _tell_decisions(plan)
-        running = None if fresh else running_run(runs_dir, plan)
+        _tell_decisions(plan, plan.title or run_name(plan, recipe_root))
+        running = None if fresh else running_run(runs_dir, plan, recipe_root)
         if running is not None:
             click.echo(f"run {running.id} of this plan is under way; following it (--fresh starts another)", err=True)
             sys.exit(0 if detach else follow_other(running))
-        launched = _start(plan, runs_dir, Launch(recipe_root, any_packages), fresh=fresh)
+        launched = _start(plan, runs_dir, Launch(recipe_root, any_packages, offline), fresh=fresh)
     if detach:
         click.echo(launched.run.path)
         click.echo(f"it runs on its own; follow it with: recipe attach {launched.run.id}", err=True)
@@ -78,7 +78,7 @@ def _start(plan: Plan, runs: Path, launch: Launch, *, fresh: bool) -> Launched:
     """A new run, or the broken-off one of exactly this plan, which then goes on where it was."""
     from runtime.launcher import interrupted_run, spawn, start
 
-    again = None if fresh else interrupted_run(runs, plan)
+    again = None if fresh else interrupted_run(runs, plan, launch.root)
     if again is not None:
         click.echo(f"going on with run {again.id}, which broke off (--fresh starts anew)", err=True)
         return spawn(again, plan)
@@ -104,15 +104,15 @@ def _plan_of(recipe: Path, root: Path | None, allowed: Permissions) -> tuple[Pla
     if plan is None:
         raise Refusal(*problems)
     folder = find_root(plan, recipe, root)
-    moved = what_moved(plan, folder)
+    moved = what_moved(plan, folder, offline=allowed.offline)
     if moved:
         raise Refusal(*moved)
     return plan, folder
 
 
-def _tell_decisions(plan: Plan) -> None:
+def _tell_decisions(plan: Plan, name: str) -> None:
     from tui.words import decided
 
-    click.echo(f"{plan.title or plan.name} (plan {plan.sha256()[:12]})", err=True)
+    click.echo(f"{name} (plan {plan.sha256()[:12]})", err=True)
     for what, value, why in decided(plan):
         click.echo(f"  {what:<14} {value}  ({why})", err=True)

@@ -13,6 +13,6 @@ def command() -> None:
 
     Save it beside a recipe and name it in the recipe's first line:  #:schema ./recipe.schema.json
     """
-    from compiler.reference import json_schema
+    from compiler.language.reference import json_schema
 
     click.echo(json.dumps(json_schema(), indent=2, ensure_ascii=False))

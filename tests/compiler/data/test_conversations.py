@@ -14,7 +14,7 @@ from compiler.data import conversations as module
 from compiler.data.conversations import ROLES, Conversation, is_blank, read_conversation
 from compiler.data.formats import Format, find_format
 from compiler.data.row import Row, RowFault
-from compiler.recipe import ColumnsTable
+from compiler.language.recipe import ColumnsTable
 from tests.compiler.data.conftest import json_values, said
 
 USER, ASSISTANT, SYSTEM = ({"role": role, "content": role[0]} for role in ("user", "assistant", "system"))
@@ -29,13 +29,15 @@ def form_of(row: Row, columns: dict[str, str] | None = None, *, templated: bool 
 
 
 def read(row: Row, recipes_system: str = "", /, **columns: str) -> Conversation:
-    return read_conversation(row, form_of(row, columns), recipes_system)
+    found = read_conversation(row, form_of(row, columns), recipes_system)
+    assert isinstance(found, Conversation)
+    return found
 
 
-def fault_of(row: Row, /, **columns: str) -> RowFault:
-    with pytest.raises(RowFault) as told:
-        read(row, **columns)
-    return told.value
+def fault_of(row: Row, form: Format | None = None, /, **columns: str) -> RowFault:
+    found = read_conversation(row, form or form_of(row, columns), "")
+    assert isinstance(found, RowFault)
+    return found
 
 
 @pytest.mark.parametrize(
@@ -93,9 +95,14 @@ def test_a_column_without_a_name_is_neither_input_nor_system() -> None:
 def test_a_template_makes_the_prompt() -> None:
     row: Row = {"title": "T", "answer": "a"}
     form = form_of(row, {"completion": "answer"}, templated=True)
-    assert read_conversation(row, form, "", lambda r: f"About {r['title']}").prompt[0]["content"] == "About T"
-    with pytest.raises(RowFault, match="renders nothing"):
-        read_conversation(row, form, "", lambda _: " \n")
+    found = read_conversation(row, form, "", lambda r: f"About {r['title']}")
+    assert isinstance(found, Conversation)
+    assert found.prompt[0]["content"] == "About T"
+    empty = read_conversation(row, form, "", lambda _: " \n")
+    assert isinstance(empty, RowFault)
+    assert "renders nothing" in empty.message
+    failed = RowFault("D026", "the prompt template fails", "prompt template failed")
+    assert read_conversation(row, form, "", lambda _: failed) is failed
 
 
 HALF = "half \ud83d"
@@ -141,15 +148,14 @@ def test_bad_rows_have_their_codes(row: Row, columns: dict[str, str], code: str)
     fault = fault_of(row, **columns)
     assert fault.code == code
     assert fault.reason
-    assert fault.help
+    assert fault.help_text
 
 
 def test_a_row_that_lacks_a_column_is_told_its_own() -> None:
     form = form_of({"question": "q", "answer": "a"})
-    with pytest.raises(RowFault) as told:
-        read_conversation({"question": "q", "answr": "a"}, form, "")
-    assert told.value.code == "D021"
-    assert "`answr`" in (told.value.help or "")
+    fault = fault_of({"question": "q", "answr": "a"}, form)
+    assert fault.code == "D021"
+    assert "`answr`" in (fault.help_text or "")
 
 
 @pytest.mark.parametrize(
@@ -166,23 +172,23 @@ def test_a_row_that_lacks_a_column_is_told_its_own() -> None:
 def test_what_is_no_text_is_told_by_what_it_is(value: Any, said: str, helped: str) -> None:
     fault = fault_of({"question": "q", "answer": value})
     assert fault.code == "D022"
-    assert str(fault) == f"`answer` is {said}, not text"
-    assert helped in (fault.help or "")
+    assert fault.message == f"`answer` is {said}, not text"
+    assert helped in (fault.help_text or "")
 
 
 def test_messages_written_as_text_are_said_to_be() -> None:
     fault = fault_of({"messages": '[{"role": "user"}]'}, messages="messages")
-    assert "a list written as text" in str(fault)
-    assert "without quotes" in (fault.help or "")
+    assert "a list written as text" in fault.message
+    assert "without quotes" in (fault.help_text or "")
 
 
 def test_a_message_that_is_null_is_called_null() -> None:
-    assert str(fault_of({"messages": [USER, None]}, messages="messages")) == "message 2 is null, not an object"
+    assert fault_of({"messages": [USER, None]}, messages="messages").message == "message 2 is null, not an object"
 
 
 def test_all_roles_that_are_known_are_named() -> None:
     fault = fault_of({"messages": [USER, {"role": "tool", "content": "x"}, ASSISTANT]})
-    assert all(role in str(fault) for role in ROLES)
+    assert all(role in fault.message for role in ROLES)
 
 
 @pytest.mark.parametrize(
@@ -212,7 +218,7 @@ def test_a_conversation_longer_than_any_context_is_a_fault_of_the_row(monkeypatc
     for row in ({"question": "q", "answer": "x" * 10}, {"messages": [USER, ASSISTANT | {"content": "x" * 10}]}):
         fault = fault_of(row)
         assert (fault.code, fault.reason) == ("D013", "row too long")
-        assert "11 characters" in str(fault)
+        assert "11 characters" in fault.message
     assert read({"question": "q", "answer": "x" * 9}).answer
     assert read({"text": "x" * 100}).text  # no template stands in the way of plain text
 
@@ -226,7 +232,9 @@ def test_nothing_to_see_is_nothing(text: str) -> None:
 
 def test_the_same_column_in_other_unicode_is_the_same() -> None:
     form = form_of({"question": "q", "r\u00e9ponse": "a"})
-    assert read_conversation({"question": "q", "re\u0301ponse": "b"}, form, "").answer == "b"
+    found = read_conversation({"question": "q", "re\u0301ponse": "b"}, form, "")
+    assert isinstance(found, Conversation)
+    assert found.answer == "b"
 
 
 likely = st.sampled_from(["messages", "conversations", "instruction", "input", "output", "question", "answer", "text"])
@@ -241,11 +249,9 @@ def test_any_row_is_a_conversation_or_a_coded_fault(row: Row) -> None:
     if form is None:
         assert [problem.code for problem in problems] == ["D027"]
         return
-    try:
-        conversation = read_conversation(row, form, "")
-    except RowFault as fault:
-        told: Any = fault
-        assert told.code in all_codes()
+    conversation = read_conversation(row, form, "")
+    if isinstance(conversation, RowFault):
+        assert conversation.code in all_codes()
         return
     for text in (conversation.text, *(m["content"] for m in conversation.messages)):
         text.encode()  # raises for half a character, which no tokenizer takes

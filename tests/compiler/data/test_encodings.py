@@ -79,7 +79,7 @@ def test_two_bytes_a_character_are_told_with_or_without_a_mark(encoding: str, na
     assert advised(refusal(data)) == name
     fault = utf_16_or_32(data)
     assert fault is not None
-    assert name in str(fault)
+    assert name in fault.message
 
 
 @given(st.lists(st.sampled_from(list(LANGUAGES.values()))), st.integers(0, 4))
@@ -118,4 +118,4 @@ def test_a_text_that_is_one_row_has_the_place_of_its_first_broken_byte(data: byt
         (b"ab\n" + data).decode()
     fault = text_not_utf8(raised.value)
     assert (fault.code, fault.line, fault.column) == ("D003", 2, 2)
-    assert helped in (fault.help or "")
+    assert helped in (fault.help_text or "")

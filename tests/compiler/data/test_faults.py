@@ -12,7 +12,7 @@ from compiler.data.faults import SHOWN, FaultLog, bad_rows, in_words, told_of_ro
 from compiler.data.row import Place, RowFault
 from compiler.data.sources import Source
 from compiler.diagnostics import Severity, Span
-from compiler.recipe import DataTable
+from compiler.language.recipe import DataTable
 
 LINES = Source("a.jsonl", Path("a.jsonl"), "jsonl")
 TABLE = Source("b.csv", Path("b.csv"), "csv", ("data", "sources", 1, "path"))

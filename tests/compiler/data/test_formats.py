@@ -13,7 +13,7 @@ from compiler.data.formats import PAIRS, Format, find_format, format_of, of_anot
 from compiler.data.row import Row, RowFault
 from compiler.data.sources import Source
 from compiler.diagnostics import Severity
-from compiler.recipe import ColumnsTable, DataTable
+from compiler.language.recipe import ColumnsTable, DataTable
 from tests.compiler.data.conftest import codes
 
 USER, ASSISTANT, SYSTEM = ({"role": role, "content": role[0]} for role in ("user", "assistant", "system"))

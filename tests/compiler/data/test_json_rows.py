@@ -44,14 +44,14 @@ def test_a_bad_line_is_one_fault_and_the_others_are_read(
     assert (before, after) == ({"n": 1}, {"n": 3})
     assert isinstance(fault, RowFault)
     assert (fault.code, fault.column) == (code, column)
-    assert " at in " not in str(fault)
+    assert " at in " not in fault.message
 
 
 def test_a_cut_line_is_said_to_be_cut(tmp_path: Path) -> None:
     _, fault = rows_of(tmp_path, "cut.jsonl", b'{"n": 1}\n{"a": "x')
     assert isinstance(fault, RowFault)
-    assert str(fault) == "the line is not JSON: unterminated string starting in column 7"
-    assert "cut" in (fault.help or "")
+    assert fault.message == "the line is not JSON: unterminated string starting in column 7"
+    assert "cut" in (fault.help_text or "")
 
 
 def test_a_line_that_is_too_long_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -60,7 +60,7 @@ def test_any_bytes_are_rows_or_coded_faults(folder: Path, ending: str, data: byt
                 assert row.code in all_codes()
                 assert str(row).isprintable()
                 assert row.reason
-                assert row.help
+                assert row.help_text
                 assert 1 <= (row.line or 1) <= lines
             else:
                 assert all(isinstance(name, str) for name in row)

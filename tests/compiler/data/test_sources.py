@@ -9,7 +9,7 @@ import pytest
 from compiler.data.named_path import NamedPath
 from compiler.data.sources import KINDS, held_out_paths, open_source, training_paths
 from compiler.diagnostics import Diagnostic
-from compiler.recipe import DataTable
+from compiler.language.recipe import DataTable
 
 
 def refused(root: Path, name: str, *, allow_outside: bool = False) -> Diagnostic:

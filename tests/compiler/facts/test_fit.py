@@ -11,9 +11,9 @@ import pytest
 from compiler.facts.architecture import Architecture, from_config
 from compiler.facts.fit import check_fit, check_gguf_fit
 from compiler.facts.gguf import Header, Tensor
+from compiler.facts.signatures import causal_lm_types
 from compiler.facts.support import check_config
 from compiler.facts.weight_files import ModelFault, Shapes
-from compiler.signatures import causal_lm_types
 
 LLAMA = Architecture("llama", 64, 2, 4, 2, 16, 128, 300, True, 2048)
 

@@ -14,7 +14,7 @@ from huggingface_hub import errors
 from compiler.facts.hub import SMALL_FILES, snapshot_of_texts
 from compiler.facts.models import locate_model
 from compiler.facts.weight_files import ModelFault
-from compiler.recipe import ModelTable
+from compiler.language.recipe import ModelTable
 
 NAME = "org/model"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"

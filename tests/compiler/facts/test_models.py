@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from compiler.diagnostics import Diagnostic
 from compiler.facts.models import GGUF_ARCHITECTURES, ModelFacts, check_downloaded, locate_model
 from compiler.facts.weight_files import ModelFault
-from compiler.recipe import ModelTable
+from compiler.language.recipe import ModelTable
 from tests.compiler.facts.gguf_files import EMBEDDING, LLAMA, SMALL, STRING, gguf, tensor
 from tests.compiler.facts.test_architecture import CONFIG, SMOL
 from tests.compiler.facts.test_weight_files import LFS_POINTER, WHOLE, weights

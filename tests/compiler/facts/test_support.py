@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from compiler.facts.signatures import causal_lm_types
 from compiler.facts.support import WITHOUT_ATTENTION, brings_code, check_config, is_quantized, needs_own_code
 from compiler.facts.weight_files import ModelFault
-from compiler.signatures import causal_lm_types
 from tests.compiler.facts.test_architecture import CONFIG, json_values, without
 
 OWN = {"AutoConfig": "configuration_mine.MyConfig", "AutoModelForCausalLM": "modeling_mine.MyModel"}

@@ -1,0 +1,138 @@
+"""What a recipe says against what is known of its model: context, module names, layers."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from compiler.diagnostics import Diagnostic, KeyPath, Severity, nearest
+from compiler.facts.linear_layers import OTHERS, linear_layers
+from compiler.facts.models import ModelFacts
+from compiler.language.recipe import Recipe
+from compiler.language.toml_source import TomlDocument
+from compiler.mending import edits
+
+
+def against_model(recipe: Recipe, document: TomlDocument, facts: ModelFacts) -> list[Diagnostic]:
+    """Everything in which a recipe and its model do not fit together."""
+    return [*_context(recipe, document, facts), *_modules(recipe, document, facts), *_layers(recipe, document, facts)]
+
+
+def _told(
+    document: TomlDocument,
+    code: str,
+    path: KeyPath,
+    message: str,
+    help_text: str,
+    *,
+    at: KeyPath,
+    on_key: bool = False,
+    **more: Any,
+) -> Diagnostic:
+    """A problem at the value of a key, or at the key itself when its name is what is wrong."""
+    value = None if on_key else document.value_span(at)
+    span = value or document.key_span(at)
+    return Diagnostic(code, message, file=document.file, path=path, span=span, help=help_text, **more)
+
+
+def _context(recipe: Recipe, document: TomlDocument, facts: ModelFacts) -> list[Diagnostic]:
+    """A warning when max_length asks for more positions than the model was trained for."""
+    asked = recipe.training.max_length
+    context = facts.architecture.max_position_embeddings if facts.architecture else 0
+    if not context or asked == "auto" or asked <= context:
+        return []
+    path = ("training", "max_length")
+    message = f"max_length {asked} is beyond the {context} positions that {facts.id} was trained for"
+    advice = f"set max_length to {context} or less"
+    return [_told(document, "M092", path, message, advice, at=path, severity=Severity.WARNING)]
+
+
+def _modules(recipe: Recipe, document: TomlDocument, facts: ModelFacts) -> list[Diagnostic]:
+    """Names of modules that the model has not."""
+    linear = linear_layers(facts.architecture)
+    if not linear or recipe.adapter.method == "full":
+        return []
+    problems = []
+    targets = recipe.adapter.target_modules
+    if not isinstance(targets, str):
+        places = [("target_modules", number, name) for number, name in enumerate(targets)]
+        problems += _misnamed(document, facts, places, (*linear, "lm_head"), "linear layer")
+    saved = [("modules_to_save", number, name) for number, name in enumerate(recipe.adapter.modules_to_save)]
+    problems += _misnamed(document, facts, saved, (*linear, *sorted(OTHERS)), "module")
+    for argument in ("rank_pattern", "alpha_pattern"):
+        pattern = recipe.adapter.peft.get(argument)
+        if isinstance(pattern, dict):
+            problems += _patterns(document, facts, argument, pattern, linear)
+    return problems
+
+
+def _misnamed(
+    document: TomlDocument,
+    facts: ModelFacts,
+    places: list[tuple[str, int, str]],
+    known: tuple[str, ...],
+    what: str,
+) -> list[Diagnostic]:
+    problems = []
+    for field, number, name in places:
+        short = name.rpartition(".")[2]
+        if short in known:
+            continue
+        at = ("adapter", field, number)
+        close = nearest(short, known)
+        fix = edits.replace_value(document, at, f'"{close[0]}"', certain=False) if close else None
+        problems.append(
+            _told(
+                document,
+                "M093",
+                ("adapter", field),
+                f"{facts.id} has no {what} named `{name[:60]}`",
+                f"its linear layers are {', '.join(linear_layers(facts.architecture))}",
+                at=at,
+                label=f"did you mean `{close[0]}`?" if close else "no such module",
+                fixes=(fix,) if fix else (),
+            )
+        )
+    return problems
+
+
+def _patterns(
+    document: TomlDocument, facts: ModelFacts, argument: str, pattern: dict[str, Any], known: tuple[str, ...]
+) -> list[Diagnostic]:
+    """Keys of rank_pattern and alpha_pattern: names or regular expressions; only plain names are judged."""
+    problems = []
+    for name in pattern:
+        if re.fullmatch(r"\w+", name) and name not in known:
+            close = nearest(name, known)
+            problems.append(
+                _told(
+                    document,
+                    "M093",
+                    ("adapter", "peft", argument),
+                    f"{facts.id} has no linear layer named `{name[:60]}`",
+                    f"its linear layers are {', '.join(known)}",
+                    at=("adapter", "peft", argument, name),
+                    on_key=True,
+                    label=f"did you mean `{close[0]}`?" if close else "no such layer",
+                )
+            )
+    return problems
+
+
+def _layers(recipe: Recipe, document: TomlDocument, facts: ModelFacts) -> list[Diagnostic]:
+    """layers_to_transform: numbers of layers that there are, of a model whose layers are known by name."""
+    wanted = recipe.adapter.peft.get("layers_to_transform")
+    if wanted is None or facts.architecture is None:
+        return []
+    path = ("adapter", "peft", "layers_to_transform")
+    count = facts.architecture.num_hidden_layers
+    numbers = wanted if isinstance(wanted, list) else [wanted]
+    beyond = [number for number in numbers if type(number) is int and not 0 <= number < count]
+    if beyond:
+        message = f"{facts.id} has layers 0 to {count - 1}, not {beyond[0]}"
+        return [_told(document, "M094", path, message, f"name layers from 0 to {count - 1}", at=path)]
+    if isinstance(recipe.adapter.target_modules, str) and not linear_layers(facts.architecture):
+        message = f"the layers of {facts.architecture.model_type} are not known by name, as layers_to_transform needs"
+        advice = 'write target_modules as a list of names, such as ["q_proj", "v_proj"]'
+        return [_told(document, "M094", path, message, advice, at=path)]
+    return []

