@@ -15,6 +15,7 @@ VERBS = {
     "runs": "List runs with their state.",
     "attach": "Follow a run from its journal, live or after it has ended.",
     "resume": "Continue a stopped or killed run from its last whole checkpoint.",
+    "checkpoint": "Ask a run to make a checkpoint now and to go on.",
     "stop": "Ask a run to make a checkpoint and end.",
     "init": "Write a commented recipe with data beside it.",
     "explain": "Tell the long story of a diagnostic's code, or of a rule named in a plan.",

@@ -177,6 +177,26 @@ def test_a_run_goes_on_from_a_checkpoint_as_if_nothing_had_been(
     assert living_ranks(second.trainer.model) == living_ranks(whole.trainer.model)
 
 
+@pytest.mark.parametrize("method", ["default", "adalora", "pissa_niter and dora"])
+def test_a_run_stopped_after_its_last_step_is_taken_up_with_what_it_had_learnt(
+    base: Path, tmp_path: Path, method: str
+) -> None:
+    from runtime.training import held_out_loss, train
+
+    arguments = {"r": 4, "lora_alpha": 8, **STARTS.get(method, {})}
+    plan = plan_of("AdaLoraConfig", **ADALORA) if method == "adalora" else plan_of("LoraConfig", **arguments)
+    first = work(plan, base, tmp_path / "run")
+    train(first.trainer, plan, None)
+    checkpoint = first.run.checkpoints / f"checkpoint-{STEPS}"
+    second = work(plan, base, tmp_path / "run", checkpoint=checkpoint)
+    train(second.trainer, plan, checkpoint)
+    assert len(second.losses()) == STEPS
+    assert living_ranks(second.trainer.model) == living_ranks(first.trainer.model)
+    assert held_out_loss(second.trainer, base=False)["loss"] == held_out_loss(first.trainer, base=False)["loss"]
+    patterns = [done.trainer.model.peft_config["default"].rank_pattern for done in (first, second)]
+    assert patterns[0] == patterns[1]
+
+
 def test_an_unknown_backend_is_refused_by_name() -> None:
     from compiler.diagnostics import Refusal
     from runtime.backends import loader
