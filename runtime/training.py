@@ -27,6 +27,9 @@ from runtime.orders import Orders
 from runtime.run_folder import RunFolder
 from runtime.starts import as_base
 
+TOLD_EVERY = 2.0
+"""Seconds between two words on a measurement under way."""
+
 
 def as_dataset(examples: list[Example]) -> datasets.Dataset:
     """Rows of token ids and labels, exactly as the compiler audited them."""
@@ -111,6 +114,8 @@ class Watcher(transformers.TrainerCallback):
         self._tokens_at_start = tokens
         self._tokens_before = 0.0
         self._training = False
+        self._measured_rows = 0
+        self._measuring_told = 0.0
         self._saved_step = 0
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
@@ -180,10 +185,24 @@ class Watcher(transformers.TrainerCallback):
         if control.should_evaluate and self._training:  # long, perhaps, and silent: not to be taken for a stall
             self._journal.append("stage", name="evaluate", step=state.global_step)
 
+    def on_prediction_step(
+        self, args: Any, state: Any, control: Any, eval_dataloader: Any = None, **kwargs: Any
+    ) -> None:
+        """How many held-out rows are measured, every few seconds."""
+        now = time.monotonic()
+        if not self._measured_rows:
+            self._measuring_told = now
+        total = len(eval_dataloader.dataset)
+        self._measured_rows = min(total, self._measured_rows + args.per_device_eval_batch_size)
+        if now - self._measuring_told >= TOLD_EVERY:
+            self._measuring_told = now
+            self._journal.append("progress", done=self._measured_rows, total=total)
+
     def on_evaluate(
         self, args: Any, state: Any, control: Any, metrics: dict[str, Any] | None = None, **kwargs: Any
     ) -> None:
         """Held-out loss in the middle of training; before and after are the executor's to name."""
+        self._measured_rows = 0
         if not self._training:
             return
         if metrics and "eval_loss" in metrics:

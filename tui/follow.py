@@ -61,6 +61,12 @@ def _step(event: Event, name: str = "step") -> int | str:
     return "?" if step is None else step
 
 
+def counting_line(event: Event, story: Story) -> str:
+    """How far a measurement of the held-out rows has come."""
+    what = STAGES.get(story.stage, "measuring")
+    return f"{what}: {_step(event, 'done')} of {count(event.whole('total') or 0, 'row')}"
+
+
 def event_line(event: Event, story: Story) -> str | None:
     """What to say of an event that is not a training step, if anything."""
     match event.kind:
@@ -145,6 +151,9 @@ class Follower:
         if event.kind == "metric":
             self._progress(progress_line(event, self.story), final=event.whole("step") == self.story.steps)
             return
+        if event.kind == "progress":
+            self._progress(counting_line(event, self.story), final=False)
+            return
         line = event_line(event, self.story)
         if line is not None:
             self._end_live_line()
@@ -190,10 +199,11 @@ def verdict_lines(run: RunFolder, story: Story) -> list[str]:
 def _comparison(compared: Comparison) -> str:
     """Base against tuned; by how much only where both are numbers."""
     losses = f"base {_loss(compared.base_loss)} → tuned {_loss(compared.tuned_loss)}"
-    line = f"held-out loss: {losses}: {'' if compared.better else 'NOT '}better"
     if not math.isfinite(compared.better_by):
-        return line
-    return f"{line} by {abs(compared.better_by):.4f} nats ({abs(compared.better_by_percent):.1f} %)"
+        return f"held-out loss: {losses}: {'' if compared.better else 'NOT '}better"
+    word = "better" if compared.better else "WORSE" if compared.better_by else "NOT better,"
+    by = f"{abs(compared.better_by):.4f} nats ({abs(compared.better_by_percent):.1f} %)"
+    return f"held-out loss: {losses}: {word} by {by}"
 
 
 def ending_problem(run: RunFolder, verdict: Verdict, story: Story) -> Diagnostic | None:

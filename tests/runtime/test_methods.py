@@ -204,3 +204,29 @@ def test_an_unknown_backend_is_refused_by_name() -> None:
     with pytest.raises(Refusal) as refused:
         loader(make_plan(backend="unsloth").backend)
     assert [problem.code for problem in refused.value.diagnostics] == ["P002"]
+
+
+def test_patience_is_not_begun_anew_after_a_resume(base: Path, tmp_path: Path) -> None:
+    from compiler.plan import LibraryCall
+
+    plan = plan_of("LoraConfig", r=2, lora_alpha=2)
+    patient = {
+        "eval_steps": 2,
+        "greater_is_better": False,
+        "learning_rate": 0.0,  # so that nothing ever gets better
+        "load_best_model_at_end": True,
+        "metric_for_best_model": "eval_loss",
+        "restore_callback_states_from_checkpoint": True,
+        "save_steps": 2,
+    }
+    sft = LibraryCall(name=plan.sft.name, kwargs={**plan.sft.kwargs, **patient})
+    plan = plan.model_copy(update={"sft": sft, "early_stopping_patience": 3})
+    whole = work(plan, base, tmp_path / "whole")
+    whole.trainer.train()
+    assert whole.trainer.state.global_step == 8  # measured at 2, and three times no better
+    first = work(plan, base, tmp_path / "parts", stop_at=6)
+    first.trainer.train()
+    checkpoint = first.run.checkpoints / "checkpoint-6"
+    second = work(plan, base, tmp_path / "parts", checkpoint=checkpoint)
+    second.trainer.train(resume_from_checkpoint=str(checkpoint))
+    assert second.trainer.state.global_step == 8

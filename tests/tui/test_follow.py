@@ -86,6 +86,13 @@ def test_every_kind_of_event_is_told_once_and_in_order(journal: Journal) -> None
     ]
 
 
+def test_a_long_measurement_says_how_far_it_is(journal: Journal) -> None:
+    journal.say("start", steps=2).say("stage", name="baseline").say("progress", done=8, total=476)
+    journal.say("progress", done="?")
+    _, _, told = journal.say("end", status="finished").followed()
+    assert "measuring the base model: 8 of 476 rows" in told.splitlines()
+
+
 def test_a_better_model_is_told_with_the_gain_and_the_answers(journal: Journal) -> None:
     journal.trained(2.0, 1.0)
     for phase, text in (("base", "I do\nnot know"), ("tuned", "Yes.\x1b[2J\x07")):
@@ -105,8 +112,8 @@ def test_a_better_model_is_told_with_the_gain_and_the_answers(journal: Journal) 
 @pytest.mark.parametrize(
     ("base", "tuned", "line"),
     [
-        (1.5, 2.0, "base 1.5000 → tuned 2.0000: NOT better by 0.5000 nats (33.3 %)"),
-        (1.5, 1.5, "base 1.5000 → tuned 1.5000: NOT better by 0.0000 nats (0.0 %)"),
+        (1.5, 2.0, "base 1.5000 → tuned 2.0000: WORSE by 0.5000 nats (33.3 %)"),
+        (1.5, 1.5, "base 1.5000 → tuned 1.5000: NOT better, by 0.0000 nats (0.0 %)"),
         (1.5, math.nan, "base 1.5000 → tuned nan: NOT better"),
         (math.nan, 1.5, "base nan → tuned 1.5000: NOT better"),
         (1.5, math.inf, "base 1.5000 → tuned inf: NOT better"),
