@@ -7,8 +7,7 @@ import re
 from compiler.diagnostics import short
 from compiler.language.shapes import header as written_header
 from compiler.language.shapes import shape_at, tables
-from compiler.language.spans import key_name
-from compiler.mistakes.reader import KEY, PART, Mistake, Reader
+from compiler.mistakes.reader import KEY, Mistake, Reader, key_names
 from compiler.words.spelling import plain
 from compiler.words.table_names import ALIASES, SUBTABLES, table_meant, without_accents
 
@@ -45,7 +44,7 @@ def header(reader: Reader) -> Mistake | None:
 
 def _wanted(name: str, brackets: int) -> str:
     """The header of a name: as the language has it, else with as many brackets as were opened."""
-    meant = table_meant(tuple(key_name(part.group()) for part in re.finditer(PART, name)))
+    meant = table_meant(key_names(name))
     double = brackets >= 2
     if meant is not None and meant in tables():
         shape = shape_at(meant)
@@ -96,7 +95,7 @@ def _without_brackets(reader: Reader) -> Mistake | None:
     if match is None:
         return None
     written = match.group(1)
-    names = tuple(key_name(part.group()) for part in re.finditer(PART, written))
+    names = key_names(written)
     inside = reader.table or ()
     meant = table_meant(names)
     bare = written == reader.line.split("#")[0].strip()

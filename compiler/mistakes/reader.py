@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 
+import tomli
+
 from compiler.diagnostics import Diagnostic, Fix, KeyPath, Label, Span
 from compiler.language.shapes import Shape, shapes_of, tables
 from compiler.language.spans import STRING, key_name, line_starts, offset_of
@@ -27,6 +29,18 @@ class Mistake:
 
     diagnostic: Diagnostic
     lines: tuple[int, int]
+
+
+def key_names(written: str) -> tuple[str, ...]:
+    """The names of a dotted key as it is written; a part that is no key of TOML stands for itself."""
+    return tuple(_name(part.group()) for part in re.finditer(PART, written))
+
+
+def _name(part: str) -> str:
+    try:
+        return key_name(part)
+    except tomli.TOMLDecodeError:  # an escape that there is not
+        return part
 
 
 class Reader:
@@ -79,7 +93,7 @@ class Reader:
         for number in range(self.line_number - 1, 0, -1):
             match = HEADER.match(self.line_at(number))
             if match is not None:
-                return table_meant(tuple(key_name(part.group()) for part in re.finditer(PART, match.group(1))))
+                return table_meant(key_names(match.group(1)))
         return ()
 
     @cached_property
@@ -87,7 +101,7 @@ class Reader:
         """The field that the line gives a value to, if the language has one of that name there."""
         if self.statement is None or self.table is None:
             return None
-        names = [key_name(part.group()) for part in re.finditer(PART, self.statement.group("key"))]
+        names = list(key_names(self.statement.group("key")))
         table = (*self.table, *names[:-1])
         return shapes_of(tables()[table]).get(names[-1]) if table in tables() else None
 

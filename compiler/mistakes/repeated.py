@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from compiler.diagnostics import KeyPath, Label, Span, short
-from compiler.language.spans import key_name, scan
-from compiler.mistakes.reader import KEY, PART, STATEMENT, Mistake, Reader, open_brackets
+from compiler.language.spans import scan
+from compiler.mistakes.reader import KEY, STATEMENT, Mistake, Reader, key_names, open_brackets
 
 _REASONS = ("Cannot overwrite", "Cannot declare", "Cannot mutate", "Cannot redefine", "Duplicate inline")
 
@@ -79,7 +79,7 @@ def _first_place(reader: Reader, line: int, name: str, *, is_header: bool) -> tu
         found = scan(before)
     except (AssertionError, IndexError, RecursionError):  # the part above did not end where a line ends
         return None, False, ""
-    parts = tuple(key_name(part.group()) for part in re.finditer(PART, name))
+    parts = key_names(name)
     table: KeyPath = () if is_header else next(reversed(found.headers), ())
     wanted: KeyPath = (*table, *parts)
     while len(wanted) > len(table) and wanted not in found.keys:

@@ -130,3 +130,10 @@ def test_every_format_takes_every_mutant(tmp_path: Path) -> None:
             if form in {"json", "sarif"}:
                 json.loads(text)
             assert not set(text) & {"\x1b", "\x00", "\r"}
+
+
+@pytest.mark.parametrize(
+    "text", ['["\\uD800"\n', '"\\uD800".x = 1\n"\\uD800".x = 1\n', '[training."\\q"\nx =\n', '["\\uD800"]\n["\\uD800"]']
+)
+def test_a_key_with_an_escape_that_there_is_not(text: str) -> None:
+    assert has_errors(holds_together(text.encode()))
