@@ -66,3 +66,26 @@ def test_help_imports_no_verb() -> None:
     loaded = set(told.stderr.split())
     assert "click" in loaded
     assert not {name for name in loaded if name.startswith(("tui.commands.", "compiler.", "runtime", "pydantic"))}
+
+
+def test_checking_loads_no_audit_of_texts() -> None:
+    program = (
+        "import sys; from tui.cli import main; sys.argv[1:] = ['check', 'recipes/quickstart']\n"
+        "try: main()\n"
+        "except SystemExit: print(*sys.modules, file=sys.stderr)"
+    )
+    told = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    loaded = set(told.stderr.split())
+    assert "compiler.data.quick_look" in loaded
+    audits = {
+        "audit",
+        "findings",
+        "text_audit",
+        "personal",
+        "checksums",
+        "languages",
+        "near_duplicates",
+        "limits",
+        "noted",
+    }
+    assert not {name for name in loaded if name.removeprefix("compiler.data.") in audits}
