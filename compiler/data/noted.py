@@ -14,32 +14,28 @@ from compiler.diagnostics import Diagnostic
 
 @dataclass(slots=True)
 class Noted:
-    """Counts and first places by the number of the source; ``example`` is what was found in the very first row."""
+    """Counts, first places, and what was found in the very first row, each by the number of the source."""
 
     counts: Counter[int] = field(default_factory=Counter)
     first: dict[int, list[Place]] = field(default_factory=dict)
-    example: str = ""
+    examples: dict[int, str] = field(default_factory=dict)
 
     def add(self, source: int, place: Place, example: str = "") -> None:
         """Note a row; rows of a source come in their order."""
-        self.example = self.example or example
         self.counts[source] += 1
+        self.examples.setdefault(source, example)
         places = self.first.setdefault(source, [])
         if len(places) <= SHOWN:
             places.append(place)
 
     def merge(self, other: Noted) -> None:
         """Take in the rows that another process looked at."""
-        if not self.counts or (other.counts and other._where() < self._where()):
-            self.example = other.example
         self.counts.update(other.counts)
         for source, places in other.first.items():
-            both = [*self.first.get(source, []), *places]
-            self.first[source] = sorted(both, key=lambda place: place.row)[: SHOWN + 1]
-
-    def _where(self) -> tuple[int, int]:
-        source = min(self.first)
-        return source, self.first[source][0].row
+            mine = self.first.get(source)
+            if mine is None or places[0].row < mine[0].row:
+                self.examples[source] = other.examples[source]
+            self.first[source] = sorted([*(mine or []), *places], key=lambda place: place.row)[: SHOWN + 1]
 
     @property
     def total(self) -> int:
@@ -48,8 +44,12 @@ class Noted:
 
     def told(self, code: str, message: str, sources: Sequence[Source], *, help_text: str) -> list[Diagnostic]:
         """A diagnostic for each source, at its first row; ``message`` may name the ``{example}``."""
-        problem = Diagnostic(code, message.format(example=self.example), help=help_text)
         return [
-            at_place(problem, sources[number], places[0], who=in_words(places, total=self.counts[number]))
+            at_place(
+                Diagnostic(code, message.format(example=self.examples[number]), help=help_text),
+                sources[number],
+                places[0],
+                who=in_words(places, total=self.counts[number]),
+            )
             for number, places in sorted(self.first.items())
         ]
