@@ -12,7 +12,8 @@ import struct
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import chain, groupby, islice, product
+from operator import lt
 from zlib import crc32
 
 LIKENESS = 0.8
@@ -33,6 +34,9 @@ MOST_PAIRS = 300_000
 
 _COMPARED_WITH = 3
 """Each row is compared with the first few of its key, so that the work grows with the rows, not their square."""
+
+_PARTS = 4
+"""Keys are sorted in so many parts, as lists of numbers take ten times the room of arrays."""
 
 _CELLS = 1 << 20
 
@@ -107,25 +111,27 @@ class NearDuplicates:
         """
         order = self._first_of_each()
         pairs: set[int] = set()
-        for keys in self.keys:
-            ranked = sorted([keys[index] << 32 | rank for rank, index in enumerate(order)])
+        for keys, part in product(self.keys, range(_PARTS)):
+            ranked = sorted(keys[i] << 32 | rank for rank, i in enumerate(order) if keys[i] % _PARTS == part)
             for _, run in groupby(ranked, key=lambda value: value >> 32):
-                pairs.update(self._paired(run, order))
-                if len(pairs) > MOST_PAIRS:
-                    break
+                pairs.update(islice(self._paired(run, order), MOST_PAIRS - len(pairs)))
         split = (divmod(pair, 1 << 32) for pair in sorted(pairs))
         return [(self.rows[order[later]], self.rows[order[earlier]]) for later, earlier in split]
 
-    def _first_of_each(self) -> list[int]:
+    def _first_of_each(self) -> array[int]:
         """Indices without those of exact copies; rows that are trained on come first."""
-        order = sorted(range(len(self.rows)), key=self.rows.__getitem__)
-        order.sort(key=self.held_out.__getitem__)
+        order = array("I", range(len(self.rows)))
+        if not all(map(lt, self.rows, islice(self.rows, 1, None))):
+            order = array("I", sorted(order, key=self.rows.__getitem__))
+        order = array("I", chain((i for i in order if not self.held_out[i]), (i for i in order if self.held_out[i])))
         first = bytearray(len(order))
-        for _, same in groupby(sorted(order, key=self.whole.__getitem__), key=self.whole.__getitem__):
-            first[next(same)] = True
-        return [index for index in order if first[index]]
+        for part in range(_PARTS):
+            some = sorted((i for i in order if self.whole[i] % _PARTS == part), key=self.whole.__getitem__)
+            for _, same in groupby(some, key=self.whole.__getitem__):
+                first[next(same)] = True
+        return array("I", (i for i in order if first[i]))
 
-    def _paired(self, run: Iterable[int], order: list[int]) -> Iterator[int]:
+    def _paired(self, run: Iterable[int], order: array[int]) -> Iterator[int]:
         """The pairs of a run of ranks: each with the first few that are trained on, as two ranks in one number."""
         first: list[int] = []
         for value in run:
