@@ -120,6 +120,7 @@ def sft_call(recipe: Recipe, resolved: Resolved, target: Target, *, held_out: in
             "greater_is_better": False,
             "load_best_model_at_end": True,
             "metric_for_best_model": "eval_loss",
+            "restore_callback_states_from_checkpoint": True,  # a resume must not begin to be patient anew
         }
     kwargs |= training.sft
     shape = scheduler_kwargs(training, steps=schedule.steps)

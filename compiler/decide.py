@@ -1,7 +1,8 @@
 """The compiler's own decisions: each returns the value, the rule that gave it, and the reason.
 
-Rules have short codes (``B`` backend, ``A`` adapter, ``T`` training) that stand in the plan, so that a
-person can ask why. A value that the recipe fixes is never changed here; ``settle.py`` puts it first.
+Rules have short codes (``B`` backend, ``A`` adapter, ``T`` training, ``H`` hardware, ``F`` format of the rows) that
+stand in the plan; ``codes/rules.toml`` tells the story and the source of each, and ``recipe explain T07`` prints it.
+A value that the recipe fixes is never changed here; ``settle.py`` puts it first.
 """
 
 from __future__ import annotations
@@ -17,19 +18,44 @@ from compiler.language.recipe import TARGET_PRESETS, AdapterTable, Recipe, Train
 from compiler.plan import Rejected
 
 RANK = {"simple": 16, "medium": 32, "complex": 64}
-"""Rank by complexity, as guides to fine-tuning on a small budget give it."""
+"""Rank by complexity: our own choice, within what others use (QLoRA 64, Unsloth's guide 16 or 32; see rule A10)."""
 
-LORA_METHODS = ("lora", "qlora", "dora", "adalora")
+TOKENS_AT_ONCE = {"cpu": 4096, "cuda": 8192}
+"""Most tokens of a micro-batch: our own choice on the safe side, until a prediction of memory gives it.
+
+The number for GPUs was not measured on one.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A value with the code of the rule that gave it, the reason, and what was rejected."""
+    """A value with the code of the rule that gave it, the reason, and what was rejected.
+
+    ``from_data`` says that the value was read off the rows: other data, another value.
+    """
 
     value: Any
     code: str
     reason: str
     rejected: list[Rejected] = field(default_factory=list)
+    from_data: bool = False
+
+
+def device(target: Target, *, gpu_named: bool) -> Decision:
+    """Where it trains, as the target was found; ``gpu_named`` says that the recipe names the GPU to plan for."""
+    if target.device == "cpu":
+        return Decision("cpu", "H03", target.reason)
+    return Decision("cuda", "H01" if gpu_named else "H02", target.reason)
+
+
+def data_format(found: str, reason: str) -> Decision:
+    """The format that the rows turned out to have; several are joined by `` + ``."""
+    return Decision(found, "F01", reason, from_data=True)
+
+
+def max_length(tokens: int, reason: str) -> Decision:
+    """The longest example, in tokens, as the rows and the model's context give it."""
+    return Decision(tokens, "T19", reason, from_data=True)
 
 
 def backend(target: Target) -> Decision:
@@ -53,7 +79,7 @@ def method(recipe: Recipe, target: Target) -> Decision:
     if target.device == "cpu":
         qlora = Rejected(value="qlora", code="A08", reason="saves GPU memory; on a CPU it only adds work to every step")
         return Decision("lora", "A03", "on a CPU memory is plentiful and 16-bit weights train fastest", [qlora, full])
-    lora = Rejected(value="lora", code="A08", reason="needs four times the memory for the base weights")
+    lora = Rejected(value="lora", code="A07", reason="needs four times the memory for the base weights")
     return Decision(
         "qlora",
         "A04",
@@ -144,7 +170,7 @@ def micro_batch(training: TrainingTable, target: Target, *, longest: int) -> Dec
     """The largest divisor of the effective batch whose tokens stay within what a step comfortably holds."""
     devices = max(1, target.gpu_count)
     per_device = training.batch_size // devices
-    tokens = 4096 if target.device == "cpu" else 8192
+    tokens = TOKENS_AT_ONCE[target.device]
     limit = max(1, tokens // max(1, longest))
     value = max(n for n in range(1, per_device + 1) if per_device % n == 0 and n <= limit)
     reason = f"the most rows of {longest} tokens within {tokens} tokens that divide {per_device}"
@@ -170,14 +196,11 @@ def optimizer(method_name: str, target: Target) -> Decision:
     return Decision("adamw_torch_fused", "T12", "one kernel for the whole step")
 
 
-def total_steps(training: TrainingTable, *, rows: int) -> Decision:
-    """Optimizer steps: max_steps, or the epochs over the rows that are really there."""
+def total_steps(training: TrainingTable, *, rows: int) -> int:
+    """Optimizer steps: max_steps of the recipe, or its epochs over the rows that are really there."""
     if training.max_steps is not None:
-        return Decision(training.max_steps, "T13", "max_steps of the recipe")
-    per_epoch = math.ceil(rows / training.batch_size)
-    steps = math.ceil(training.num_train_epochs * per_epoch)
-    epochs = f"{training.num_train_epochs:g} epoch{'s' if training.num_train_epochs != 1 else ''}"
-    return Decision(steps, "T14", f"{epochs} of {per_epoch} steps ({rows} rows in batches of {training.batch_size})")
+        return training.max_steps
+    return math.ceil(training.num_train_epochs * math.ceil(rows / training.batch_size))
 
 
 def warmup_steps(training: TrainingTable, *, steps: int) -> int:

@@ -36,11 +36,11 @@ class InputFile(_Part):
 
 
 class Origin(_Part):
-    """Where a value comes from: the recipe (with its line), a preset, a compiler rule, a default."""
+    """Where a value comes from: the recipe (with its line), a preset, a compiler rule, the data, a default."""
 
     kind: Literal["recipe", "preset", "rule", "data", "default"]
     place: str = ""
-    """``recipe.toml:14`` for the recipe, the rule's code for a rule, the preset's name for a preset."""
+    """``recipe.toml:14`` for the recipe, the preset's name for a preset, the rule's code for a rule or the data."""
 
 
 class Setting(_Part):

@@ -42,6 +42,9 @@ def resolve(recipe: Recipe, target: Target, data: PreparedData, settings: Settin
     settle = settings.settle
     training = recipe.training
     complexity = recipe.recipe.complexity
+    settle("hardware.device", decide.device(target, gpu_named=bool(recipe.hardware.gpu)))
+    if recipe.data.format == "auto":
+        settle("data.format", decide.data_format(data.format, data.format_reason))
     backend = settle("training.backend", decide.backend(target))
     method = settle("adapter.method", decide.method(recipe, target))
     quantization = settle("model.quantization", decide.quantization(method))
@@ -50,7 +53,7 @@ def resolve(recipe: Recipe, target: Target, data: PreparedData, settings: Settin
     r = settle("adapter.r", decide.rank(complexity), preset=complexity)
     lora_alpha = settle("adapter.lora_alpha", decide.alpha(r, rslora=recipe.adapter.use_rslora))
     rate = settle("training.learning_rate", decide.learning_rate(method))
-    settle("training.max_length", decide.Decision(data.max_length, "D10", data.max_length_reason))
+    settle("training.max_length", decide.max_length(data.max_length, data.max_length_reason))
     steps = decide.total_steps(training, rows=len(data.train))
     longest = max(len(example.ids) for example in data.train)
     micro = settle("training.per_device_train_batch_size", decide.micro_batch(training, target, longest=longest))
@@ -60,13 +63,13 @@ def resolve(recipe: Recipe, target: Target, data: PreparedData, settings: Settin
         micro_batch=micro,
         accumulation=training.batch_size // (micro * devices),
         devices=devices,
-        steps=steps.value,
-        epochs=round(steps.value / math.ceil(len(data.train) / training.batch_size), 4),
-        warmup_steps=decide.warmup_steps(training, steps=steps.value),
+        steps=steps,
+        epochs=round(steps / math.ceil(len(data.train) / training.batch_size), 4),
+        warmup_steps=decide.warmup_steps(training, steps=steps),
     )
     stops_early = training.early_stopping_patience is not None
     saved = training.save_steps if stops_early and training.save_steps != "auto" else None
-    measuring = decide.eval_steps(steps=steps.value, held_out=len(data.held_out), saved=saved)
+    measuring = decide.eval_steps(steps=steps, held_out=len(data.held_out), saved=saved)
     evaluate_every = settle("training.eval_steps", measuring)
     return Resolved(
         backend=backend,
@@ -84,7 +87,7 @@ def resolve(recipe: Recipe, target: Target, data: PreparedData, settings: Settin
         eval_steps=evaluate_every,
         save_steps=settle(
             "training.save_steps",
-            decide.save_steps(steps=steps.value, every=evaluate_every if stops_early else None),
+            decide.save_steps(steps=steps, every=evaluate_every if stops_early else None),
         ),
         schedule=schedule,
     )

@@ -50,7 +50,10 @@ class Settings:
                 reason += f"; left to itself the compiler takes {decision.value!r}: {decision.reason}"
             self._settings[path] = present.model_copy(update={"reason": reason})
             return present.value
-        origin = Origin(kind="preset", place=preset) if preset else Origin(kind="rule", place=decision.code)
+        if preset:
+            origin = Origin(kind="preset", place=preset)
+        else:
+            origin = Origin(kind="data" if decision.from_data else "rule", place=decision.code)
         self._settings[path] = Setting(path=path, value=decision.value, origin=origin, reason=decision.reason)
         if decision.rejected:
             self.choices.append(

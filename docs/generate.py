@@ -58,14 +58,13 @@ def signatures() -> str:
 def _arguments(config: type) -> dict[str, dict[str, Any]]:
     fields = {field.name: field for field in dataclasses.fields(config)}
     arguments: dict[str, dict[str, Any]] = {}
-    for name, parameter in inspect.signature(config).parameters.items():
+    for name in inspect.signature(config).parameters:
         field = fields[name]
         kind, default = field.type, field.default
         if field.default_factory is not dataclasses.MISSING:
             default = field.default_factory()
         entry: dict[str, Any] = {
             "annotation": kind if isinstance(kind, str) else inspect.formatannotation(kind),
-            "has_default": parameter.default is not inspect.Parameter.empty,
         }
         if isinstance(default, enum.Enum):
             default = default.value

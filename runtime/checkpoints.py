@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -28,8 +29,6 @@ def seal(checkpoint: Path) -> None:
 
 
 def _digest(file: Path) -> str:
-    import hashlib
-
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 

@@ -1,7 +1,8 @@
 """The child process of a run: a run folder with a plan in, a trained and measured adapter out.
 
 ``python -m runtime.executor RUN``. Everything it says goes into the journal; its standard output is
-the run's output.log. Exit codes: 0 finished, 130/143 stopped by a signal, else the code of the fault.
+the run's output.log. Exit codes: 0 finished or stopped by request, 130/143 stopped by a signal, else the
+code of the fault.
 """
 
 from __future__ import annotations
@@ -9,13 +10,11 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import signal
 import sys
 import time
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from compiler.codes import exit_code
@@ -27,22 +26,19 @@ from compiler.stale import what_moved
 from runtime.checkpoints import discard_unsealed, latest_whole, step_of
 from runtime.faults import diagnose
 from runtime.journal import JournalWriter
+from runtime.lock import ExecutorLock
+from runtime.orders import Orders, Stopped
 from runtime.packages import package_problems
 from runtime.report import write_report
-from runtime.run_folder import ExecutorLock, Launch, RunFolder, read_launch
+from runtime.run_folder import Launch, RunFolder, read_launch, take_requests
 from runtime.state import Story, read_story
 
 if TYPE_CHECKING:
     from compiler.gather import Inputs
     from runtime.backends import Loaded
-    from runtime.training import StopRequest
 
 BALLAST = 256 * 1024
 """Bytes kept aside in the run folder, given up on a full disk so that the end can still be told."""
-
-
-class Stopped(Exception):  # noqa: N818 - not an error: someone asked for it
-    """A signal came before there was anything to checkpoint."""
 
 
 class Executor:
@@ -52,10 +48,13 @@ class Executor:
         self.run = run
         self.lock = ExecutorLock(run)
         self.story: Story = read_story(run)  # what earlier executors of this run have already done
+        # Whoever asked an earlier executor did not mean this one; the first one can only be meant itself.
+        self.left_over = take_requests(run) if self.story.last_seq >= 0 else []
         self.journal = JournalWriter(run.events)
-        self.signal: int | None = None
-        self.stop: StopRequest | None = None  # exists while there is training to stop
+        self.orders = Orders(run, self.journal)
         self.ballast = run.path / ".ballast"
+        self.stage = "environment"
+        self.step = 0  # optimizer steps that a checkpoint keeps
 
     # --- the stages, in order -------------------------------------------------------------------
 
@@ -64,13 +63,7 @@ class Executor:
         plan = self._plan()
         launch = read_launch(self.run)
         resume, broken = self._checkpoint()
-        self.journal.append(
-            "start",
-            pid=os.getpid(),
-            plan=plan.sha256(),
-            steps=plan.schedule.steps,
-            resume_from=resume[1] if resume else None,
-        )
+        self._start(plan, resume[1] if resume else None)
         for path in broken:
             self.journal.append("warning", code="X030", message=f"{path.name} is not whole and was passed over")
         with self._stage("environment"):
@@ -79,11 +72,20 @@ class Executor:
                 raise Refusal(*problems)
             for problem in problems:
                 self.journal.append("warning", code=problem.code, message=problem.message)
-        with self._stage("data"):
+        with self._stage("data"), self.orders.at_once():
             inputs = self._inputs(plan, launch)
-        with self._stage("model"):
+        with self._stage("model"), self.orders.at_once():
             loaded = self._model(plan, inputs)
         return self._train(plan, inputs, loaded, resume[0] if resume else None)
+
+    def _start(self, plan: Plan, resume_from: int | None) -> None:
+        started = self.journal.append(
+            "start", pid=os.getpid(), plan=plan.sha256(), steps=plan.schedule.steps, resume_from=resume_from
+        )
+        self.story.apply([started])
+        self.step = self.story.step
+        for request in self.left_over:
+            self.orders.decline(request, self.step, "it was meant for an earlier executor")
 
     def _plan(self) -> Plan:
         plan, problems = read_plan(self.run.plan)
@@ -117,7 +119,8 @@ class Executor:
         from runtime.weights import weights_folder
 
         def announce(message: str) -> None:
-            self.journal.append("stage", name="model", message=message)
+            with self.orders.unbroken():
+                self.journal.append("stage", name="model", message=message)
 
         folder = weights_folder(plan, inputs.facts, inputs.tokenizer, announce)
         import transformers
@@ -128,11 +131,10 @@ class Executor:
     def _train(self, plan: Plan, inputs: Inputs, loaded: Loaded, checkpoint: Path | None) -> dict[str, Any]:
         from runtime.saving import save_tuned
         from runtime.starts import remember_start
-        from runtime.training import StopRequest, Watcher, build_trainer, held_out_loss
+        from runtime.training import Watcher, build_trainer, held_out_loss, train
 
         data = inputs.data
-        stop = StopRequest()
-        watcher = Watcher(plan, self.run, self.journal, stop)
+        watcher = Watcher(plan, self.journal, self.orders, tokens=self.story.tokens)
         trainer = build_trainer(plan, loaded, self.run, data, watcher, checkpoint=checkpoint)
         start = remember_start(loaded.model)
         trainable = sum(p.numel() for p in loaded.model.parameters() if p.requires_grad)
@@ -142,117 +144,109 @@ class Executor:
         if not self._has_baseline(plan, inputs):
             with self._stage("baseline"):
                 if data.held_out:
-                    self.journal.append("eval", phase="base", step=0, **held_out_loss(trainer))
+                    with self.orders.at_once():
+                        measured = held_out_loss(trainer, base=True)
+                    self.journal.append("eval", phase="base", step=0, **measured)
                 self._answers(plan, inputs, trainer, "base")
 
         with self._stage("train"):
-            self.stop = stop
-            if self.signal is not None:
-                raise Stopped
-            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-            self.stop = None
-            if stop.by is not None and trainer.state.global_step < plan.schedule.steps:
-                return self._stopped_at(trainer.state.global_step, stop.by)
+            train(trainer, plan, checkpoint)
+            self.step = trainer.state.global_step
+            self.orders.check()  # asked for in the middle of it: the trainer has made a checkpoint and returned
 
         with self._stage("measure"):
             if data.held_out:
-                measured = held_out_loss(trainer)
-                self.journal.append("eval", phase="tuned", step=trainer.state.global_step, **measured)
+                with self.orders.at_once():
+                    measured = held_out_loss(trainer, base=False)
+                self.journal.append("eval", phase="tuned", step=self.step, **measured)
             self._answers(plan, inputs, trainer, "tuned")
 
         with self._stage("save"):
-            for place in save_tuned(plan, self.run, trainer.model, inputs.tokenizer, base=loaded.folder, start=start):
+            with self.orders.at_once():  # save_tuned removes what it has not finished
+                places = save_tuned(plan, self.run, trainer.model, inputs.tokenizer, base=loaded.folder, start=start)
+            for place in places:
                 self.journal.append("stage", name="save", message=f"{place.name}/ written")
-        return self._outcome(plan, watcher, trainable, total)
+        outcome = write_report(self.run, plan, steps=self.step, trainable=trainable, total=total)
+        return {"status": "finished", "step": self.step, **outcome}
 
     def _has_baseline(self, plan: Plan, inputs: Inputs) -> bool:
         """Whether an earlier executor of this run has measured and asked the base already."""
         from runtime.prompts import prompts
 
-        asked = {sample.get("number") for sample in self.story.samples if sample.get("phase") == "base"}
+        asked = {sample.whole("number") for sample in self.story.samples if sample.get("phase") == "base"}
         measured = self.story.measured("base") is not None or not inputs.data.held_out
         return measured and len(asked) == len(prompts(plan, inputs.data))
 
     def _answers(self, plan: Plan, inputs: Inputs, trainer: Any, phase: str) -> None:
         from runtime.answers import answer
         from runtime.prompts import prompts
+        from runtime.starts import as_base
 
-        for number, (prompt, expected) in enumerate(prompts(plan, inputs.data)):
-            text = answer(trainer.model, inputs.tokenizer, prompt, max_new_tokens=plan.evaluation.max_new_tokens)
-            question = prompt[-1]["content"]
-            self.journal.append("sample", phase=phase, number=number, question=question, answer=text, expected=expected)
-
-    def _stopped_at(self, step: int, by: str) -> dict[str, Any]:
-        message = f"stopped by {by} at step {step}, with a checkpoint"
-        return {"status": "stopped", "step": step, "message": message}
-
-    def _outcome(self, plan: Plan, watcher: Any, trainable: int, total: int) -> dict[str, Any]:
-        outcome = write_report(self.run, plan, trainable=trainable, total=total, train_seconds=watcher.train_seconds)
-        return {"status": "finished", "step": plan.schedule.steps, **outcome}
+        with as_base(trainer.model) if phase == "base" else contextlib.nullcontext():
+            for number, (prompt, expected) in enumerate(prompts(plan, inputs.data)):
+                self._obey()
+                with self.orders.at_once():
+                    text = answer(
+                        trainer.model, inputs.tokenizer, prompt, max_new_tokens=plan.evaluation.max_new_tokens
+                    )
+                question = prompt[-1]["content"]
+                self.journal.append(
+                    "sample", phase=phase, number=number, question=question, answer=text, expected=expected
+                )
 
     # --- around the stages ----------------------------------------------------------------------
 
     @contextlib.contextmanager
     def _stage(self, name: str) -> Iterator[None]:
-        if self.signal is not None:
-            raise Stopped
+        self._obey()
+        self.stage = name
         self.journal.append("stage", name=name)
         yield
 
-    def on_signal(self, number: int, frame: FrameType | None) -> None:
-        """First signal: a full checkpoint and a clean end. Second: stop at once."""
-        if self.signal is not None:
-            os._exit(128 + number)
-        self.signal = number
-        if self.stop is None:
-            raise Stopped
-        self.stop.by = signal.Signals(number).name
+    def _obey(self) -> None:
+        """Answer requests where no step is being trained, and end when that was asked. Raises Stopped."""
+        since = f"the checkpoint at step {self.step}" if self.step else "the start"
+        self.orders.take(self.step, no_checkpoint=f"nothing has been trained since {since}")
+        self.orders.check()
 
     def run_to_end(self) -> int:
         """Execute, tell the end whatever happens, and return the process's exit code."""
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self.on_signal)
+        self.orders.listen()
         started = time.time()
         try:
             self.ballast.write_bytes(b"\0" * BALLAST)
-            outcome = self.execute()
-            code = 128 + self.signal if self.signal is not None and outcome["status"] == "stopped" else 0
+            outcome, code = self.execute(), 0
         except Stopped:
-            outcome = {
-                "status": "stopped",
-                "step": self.story.step,
-                "message": "stopped before training began",
-            }
-            code = 128 + (self.signal or signal.SIGTERM)
+            outcome, code = self._stopped(), self.orders.exit_code()
         except Refusal as refusal:
-            outcome, code = _failure(*refusal.diagnostics)
-        except Exception as error:  # the edge: whatever a library raises becomes the journal's end event
-            outcome, code = _failure(diagnose(error, self.run.path))
+            outcome, code = self._failed(*refusal.diagnostics)
+        except BaseException as error:  # the edge: whatever a library raises becomes the journal's end event
+            outcome, code = self._failed(diagnose(error, self.run.path))
             with contextlib.suppress(OSError):  # output.log may be on the disk that is full
                 traceback.print_exc()
         self._tell_end({**outcome, "seconds": round(time.time() - started, 1)})
         return code
 
+    def _stopped(self) -> dict[str, Any]:
+        kept = f"at step {self.step}, with a checkpoint" if self.step else "before the first step"
+        message = f"stopped by {self.orders.by} in the stage {self.stage}, {kept}"
+        return {"status": "stopped", "step": self.step, "stage": self.stage, "by": self.orders.by, "message": message}
+
+    def _failed(self, *diagnostics: Diagnostic) -> tuple[dict[str, Any], int]:
+        problems = [{"code": d.code, "message": d.message, "help": d.help} for d in diagnostics]
+        told = {"status": "failed", "step": read_story(self.run).step, "stage": self.stage, **problems[0]}
+        return {**told, "problems": problems}, exit_code([d.code for d in diagnostics])
+
     def _tell_end(self, outcome: dict[str, Any]) -> None:
+        self.orders.ignore()  # from here on all is decided, and nothing may keep it from being told
         with contextlib.suppress(OSError):
             self.ballast.unlink(missing_ok=True)
             discard_unsealed(self.run.checkpoints)
+            for request in take_requests(self.run):
+                self.orders.decline(request, self.step, "the run is ending")
             self.journal.append("end", **outcome)
             self.journal.close()
         self.lock.release()
-
-
-def _failure(*diagnostics: Diagnostic) -> tuple[dict[str, Any], int]:
-    first = diagnostics[0]
-    more = [{"code": d.code, "message": d.message, "help": d.help} for d in diagnostics]
-    outcome = {
-        "status": "failed",
-        "code": first.code,
-        "message": first.message,
-        "help": first.help,
-        "problems": more,
-    }
-    return outcome, exit_code([d.code for d in diagnostics])
 
 
 def main() -> None:

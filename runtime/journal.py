@@ -4,6 +4,9 @@ One line per event: ``{"v":1,"seq":n,"t":unix seconds,"k":kind,...}``. Each line
 to a file opened with O_APPEND, so a reader never sees two writers' bytes mixed, and a process killed
 in the middle of a write leaves at most one torn last line, which readers pass over and the next
 writer closes off. NaN and infinities are written as strings, because JSON has none.
+
+A reader trusts no line further than its four own fields: whatever else an event should have may be
+missing or of another type, so its fields are read with ``text``, ``number`` and ``whole``.
 """
 
 from __future__ import annotations
@@ -17,13 +20,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from compiler.diagnostics import Diagnostic, Refusal
+
 VERSION = 1
 LONGEST_LINE = 4 * 1024 * 1024
 """Bytes; a longer line is not one of ours and is passed over."""
 
-Kind = Literal["start", "stage", "metric", "eval", "sample", "checkpoint", "request", "warning", "end"]
+Kind = Literal["start", "stage", "metric", "progress", "eval", "sample", "checkpoint", "request", "warning", "end"]
 DURABLE: frozenset[str] = frozenset({"start", "stage", "checkpoint", "end"})
 """Kinds after which the file is synced to disk."""
+
+FOREIGN = "foreign"
+"""What a line of another journal version is read as: its fields may mean something else there."""
+
+LARGEST = 2**53
+"""The largest number that is still read as a count; JSON of other programs keeps none beyond it exactly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,27 +46,39 @@ class Event:
     kind: str
     fields: dict[str, Any] = field(default_factory=dict)
 
-    def __getitem__(self, name: str) -> Any:
-        return self.fields[name]
-
     def get(self, name: str, default: Any = None) -> Any:
-        """The field, or ``default`` when the event has none."""
+        """The field as it was written, or ``default`` when the event has none."""
         return self.fields.get(name, default)
+
+    def text(self, name: str, default: str = "") -> str:
+        """A field as text that every stream can encode; ``default`` when it is missing, null or no single value."""
+        value = self.fields.get(name)
+        return str(value).encode("utf-8", "replace").decode() if isinstance(value, str | int | float) else default
 
     def number(self, name: str) -> float | None:
         """A numeric field; NaN and infinities come back from their written form."""
         return read_number(self.fields.get(name))
 
+    def whole(self, name: str) -> int | None:
+        """A count: a step, a number of rows, bytes. None for what is none, also below zero or beyond ``LARGEST``."""
+        return read_whole(self.fields.get(name))
+
 
 def read_number(value: Any) -> float | None:
     """A number as the journal writes it, or None when it is not one."""
-    if isinstance(value, bool) or value is None:
+    if isinstance(value, str):
+        return float(value.replace("Infinity", "inf")) if value in {"NaN", "Infinity", "-Infinity"} else None
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    if isinstance(value, int | float):
+    try:
         return float(value)
-    if value in {"NaN", "Infinity", "-Infinity"}:
-        return float(value.replace("Infinity", "inf"))
-    return None
+    except OverflowError:
+        return None
+
+
+def read_whole(value: Any) -> int | None:
+    """A count as the journal writes it, or None when it is not one."""
+    return value if type(value) is int and 0 <= value <= LARGEST else None
 
 
 def writable(value: Any) -> Any:
@@ -72,13 +95,16 @@ def writable(value: Any) -> Any:
 class JournalWriter:
     """Appends events. Opening an existing journal continues its numbering and closes off a torn last line.
 
-    Raises OSError when the file cannot be opened or written.
+    Raises OSError when the file cannot be opened or written, and Refusal (X021) when another version has
+    written there: its numbering cannot be gone on with.
     """
 
     def __init__(self, path: Path) -> None:
         last = -1
         for event in read_journal(path):
-            last = event.seq
+            if event.kind == FOREIGN:
+                raise Refusal(unreadable(path, event))
+            last = max(last, event.seq)
         self._next = last + 1
         self._handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         if _torn(path):
@@ -115,19 +141,30 @@ def _torn(path: Path) -> bool:
         return stream.read(1) != b"\n"
 
 
+def unreadable(path: Path, event: Event) -> Diagnostic:
+    """What to say of a journal that has a line of another version (a ``FOREIGN`` event)."""
+    message = f"{path} is of journal version {event.text('v')}; this recipec reads version {VERSION}"
+    return Diagnostic("X021", message, help="use the recipec that wrote it, or start a new run with `recipe run`")
+
+
 def parse_line(line: bytes) -> Event | None:
-    """The event of one line, or None when the line is torn or not ours."""
+    """The event of one line, None when the line is torn or not ours, a ``FOREIGN`` one for another version's."""
     try:
         document = json.loads(line)
     except (ValueError, RecursionError):
         return None
     if not isinstance(document, dict):
         return None
-    seq, t, kind = document.pop("seq", None), document.pop("t", None), document.pop("k", None)
-    document.pop("v", None)
-    if type(seq) is not int or isinstance(t, bool) or not isinstance(t, int | float) or not isinstance(kind, str):
+    version = document.get("v")
+    seq, t, kind = document.pop("seq", None), read_number(document.pop("t", None)), document.pop("k", None)
+    if read_whole(seq) is None or t is None or not math.isfinite(t) or not isinstance(kind, str):
         return None
-    return Event(seq, float(t), kind, document)
+    if type(version) is not int:
+        return None
+    if version != VERSION:
+        return Event(seq, t, FOREIGN, {"v": version})
+    del document["v"]
+    return Event(seq, t, kind, document)
 
 
 def read_journal(path: Path) -> Iterator[Event]:
@@ -177,14 +214,3 @@ class JournalTail:
             rest, self._skipping = b"", True
         self._rest = rest
         return [line for line in lines if line]
-
-
-def gaps(events: Iterable[Event]) -> list[tuple[int, int]]:
-    """Stretches of missing numbers, as (first missing, last missing)."""
-    found: list[tuple[int, int]] = []
-    expected = 0
-    for event in events:
-        if event.seq > expected:
-            found.append((expected, event.seq - 1))
-        expected = event.seq + 1
-    return found

@@ -6,20 +6,23 @@ Closing the terminal, a dropped ssh line or a killed UI never reaches it.
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from compiler.codes import exit_code
 from compiler.diagnostics import Diagnostic, Refusal
 from compiler.plan import Plan
-from runtime.run_folder import Launch, RunFolder, is_locked, new_run, read_launch, run_name
-from runtime.state import State, judge, read_story
-
-LEAVING = 10.0
-"""Seconds between an executor's last word and the end of its process, at most."""
+from runtime.checkpoints import latest_whole
+from runtime.lock import lock_holder
+from runtime.orders import SIGNALS
+from runtime.run_folder import Launch, RunFolder, new_run, read_launch, run_name
+from runtime.state import LEAVING, State, look, read_story
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +44,7 @@ def spawn(run: RunFolder, plan: Plan) -> Launched:
     if not _is_free(run):
         raise Refusal(Diagnostic("X002", f"run {run.id} already has an executor", help=f"recipe attach {run.id}"))
     before = read_story(run).last_seq
-    with run.output.open("ab") as output:
+    with run.output.open("ab") as output, _signals_held_back():
         process = subprocess.Popen(  # noqa: S603 - our own module, our own folder
             [sys.executable, "-m", "runtime.executor", str(run.path.resolve())],
             stdin=subprocess.DEVNULL,
@@ -53,11 +56,21 @@ def spawn(run: RunFolder, plan: Plan) -> Launched:
     return Launched(run, process, before)
 
 
+@contextmanager
+def _signals_held_back() -> Iterator[None]:
+    """A child started in here gets its signals only once it listens: a Ctrl-C at once must not kill it unheard."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _is_free(run: RunFolder) -> bool:
     """Whether no executor holds the run; one that has told its end is given a moment to leave."""
     deadline = time.monotonic() + LEAVING
-    while is_locked(run):
-        if read_story(run).end is None or time.monotonic() > deadline:
+    while lock_holder(run) is not None:
+        if look(run)[1].state.is_alive() or time.monotonic() > deadline:
             return False
         time.sleep(0.05)
     return True
@@ -82,7 +95,7 @@ def environment(plan: Plan, *, offline: bool = False) -> dict[str, str]:
 def running_run(runs: Path, plan: Plan, root: Path) -> RunFolder | None:
     """The newest run of exactly this plan, of the recipe in ``root``, if its executor is at work."""
     newest = _newest_of(runs / run_name(plan, root), plan)
-    return newest if newest is not None and judge(newest, read_story(newest)).state.is_alive() else None
+    return newest if newest is not None and look(newest)[1].state.is_alive() else None
 
 
 def interrupted_run(runs: Path, plan: Plan, root: Path) -> RunFolder | None:
@@ -90,15 +103,12 @@ def interrupted_run(runs: Path, plan: Plan, root: Path) -> RunFolder | None:
 
     That is one that died, was stopped, or failed for want of disk or memory (a code with exit 3).
     """
-    from runtime.checkpoints import latest_whole  # light, but only needed here
-
     newest = _newest_of(runs / run_name(plan, root), plan)
     if newest is None:
         return None
-    story = read_story(newest)
-    state = judge(newest, story).state
-    machine = state is State.FAILED and story.end is not None and exit_code([str(story.end.get("code"))]) == 3
-    broke_off = state in {State.DIED, State.STOPPED} or machine
+    story, verdict = look(newest)
+    machine = verdict.state is State.FAILED and story.end is not None and exit_code([story.end.text("code")]) == 3
+    broke_off = verdict.state in {State.DIED, State.STOPPED} or machine
     return newest if broke_off and latest_whole(newest.checkpoints)[0] is not None else None
 
 

@@ -4,26 +4,25 @@
 
     runs/<name>/<id>/
       plan.json        what runs, byte for byte as compiled
-      launch.json      what only this machine knows: the recipe's folder, the cache, the command
+      launch.json      what only this machine knows, and what its person allowed: root, any_packages, offline
       events.jsonl     the journal (journal.py)
       output.log       everything the process and its libraries print
       control/         requests, one file each, created atomically (stop.json, checkpoint.json)
-      executor.lock    held with fcntl.lockf as long as an executor lives
+      executor.lock    held as long as an executor lives (lock.py)
       checkpoints/     checkpoint-<step>/, whole when it has a seal.json (checkpoints.py)
       adapter/         the trained adapter (or model/ after full fine-tuning)
-      report.json      the outcome, for programs
+      report.json      the outcome, for programs (report.py)
 """
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import secrets
+import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from compiler.diagnostics import Diagnostic, Refusal
 from compiler.files import write_atomically
@@ -129,8 +128,6 @@ def new_run(runs: Path, plan: Plan, launch: Launch) -> RunFolder:
         write_atomically(draft.launch, json.dumps(document, indent=2).encode() + b"\n")
         draft.path.rename(parent / run_id)
     except OSError:
-        import shutil
-
         shutil.rmtree(draft.path, ignore_errors=True)
         raise
     return RunFolder(parent / run_id)
@@ -177,10 +174,10 @@ def find_run(runs: Path, wanted: str) -> RunFolder:
     )
 
 
-def post_request(run: RunFolder, request: Request, **fields: Any) -> None:
+def post_request(run: RunFolder, request: Request) -> None:
     """Ask the executor for something; it answers with a ``request`` event. Raises OSError."""
     run.control.mkdir(exist_ok=True)
-    write_atomically(run.control / f"{request}.json", json.dumps({"asked": time.time(), **fields}).encode())
+    write_atomically(run.control / f"{request}.json", json.dumps({"asked": time.time()}).encode())
 
 
 def take_requests(run: RunFolder) -> list[str]:
@@ -193,45 +190,3 @@ def take_requests(run: RunFolder) -> list[str]:
             continue
         taken.append(file.stem)
     return taken
-
-
-class ExecutorLock:
-    """The lock that says an executor lives; the kernel frees it however the process ends.
-
-    A POSIX record lock, not ``flock``: a forked helper that outlives the executor must not keep the run
-    looking alive. Its file must never be opened a second time in the holding process, as closing any
-    handle on it gives the lock up.
-    """
-
-    def __init__(self, run: RunFolder) -> None:
-        self._handle = os.open(run.lock, os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            fcntl.lockf(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            os.close(self._handle)
-            raise Refusal(
-                Diagnostic(
-                    "X002",
-                    f"run {run.id} already has an executor",
-                    help=f"follow it with `recipe attach {run.id}`",
-                )
-            ) from error
-
-    def release(self) -> None:
-        """Give the lock up: nothing is written any more."""
-        os.close(self._handle)
-
-
-def is_locked(run: RunFolder) -> bool:
-    """Whether an executor holds the run's lock. Only for processes that are not that executor."""
-    try:
-        handle = os.open(run.lock, os.O_RDWR)
-    except OSError:
-        return False
-    try:
-        fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return True
-    finally:
-        os.close(handle)
-    return False

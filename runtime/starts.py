@@ -1,21 +1,26 @@
-"""Starts of an adapter that cannot be computed again from the base.
+"""Starts of an adapter that take the base apart (PiSSA, OLoRA), and what follows for measuring and saving.
 
-PiSSA takes the base apart, and PEFT does that again when such an adapter is loaded. By a fast SVD, which draws
-random numbers, another base would come out; so such an adapter is saved as its difference to where it started,
-a plain LoRA of twice the rank: ``B A - B0 A0 = [B, -B0] [A; A0]``. PEFT can do so too
-(``path_initial_model_for_weight_conversion``), but not beside modules_to_save, DoRA or rsLoRA with patterns.
+PEFT takes the base apart again when such an adapter is loaded. By a fast SVD, which draws random numbers, another
+base would come out; so an adapter of that start is saved as its difference to where it started, a plain LoRA of
+twice the rank: ``B A - B0 A0 = [B, -B0] [A; A0]``. PEFT can do so too (``path_initial_model_for_weight_conversion``),
+but not beside modules_to_save, DoRA or rsLoRA with patterns.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
 from peft import get_peft_model_state_dict
 from safetensors.torch import load_file, save_file
+
+APART = ("pissa", "olora")
+"""Starts that leave another base behind: the adapter holds a part of it."""
 
 RANDOM = "pissa_niter_"
 """PiSSA by a fast SVD. A full SVD (pissa) and a QR (olora) come out the same every time."""
@@ -24,11 +29,22 @@ Start = dict[str, torch.Tensor]
 """The untrained adapter's tensors, by their names in its file."""
 
 
+@contextlib.contextmanager
+def as_base(model: Any) -> Iterator[None]:
+    """The untrained model as its base: the adapter is off, or on where it holds a part of the base.
+
+    With it on, the model computes what its base does but for rounding; before the first step only.
+    """
+    if not hasattr(model, "disable_adapter") or _start_of(model).startswith(APART):
+        yield
+        return
+    with model.disable_adapter():
+        yield
+
+
 def remember_start(model: Any) -> Start | None:
     """The adapter as it stands, on the CPU, when only the difference to it can be loaded later; else None."""
-    config: Any = getattr(model, "peft_config", {}).get("default")
-    start = config.init_lora_weights if config is not None else None
-    if not isinstance(start, str) or not start.startswith(RANDOM):
+    if not _start_of(model).startswith(RANDOM):
         return None
     return {
         name: tensor.detach().cpu().clone()
@@ -58,6 +74,11 @@ def save_as_difference(folder: Path, start: Start) -> None:
         "rank_pattern": {key: rank * 2 for key, rank in config["rank_pattern"].items()},
     }
     description.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def _start_of(model: Any) -> str:
+    config: Any = getattr(model, "peft_config", {}).get("default")
+    return str(config.init_lora_weights) if config is not None else ""
 
 
 def _side(name: str) -> int | None:

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
-from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from itertools import islice
+from typing import TypeGuard
 
-from runtime.journal import Event, read_journal
-from runtime.run_folder import RunFolder, is_locked
+from runtime.journal import Event, read_journal, unreadable
+from runtime.lock import Holder, lock_holder
+from runtime.run_folder import RunFolder
 
 SILENT_AT_LEAST = 60.0
 """Seconds of silence before a run with a living executor may be called stalled."""
 
 STARTING = 30.0
 """Seconds in which a run that has no event yet is starting, not dead."""
+
+LEAVING = 10.0
+"""Seconds between an executor's last word and the end of its process, at most."""
 
 
 class State(StrEnum):
@@ -30,76 +35,144 @@ class State(StrEnum):
     STOPPED = "stopped"
     FAILED = "failed"
     DIED = "died"
+    UNREADABLE = "unreadable"
 
     def is_alive(self) -> bool:
         """Whether an executor is (or is about to be) at work."""
         return self in {State.STARTING, State.RUNNING, State.STALLED}
 
 
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What is kept of one optimizer step: loss in nats, seconds, tokens up to here, peak memory in bytes."""
+
+    loss: float | None
+    seconds: float | None
+    tokens: int | None
+    peak_memory: int | None
+
+
 @dataclass(slots=True)
 class Story:
-    """A journal read into what people ask of a run. ``apply`` events in order; a repeated step replaces."""
+    """A journal read into what people ask of a run. ``apply`` events in order.
+
+    When a further executor starts, the story goes back with it to the checkpoint it goes on from: what was
+    trained and measured beyond it will be told again. The base is measured and asked once for all executors.
+    """
 
     stage: str = ""
     step: int = 0
     steps: int = 0
-    losses: dict[int, float] = field(default_factory=dict)
+    trained: dict[int, Step] = field(default_factory=dict)
     evaluations: list[Event] = field(default_factory=list)
     samples: list[Event] = field(default_factory=list)
     warnings: list[Event] = field(default_factory=list)
+    gaps: list[tuple[int, int]] = field(default_factory=list)
+    """Stretches of numbers that no event has, as (first missing, last missing)."""
     last_metric: Event | None = None
     last_checkpoint: int | None = None
     resumed_from: int | None = None
+    pid: int | None = None
+    """The process of the last executor that has reported."""
     end: Event | None = None
+    foreign: Event | None = None
+    """A line of a journal version that cannot be read."""
     last_seq: int = -1
     first_t: float | None = None
     last_t: float | None = None
-    _step_seconds: deque[float] = field(default_factory=lambda: deque(maxlen=50))
 
     def apply(self, events: Iterable[Event]) -> None:
         """Take in further events."""
         for event in events:
             self.first_t = event.t if self.first_t is None else self.first_t
             self.last_t = event.t
+            if event.seq > self.last_seq + 1:
+                self.gaps.append((self.last_seq + 1, event.seq - 1))
             self.last_seq = event.seq
             self._apply_one(event)
 
     def _apply_one(self, event: Event) -> None:
         match event.kind:
             case "start":
-                self.end = None  # a resumed run lives again
-                self.steps = int(event.get("steps", self.steps))
-                self.resumed_from = event.get("resume_from")
+                self._go_back_to(event.whole("resume_from"))
+                self.steps = event.whole("steps") or self.steps
+                self.pid = event.whole("pid")
             case "stage":
-                self.stage = str(event.get("name", ""))
+                self.stage = event.text("name")
             case "metric":
-                self.step = int(event.get("step", self.step))
-                loss = event.number("loss")
-                if loss is not None:
-                    self.losses[self.step] = loss
-                seconds = event.number("step_seconds")
-                if seconds is not None:
-                    self._step_seconds.append(seconds)
-                self.last_metric = event
+                self._train(event)
             case "eval":
                 self.evaluations.append(event)
+                if event.get("phase") == "during":
+                    self.stage = "train"
             case "sample":
                 self.samples.append(event)
             case "checkpoint":
-                self.last_checkpoint = event.get("step")
+                self.last_checkpoint = event.whole("step")
             case "warning":
                 self.warnings.append(event)
             case "end":
                 self.end = event
+            case "foreign":
+                self.foreign = event
+
+    def _go_back_to(self, resume_from: int | None) -> None:
+        step = resume_from or 0
+        self.end, self.stage = None, ""
+        self.resumed_from, self.last_checkpoint = resume_from, resume_from
+        self.step = step
+        self.trained = {number: done for number, done in self.trained.items() if number <= step}
+        self.evaluations = [event for event in self.evaluations if _still_true(event, step)]
+        self.samples = [event for event in self.samples if event.get("phase") == "base"]
+
+    def _train(self, event: Event) -> None:
+        step = event.whole("step")
+        if step is None:
+            return
+        self.step, self.last_metric, self.stage = step, event, "train"
+        self.trained.pop(step, None)  # told again: it is the latest now
+        self.trained[step] = Step(
+            loss=event.number("loss"),
+            seconds=event.number("step_seconds"),
+            tokens=event.whole("tokens"),
+            peak_memory=event.whole("peak_memory"),
+        )
+
+    @property
+    def losses(self) -> dict[int, float]:
+        """Training loss by step, in nats."""
+        return {number: done.loss for number, done in self.trained.items() if done.loss is not None}
+
+    @property
+    def tokens(self) -> int:
+        """Tokens trained on so far, by all executors."""
+        return next((done.tokens for done in reversed(self.trained.values()) if done.tokens is not None), 0)
+
+    @property
+    def train_seconds(self) -> float:
+        """Time spent in optimizer steps that still count, by all executors."""
+        return math.fsum(done.seconds for done in self.trained.values() if _is_time(done.seconds))
 
     def median_step_seconds(self) -> float | None:
         """Median time of the last 50 steps, in seconds."""
-        return statistics.median(self._step_seconds) if self._step_seconds else None
+        latest = [done.seconds for done in islice(reversed(self.trained.values()), 50) if _is_time(done.seconds)]
+        return statistics.median(latest) if latest else None
 
     def measured(self, phase: str) -> Event | None:
         """The held-out measurement of a phase (``base`` or ``tuned``), if there is one."""
         hits = [event for event in self.evaluations if event.get("phase") == phase]
         return hits[-1] if hits else None
+
+
+def _is_time(seconds: float | None) -> TypeGuard[float]:
+    return seconds is not None and 0 <= seconds < math.inf
+
+
+def _still_true(evaluation: Event, step: int) -> bool:
+    """Whether a measurement holds for an executor that goes on from ``step``."""
+    if evaluation.text("phase") == "during":
+        return (evaluation.whole("step") or 0) <= step
+    return evaluation.text("phase") == "base"
 
 
 def read_story(run: RunFolder) -> Story:
@@ -117,25 +190,44 @@ class Verdict:
     why: str
 
 
-def judge(run: RunFolder, story: Story, *, now: float | None = None) -> Verdict:
-    """How the run stands: its end event first, then the lock, then how long it has been silent."""
-    if story.end is not None:
-        status = str(story.end.get("status", "failed"))
-        message: Any = story.end.get("message") or ""
-        state = {"finished": State.FINISHED, "stopped": State.STOPPED}.get(status, State.FAILED)
-        return Verdict(state, str(message))
+def look(run: RunFolder) -> tuple[Story, Verdict]:
+    """The story so far and how the run stands. Raises OSError when the run's folder has gone."""
+    holder = lock_holder(run)  # first: what an executor that is gone by now has written is all in the story then
+    story = read_story(run)
+    return story, judge(run, story, holder)
+
+
+def judge(run: RunFolder, story: Story, holder: Holder | None, *, now: float | None = None) -> Verdict:
+    """How a run stands with this story, which was read after its lock was found with ``holder``."""
     now = time.time() if now is None else now
-    if not is_locked(run):
-        age = now - (story.last_t if story.last_t is not None else run.plan.stat().st_mtime)
-        if story.last_t is None and age < STARTING:
-            return Verdict(State.STARTING, "the executor has not reported yet")
-        kept = f"checkpoint at step {story.last_checkpoint}" if story.last_checkpoint else "no checkpoint yet"
-        return Verdict(State.DIED, f"the executor is gone without an end event ({kept})")
+    if story.foreign is not None:
+        return Verdict(State.UNREADABLE, unreadable(run.events, story.foreign).message)
+    if holder is not None and not _has_reported(story, holder, now):
+        return Verdict(State.STARTING, "the executor has not reported yet")
+    if story.end is not None:
+        status = story.end.text("status")
+        state = {"finished": State.FINISHED, "stopped": State.STOPPED}.get(status, State.FAILED)
+        return Verdict(state, story.end.text("message"))
+    if holder is None:
+        return _without_executor(run, story, now)
     silence = now - (story.last_t if story.last_t is not None else now)
-    patience = max(SILENT_AT_LEAST, 3 * (story.median_step_seconds() or 0.0))
-    if silence > patience and story.stage == "train":
-        return Verdict(
-            State.STALLED,
-            f"no event for {silence:.0f} s, steps take {story.median_step_seconds() or 0:.1f} s",
-        )
+    usual = story.median_step_seconds() or 0.0
+    if story.stage == "train" and silence > max(SILENT_AT_LEAST, 3 * usual):
+        return Verdict(State.STALLED, f"no event for {silence:.0f} s, steps take {usual:.1f} s")
     return Verdict(State.RUNNING, story.stage)
+
+
+def _has_reported(story: Story, holder: Holder, now: float) -> bool:
+    """Whether the story's last executor is the one that holds the lock, be it just about to leave."""
+    if story.last_t is None:
+        return False
+    if holder.pid is not None and story.pid is not None:
+        return holder.pid == story.pid
+    return story.end is None or now - story.end.t < LEAVING
+
+
+def _without_executor(run: RunFolder, story: Story, now: float) -> Verdict:
+    if story.last_t is None and now - run.plan.stat().st_mtime < STARTING:
+        return Verdict(State.STARTING, "the executor has not reported yet")
+    kept = f"checkpoint at step {story.last_checkpoint}" if story.last_checkpoint else "no checkpoint yet"
+    return Verdict(State.DIED, f"the executor is gone without an end event ({kept})")

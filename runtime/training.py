@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import resource
 import statistics
@@ -22,7 +23,12 @@ from runtime import checkpoints
 from runtime.adalora import RankAllocation, without_penalty
 from runtime.backends import Loaded
 from runtime.journal import JournalWriter
-from runtime.run_folder import RunFolder, take_requests
+from runtime.orders import Orders
+from runtime.run_folder import RunFolder
+from runtime.starts import as_base
+
+TOLD_EVERY = 2.0
+"""Seconds between two words on a measurement under way."""
 
 
 def as_dataset(examples: list[Example]) -> datasets.Dataset:
@@ -67,31 +73,55 @@ def build_trainer(
     return trainer
 
 
-class StopRequest:
-    """Whether someone asked the run to end: a signal or a file in ``control/``."""
+def train(trainer: Trainer, plan: Plan, checkpoint: Path | None) -> None:
+    """Train to the end, from the checkpoint if there is one.
 
-    def __init__(self) -> None:
-        self.by: str | None = None
+    A checkpoint with which training was over is only loaded: Transformers would train one step more.
+    """
+    state = None if checkpoint is None else _state_when_over(plan, checkpoint)
+    if state is None or checkpoint is None:
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        return
+    best = checkpoint.with_name(Path(state.best_model_checkpoint).name) if state.best_model_checkpoint else checkpoint
+    trainer.state = state
+    trainer._load_from_checkpoint(str(best if checkpoints.is_whole(best) else checkpoint))
+    for tell in (trainer.callback_handler.on_train_begin, trainer.callback_handler.on_train_end):
+        tell(trainer.args, trainer.state, trainer.control)  # AdaLoRA's ranks are taken up and handed over there
+
+
+def _state_when_over(plan: Plan, checkpoint: Path) -> Any:
+    """The trainer's state in a checkpoint if there is nothing left to train after it, else None."""
+    state = transformers.TrainerState.load_from_json(str(checkpoint / "trainer_state.json"))
+    over = state.global_step >= plan.schedule.steps
+    if plan.early_stopping_patience is not None:
+        told = state.stateful_callbacks["EarlyStoppingCallback"]["attributes"]
+        over = over or told["early_stopping_patience_counter"] >= plan.early_stopping_patience
+    return state if over else None
 
 
 class Watcher(transformers.TrainerCallback):
-    """Writes the journal while Transformers trains, and obeys requests between two optimizer steps."""
+    """Writes the journal while Transformers trains, and obeys orders between two optimizer steps.
 
-    def __init__(self, plan: Plan, run: RunFolder, journal: JournalWriter, stop: StopRequest) -> None:
+    ``tokens`` are those that earlier executors have trained on, up to the checkpoint.
+    """
+
+    def __init__(self, plan: Plan, journal: JournalWriter, orders: Orders, *, tokens: int = 0) -> None:
         self._plan = plan
-        self._run = run
         self._journal = journal
-        self._stop = stop
+        self._orders = orders
         self._step_started = 0.0
         self._step_seconds: deque[float] = deque(maxlen=50)
+        self._tokens_at_start = tokens
         self._tokens_before = 0.0
         self._training = False
-        self.tokens = 0.0
-        self.train_seconds = 0.0
+        self._measured_rows = 0
+        self._measuring_told = 0.0
+        self._saved_step = 0
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """From here on, measurements are ones during training."""
         self._training = True
+        self._saved_step = state.global_step
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """What is measured after this is the executor's to name."""
@@ -103,30 +133,29 @@ class Watcher(transformers.TrainerCallback):
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Stop the clock; obey what was asked since the last step."""
-        seconds = time.perf_counter() - self._step_started
-        self._step_seconds.append(seconds)
-        self.train_seconds += seconds
-        for request in take_requests(self._run):
-            self._journal.append("request", name=request, step=state.global_step)
-            if request == "stop":
-                self._stop.by = "request"
-            elif request == "checkpoint":
-                control.should_save = True
-        if self._stop.by is not None:
-            control.should_save = True
-            control.should_training_stop = True
+        self._step_seconds.append(time.perf_counter() - self._step_started)
+        self._obey(state, control)
         if state.global_step >= state.max_steps and self._plan.early_stopping_patience is None:
             control.should_evaluate = False  # the executor measures this very model next
+
+    def _obey(self, state: Any, control: Any) -> None:
+        if self._orders.take(state.global_step):
+            control.should_save = True
+        if self._orders.by is not None:
+            control.should_save = True
+            control.should_training_stop = True
+
+    def on_epoch_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """However training ends, its last step is kept: it must not be lost with a stop while it is measured."""
+        if control.should_training_stop and state.global_step > self._saved_step:
+            control.should_save = True
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **kwargs: Any) -> None:
         """One metric event per optimizer step."""
         if not logs or "loss" not in logs:
             return
         seconds = self._step_seconds[-1] if self._step_seconds else math.nan
-        tokens = float(logs.get("num_tokens", 0.0))
-        if tokens < self._tokens_before:  # a resumed trainer counts from zero again
-            self._tokens_before = 0.0
-        self.tokens += tokens - self._tokens_before
+        tokens = float(logs.get("num_tokens", 0.0))  # of this executor
         rate = (tokens - self._tokens_before) / seconds if seconds > 0 else math.nan
         self._tokens_before = tokens
         left = (state.max_steps - state.global_step) * statistics.median(self._step_seconds or [math.nan])
@@ -138,7 +167,7 @@ class Watcher(transformers.TrainerCallback):
             learning_rate=logs.get("learning_rate"),
             grad_norm=logs.get("grad_norm"),
             accuracy=logs.get("mean_token_accuracy"),
-            tokens=int(self.tokens),
+            tokens=self._tokens_at_start + int(tokens),
             step_seconds=round(seconds, 4),
             tokens_per_second=round(rate, 1),
             seconds_left=round(left, 1),
@@ -153,18 +182,38 @@ class Watcher(transformers.TrainerCallback):
                     help="lower learning_rate or add warmup_steps, then start again",
                 )
             )
+        if control.should_evaluate and self._training:  # long, perhaps, and silent: not to be taken for a stall
+            self._journal.append("stage", name="evaluate", step=state.global_step)
+
+    def on_prediction_step(
+        self, args: Any, state: Any, control: Any, eval_dataloader: Any = None, **kwargs: Any
+    ) -> None:
+        """How many held-out rows are measured, every few seconds."""
+        now = time.monotonic()
+        if not self._measured_rows:
+            self._measuring_told = now
+        total = len(eval_dataloader.dataset)
+        self._measured_rows = min(total, self._measured_rows + args.per_device_eval_batch_size)
+        if now - self._measuring_told >= TOLD_EVERY:
+            self._measuring_told = now
+            self._journal.append("progress", done=self._measured_rows, total=total)
 
     def on_evaluate(
         self, args: Any, state: Any, control: Any, metrics: dict[str, Any] | None = None, **kwargs: Any
     ) -> None:
         """Held-out loss in the middle of training; before and after are the executor's to name."""
-        if metrics and "eval_loss" in metrics and self._training:
+        self._measured_rows = 0
+        if not self._training:
+            return
+        if metrics and "eval_loss" in metrics:
             self._journal.append("eval", phase="during", step=state.global_step, loss=metrics["eval_loss"])
+        self._obey(state, control)  # whoever asked meanwhile need not wait for another step
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Seal what was written, tell of it, and delete what is older than wanted."""
         checkpoint = Path(args.output_dir) / f"checkpoint-{state.global_step}"
         checkpoints.seal(checkpoint)
+        self._saved_step = state.global_step
         self._journal.append("checkpoint", step=state.global_step, path=f"checkpoints/{checkpoint.name}")
         keep = max(2, self._plan.save_total_limit)  # never fewer than one to fall back on
         checkpoints.prune(Path(args.output_dir), keep=keep, also=state.best_model_checkpoint)
@@ -179,13 +228,10 @@ def memory() -> dict[str, int]:
     return {"memory": resident, "peak_memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}
 
 
-def held_out_loss(trainer: Trainer) -> dict[str, float]:
-    """Loss on the held-out rows in nats, as Transformers averages it.
-
-    Before the first step this is the base's, with the adapter on: every start leaves the model's function as
-    it is, while PiSSA's and OLoRA's leave another base behind when the adapter is taken off.
-    """
+def held_out_loss(trainer: Trainer, *, base: bool) -> dict[str, float]:
+    """Loss on the held-out rows in nats, as Transformers averages it; of the ``base`` before the first step."""
     started = time.perf_counter()
-    loss = float(trainer.evaluate()["eval_loss"])
+    with as_base(trainer.model) if base else contextlib.nullcontext():
+        loss = float(trainer.evaluate()["eval_loss"])
     perplexity = math.exp(loss) if loss < 700 else math.inf
     return {"loss": loss, "perplexity": perplexity, "seconds": round(time.perf_counter() - started, 2)}

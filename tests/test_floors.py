@@ -68,24 +68,17 @@ def test_help_imports_no_verb() -> None:
     assert not {name for name in loaded if name.startswith(("tui.commands.", "compiler.", "runtime", "pydantic"))}
 
 
-def test_checking_loads_no_audit_of_texts() -> None:
+def test_a_right_recipe_is_checked_with_what_it_needs_alone() -> None:
     program = (
-        "import sys; from tui.cli import main; sys.argv[1:] = ['check', 'recipes/quickstart']\n"
+        "import sys; sys.argv = ['recipe', 'check', 'recipes/quickstart']\n"
+        "from tui.cli import main\n"
         "try: main()\n"
         "except SystemExit: print(*sys.modules, file=sys.stderr)"
     )
     told = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     loaded = set(told.stderr.split())
     assert "compiler.data.quick_look" in loaded
-    audits = {
-        "audit",
-        "findings",
-        "text_audit",
-        "personal",
-        "checksums",
-        "languages",
-        "near_duplicates",
-        "limits",
-        "noted",
-    }
+    explains = {name for name in loaded if name.startswith(("compiler.words", "compiler.mistakes"))}
+    assert explains == {"compiler.words", "compiler.words.spelling"}
+    audits = {"audit", "findings", "text_audit", "personal", "checksums", "languages", "near_duplicates", "limits"}
     assert not {name for name in loaded if name.removeprefix("compiler.data.") in audits}

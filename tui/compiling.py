@@ -9,6 +9,8 @@ from pathlib import Path
 import click
 
 from compiler.compile import Compiled, compile_recipe
+from compiler.diagnostics import in_reading_order
+from compiler.gather import Inputs, gather
 from compiler.permissions import Permissions
 from tui.report import exit_with, print_diagnostics
 
@@ -39,6 +41,18 @@ class ProgressLine:
         """Take the line away."""
         if self._shown:
             click.echo("\r\x1b[2K", nl=False, err=True)
+
+
+def gather_or_exit(recipe: Path, allowed: Permissions) -> Inputs:
+    """Everything that a plan would be made from; exits with the diagnostics' code when it does not come together."""
+    progress = ProgressLine()
+    gathered = gather(recipe, allowed, progress)
+    progress.clear()
+    diagnostics = in_reading_order(gathered.diagnostics)
+    if gathered.inputs is None:
+        exit_with(diagnostics, sources=gathered.sources)
+    print_diagnostics(diagnostics, sources=gathered.sources)
+    return gathered.inputs
 
 
 def compile_or_exit(recipe: Path, allowed: Permissions) -> Compiled:

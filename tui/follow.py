@@ -8,15 +8,17 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, TextIO
+from typing import TextIO
 
-from compiler.codes import exit_code
+from compiler.codes import code_info
 from compiler.diagnostics import Diagnostic
 from compiler.render.concise import visible
-from runtime.journal import Event, JournalTail, read_number
+from runtime.journal import Event, JournalTail, unreadable
+from runtime.lock import lock_holder
+from runtime.outcome import DIED, FAILED, NOT_BETTER, Comparison, comparison, samples
 from runtime.run_folder import RunFolder
-from runtime.state import State, Story, judge
-from tui.words import duration, size
+from runtime.state import State, Story, Verdict, judge
+from tui.words import count, duration, size
 
 EVERY = 5.0
 """Seconds between two progress lines where a line cannot be rewritten."""
@@ -27,6 +29,7 @@ STAGES = {
     "model": "loading the model",
     "baseline": "measuring the base model",
     "train": "training",
+    "evaluate": "measuring on the held-out rows",
     "measure": "measuring the tuned model",
     "save": "saving",
 }
@@ -35,7 +38,7 @@ STAGES = {
 def progress_line(event: Event, story: Story) -> str:
     """One metric event in words: step, loss, speed, memory, time left."""
     loss = event.number("loss")
-    parts = [f"step {event['step']}/{story.steps}"]
+    parts = [f"step {_step(event)}/{story.steps}"]
     parts.append(f"loss {_loss(loss)}")
     rate = event.number("tokens_per_second")
     if rate is not None and math.isfinite(rate):
@@ -53,29 +56,46 @@ def _loss(value: float | None) -> str:
     return "?" if value is None else f"{value:.4f}"
 
 
+def _step(event: Event, name: str = "step") -> int | str:
+    step = event.whole(name)
+    return "?" if step is None else step
+
+
+def counting_line(event: Event, story: Story) -> str:
+    """How far a measurement of the held-out rows has come."""
+    what = STAGES.get(story.stage, "measuring")
+    return f"{what}: {_step(event, 'done')} of {count(event.whole('total') or 0, 'row')}"
+
+
 def event_line(event: Event, story: Story) -> str | None:
     """What to say of an event that is not a training step, if anything."""
     match event.kind:
         case "start" if event.get("resume_from") is not None:
-            return f"continuing from the checkpoint at step {event['resume_from']}"
-        case "stage" if event.get("message"):
-            return str(event["message"])
-        case "stage" if event.get("trainable_parameters") is not None:
-            trained, total = int(event["trainable_parameters"]), int(event["parameters"])
-            return f"training {trained:,} of {total:,} parameters ({100 * trained / total:.2f} %)"
+            return f"continuing from the checkpoint at step {_step(event, 'resume_from')}"
         case "stage":
-            return STAGES.get(str(event.get("name")), str(event.get("name")))
+            return _stage_line(event)
         case "eval":
             words = {"base": "held-out loss of the base", "tuned": "held-out loss of the tuned model"}
-            what = words.get(str(event.get("phase")), f"held-out loss at step {event.get('step')}")
+            what = words.get(event.text("phase"), f"held-out loss at step {_step(event)}")
             return f"{what}: {_loss(event.number('loss'))}"
         case "checkpoint":
-            return f"checkpoint at step {event['step']}"
+            return f"checkpoint at step {_step(event)}"
         case "warning":
-            return f"warning[{event.get('code')}]: {event.get('message')}"
+            return f"warning[{event.text('code', '?')}]: {event.text('message')}"
         case "request":
-            return f"{event.get('name')} requested, seen at step {event.get('step')}"
+            seen = f"{event.text('name', '?')} requested, seen at step {_step(event)}"
+            return f"{seen}; declined: {event.text('declined')}" if event.get("declined") else seen
     return None
+
+
+def _stage_line(event: Event) -> str:
+    trained, total = event.whole("trainable_parameters"), event.whole("parameters")
+    if event.get("message"):
+        return event.text("message")
+    if trained is not None and total:
+        return f"training {trained:,} of {total:,} parameters ({100 * trained / total:.2f} %)"
+    name = event.text("name", "?")
+    return STAGES.get(name, name)
 
 
 @dataclass(slots=True)
@@ -96,32 +116,43 @@ class Follower:
     def __post_init__(self) -> None:
         self._tail = JournalTail(self.run.events)
 
-    def follow(self) -> State:
+    def follow(self) -> Verdict:
         """Block until the run ends; returns how. Interrupted, it can be called again and goes on."""
         while True:
+            # First the lock: what an executor that is gone by now has written is all caught up with then.
+            holder = lock_holder(self.run)
             if self._catch_up():
                 continue
             # Until the new executor has spoken, an old end event or a free lock means nothing.
             silent = self.story.last_seq <= self.before
             waiting = self.ended is not None and silent and not self.ended()
-            if not waiting and not judge(self.run, self.story).state.is_alive():
-                # The end may have been written between the last look and the verdict.
-                self._catch_up()
+            verdict = judge(self.run, self.story, holder)
+            if not waiting and not verdict.state.is_alive():
                 self._end_live_line()
-                return judge(self.run, self.story).state
+                return verdict
             time.sleep(0.1)
 
     def _catch_up(self) -> bool:
         events = self._tail.poll()
         for event in events:
+            gaps = len(self.story.gaps)
             self.story.apply([event])
             if event.seq > self.before:
+                if len(self.story.gaps) > gaps:
+                    self._warn_of_gap(*self.story.gaps[-1])
                 self._tell(event)
         return bool(events)
 
+    def _warn_of_gap(self, first: int, last: int) -> None:
+        self._end_live_line()
+        self._say(f"warning: {count(last - first + 1, 'event')} missing in the journal, from number {first} on")
+
     def _tell(self, event: Event) -> None:
         if event.kind == "metric":
-            self._progress(progress_line(event, self.story), final=event["step"] == self.story.steps)
+            self._progress(progress_line(event, self.story), final=event.whole("step") == self.story.steps)
+            return
+        if event.kind == "progress":
+            self._progress(counting_line(event, self.story), final=False)
             return
         line = event_line(event, self.story)
         if line is not None:
@@ -151,18 +182,13 @@ class Follower:
 def verdict_lines(run: RunFolder, story: Story) -> list[str]:
     """The outcome for people: by how much tuned is better, the sample answers, where the adapter is."""
     lines: list[str] = []
-    held_out = story.end.get("held_out") if story.end else None
-    if held_out:
-        lines += [_comparison(held_out), ""]
-    answers: dict[int, dict[str, str]] = {}
-    for event in story.samples:
-        row = answers.setdefault(int(event["number"]), {"question": one_paragraph(str(event["question"]))})
-        row[str(event["phase"])] = str(event["answer"])
-    for number in sorted(answers):
-        row = answers[number]
-        lines += [f"question: {row['question']}"]
-        lines += [f"  base:   {one_paragraph(row.get('base', '-'))}"]
-        lines += [f"  tuned:  {one_paragraph(row.get('tuned', '-'))}", ""]
+    compared = comparison(story)
+    if compared is not None:
+        lines += [_comparison(compared), ""]
+    for sample in samples(story):
+        lines += [f"question: {one_paragraph(sample.question)}"]
+        lines += [f"  base:   {one_paragraph('-' if sample.base is None else sample.base)}"]
+        lines += [f"  tuned:  {one_paragraph('-' if sample.tuned is None else sample.tuned)}", ""]
     for name, folder in (("adapter", run.adapter), ("model", run.model)):
         if folder.is_dir():
             lines.append(f"{name}: {folder}")
@@ -170,47 +196,38 @@ def verdict_lines(run: RunFolder, story: Story) -> list[str]:
     return lines
 
 
-def _comparison(held_out: dict[str, Any]) -> str:
+def _comparison(compared: Comparison) -> str:
     """Base against tuned; by how much only where both are numbers."""
-    base, tuned = read_number(held_out.get("base_loss")), read_number(held_out.get("tuned_loss"))
-    better, percent = read_number(held_out.get("better_by")), read_number(held_out.get("better_by_percent"))
-    line = f"held-out loss: base {_loss(base)} → tuned {_loss(tuned)}: {'' if held_out['better'] else 'NOT '}better"
-    if better is None or percent is None or not math.isfinite(better):
-        return line
-    return f"{line} by {abs(better):.4f} nats ({abs(percent):.1f} %)"
+    losses = f"base {_loss(compared.base_loss)} → tuned {_loss(compared.tuned_loss)}"
+    if not math.isfinite(compared.better_by):
+        return f"held-out loss: {losses}: {'' if compared.better else 'NOT '}better"
+    word = "better" if compared.better else "WORSE" if compared.better_by else "NOT better,"
+    by = f"{abs(compared.better_by):.4f} nats ({abs(compared.better_by_percent):.1f} %)"
+    return f"held-out loss: {losses}: {word} by {by}"
 
 
-def ending_problem(run: RunFolder, state: State, story: Story) -> Diagnostic | None:
+def ending_problem(run: RunFolder, verdict: Verdict, story: Story) -> Diagnostic | None:
     """What to say of a run that did not end well, with the way on; None for one that did."""
-    end = story.end
-    if state is State.FAILED and end is not None:
-        help_text = end.get("help") or f"see {run.output}"
-        return Diagnostic(str(end.get("code", "X005")), f"run {run.id} failed: {end.get('message')}", help=help_text)
-    if state is State.DIED:
-        why = judge(run, story).why
+    end, compared = story.end, comparison(story)
+    if verdict.state is State.FAILED and end is not None:
+        code = end.text("code") if code_info(end.text("code")) else FAILED
+        help_text = end.text("help") or f"see {run.output}"
+        return Diagnostic(code, f"run {run.id} failed: {verdict.why or 'it did not say why'}", help=help_text)
+    if verdict.state is State.DIED:
         full = shutil.disk_usage(run.path).free < 1 << 20
         reason = "; the disk is full" if full else ""
         help_text = f"`recipe resume {run.id}` goes on from the last checkpoint; {run.output} may say why it died"
-        return Diagnostic("X004", f"run {run.id} died: {why}{reason}", help=help_text)
-    if state is State.FINISHED and end is not None and (end.get("held_out") or {}).get("better") is False:
+        return Diagnostic(DIED, f"run {run.id} died: {verdict.why}{reason}", help=help_text)
+    if verdict.state is State.UNREADABLE and story.foreign is not None:
+        return unreadable(run.events, story.foreign)
+    if verdict.state is State.FINISHED and compared is not None and not compared.better:
         help_text = "`recipe explain X020` tells what to look at; the adapter is kept"
-        return Diagnostic("X020", "the tuned model is not better than its base on the held-out rows", help=help_text)
+        return Diagnostic(
+            NOT_BETTER, "the tuned model is not better than its base on the held-out rows", help=help_text
+        )
     return None
 
 
 def one_paragraph(text: str) -> str:
     """The text on one line, and nothing in it that a terminal would act on: a model may say anything."""
     return visible(" ".join(text.split()))
-
-
-def exit_code_of(state: State, story: Story) -> int:
-    """The exit code for a command that followed a run to its end."""
-    end = story.end
-    if state is State.FINISHED:
-        held_out = end.get("held_out") if end else None
-        return exit_code(["X020"]) if held_out and not held_out["better"] else 0
-    if state is State.STOPPED:
-        return 130
-    if state is State.DIED:
-        return exit_code(["X004"])
-    return exit_code([str(end.get("code"))]) if end else 1

@@ -6,10 +6,12 @@ import signal
 
 import click
 
+from compiler.render.concise import visible
 from runtime.launcher import Launched
+from runtime.outcome import exit_code_of
 from runtime.run_folder import RunFolder
-from runtime.state import State
-from tui.follow import Follower, ending_problem, exit_code_of, verdict_lines
+from runtime.state import State, Verdict
+from tui.follow import Follower, ending_problem, verdict_lines
 from tui.report import print_diagnostics
 
 
@@ -27,7 +29,7 @@ def follow_own(launched: Launched) -> int:
                 return 130
             asked = True
             process.send_signal(signal.SIGINT)
-            click.echo("\nstopping after a checkpoint; Ctrl-C again leaves it to itself", err=True)
+            click.echo("\nstopping, with a checkpoint of what is trained; Ctrl-C again leaves it to itself", err=True)
 
 
 def follow_other(run: RunFolder) -> int:
@@ -40,15 +42,15 @@ def follow_other(run: RunFolder) -> int:
         return 0
 
 
-def tell_end(follower: Follower, state: State) -> int:
+def tell_end(follower: Follower, verdict: Verdict) -> int:
     """Print the outcome (standard output) or the problem (standard error); returns the exit code."""
     run, story = follower.run, follower.story
-    if state is State.FINISHED:
+    if verdict.state is State.FINISHED:
         for line in verdict_lines(run, story):
             click.echo(line)
-    if state is State.STOPPED and story.end is not None:
-        click.echo(f"{story.end.get('message')}; go on with: recipe resume {run.id}", err=True)
-    problem = ending_problem(run, state, story)
+    if verdict.state is State.STOPPED:
+        click.echo(f"{visible(verdict.why)}; go on with: recipe resume {run.id}", err=True)
+    problem = ending_problem(run, verdict, story)
     if problem is not None:
         print_diagnostics([problem], sources={})
-    return exit_code_of(state, story)
+    return exit_code_of(verdict.state, story)

@@ -1,8 +1,8 @@
-"""The stable codes of diagnostics: what each means, how it looks, how it is mended, how the command exits.
+"""The stable codes: of diagnostics, what each means, how it is mended, how the command exits; of rules, their source.
 
 One TOML file per family beside this module: ``R`` the recipe's text and rules, ``M`` the model,
-``D`` the data, ``P`` the plan, ``E`` the environment and files, ``X`` the run. Codes never change
-their meaning; a code that is no longer used stays in its file.
+``D`` the data, ``P`` the plan, ``E`` the environment and files, ``X`` the run. ``rules.toml`` holds the rules by
+which the compiler decides, whose codes stand in plans. Codes never change their meaning.
 """
 
 from __future__ import annotations
@@ -33,6 +33,23 @@ class CodeInfo:
     fixed: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class RuleInfo:
+    """One rule of ``compiler/decide.py``: what it decides, why, and the source of its numbers."""
+
+    code: str
+    title: str
+    explanation: str
+    source: str
+
+
+@cache
+def all_rules() -> dict[str, RuleInfo]:
+    """Every rule by its code."""
+    text = resources.files(__package__).joinpath("rules.toml").read_text(encoding="utf-8")
+    return {code: RuleInfo(code=code, **entry) for code, entry in tomli.loads(text).items()}
+
+
 @cache
 def all_codes() -> dict[str, CodeInfo]:
     """Every code of every family, in order."""
@@ -45,8 +62,13 @@ def all_codes() -> dict[str, CodeInfo]:
 
 
 def code_info(code: str) -> CodeInfo | None:
-    """The story of ``code``, or None when there is no such code."""
+    """The story of a diagnostic's code, or None when there is no such code."""
     return all_codes().get(code.upper())
+
+
+def rule_info(code: str) -> RuleInfo | None:
+    """The story of a rule, or None when there is no such rule."""
+    return all_rules().get(code.upper())
 
 
 def exit_code(codes: list[str]) -> int:

@@ -204,7 +204,7 @@ class _Preparation:
             audit=found,
             inputs=inputs,
             format=" + ".join(dict.fromkeys(form.name for form in forms)),
-            format_reason=forms[0].reason,
+            format_reason="; ".join(dict.fromkeys(form.reason for form in forms)),
             fingerprint=fingerprint(train, held_out),
             lengths=summarize([len(example.ids) for example in train]),
         )

@@ -75,9 +75,9 @@ class ChatTokenizer:
         self._template = ChatTemplate(chat_template, special_tokens) if chat_template else None
         identity = [tokenizer.to_str(), chat_template, special_tokens]
         self.fingerprint = sha256_bytes(json.dumps(identity, sort_keys=True).encode())
-        self.bos_token_id, self.eos_token_id, self.pad_token_id, self.unk_token_id = (
-            self._id_of(special_tokens.get(name)) for name in SPECIAL
-        )
+        self.bos_token_id = self._id_of(special_tokens.get("bos_token"))
+        self.eos_token_id = self._id_of(special_tokens.get("eos_token"))
+        self.pad_token_id = self._id_of(special_tokens.get("pad_token"))
         after_answer = self._after_an_answer()
         self._writes_answers = after_answer is not None
         self.stop_token_ids = self._stop_tokens(after_answer or "")
@@ -136,12 +136,8 @@ class ChatTokenizer:
         """Ids of a conversation that the assistant is to continue. Raises TemplateFault."""
         return self.encode(self.render(messages, add_generation_prompt=True))
 
-    def encode_text(self, text: str) -> list[int]:
-        """Ids of a plain text with the tokenizer's own special tokens, ended by end-of-sequence."""
-        return self.encode_texts([text])[0]
-
     def encode_texts(self, texts: Sequence[str]) -> list[list[int]]:
-        """Ids of plain texts, as ``encode_text`` makes them."""
+        """Ids of plain texts with the tokenizer's own special tokens, each ended by end-of-sequence."""
         found: list[list[int]] = [encoding.ids for encoding in self._tokenizer.encode_batch(texts)]
         for ids in found:
             if self.eos_token_id is not None and (not ids or ids[-1] != self.eos_token_id):
@@ -154,10 +150,6 @@ class ChatTokenizer:
         return text
 
     # --- conversations --------------------------------------------------------------------------
-
-    def encode_chat(self, messages: list[Message], *, learnt_from: int = 0) -> EncodedChat:
-        """Ids and mask of a whole conversation, tokenised once. Raises TemplateFault."""
-        return self.encode_chats([self.render_chat(messages, learnt_from=learnt_from)])[0]
 
     def render_chat(self, messages: list[Message], *, learnt_from: int = 0) -> RenderedChat:
         """A conversation as text with the places of the answers from the message ``learnt_from`` on.

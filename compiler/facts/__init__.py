@@ -1,1 +1,1 @@
-"""The compiler's only windows on the world: models, data sets, the machine, packages."""
+"""The compiler's windows on models, GPUs, the machine and packages; data sets have a room of their own, ``data/``."""

@@ -19,11 +19,15 @@ _MAKER = re.compile(r"nvidia|geforce|tesla|quadro(?!rtx)|graphics|generation|\(.
 
 @dataclass(frozen=True, slots=True)
 class Gpu:
-    """A kind of GPU: its catalogue name, memory as sold in GB, and CUDA compute capability."""
+    """A kind of GPU: its catalogue name, memory as sold in GB, and CUDA compute capability.
+
+    ``driver_names`` are those of nvidia-smi that do not tell the catalogue name by themselves.
+    """
 
     name: str
     memory_gb: int
     compute_capability: float
+    driver_names: tuple[str, ...] = ()
 
     @property
     def bf16(self) -> bool:
@@ -35,7 +39,10 @@ class Gpu:
 def catalogue() -> dict[str, Gpu]:
     """Every GPU by its name."""
     text = resources.files("compiler.facts").joinpath("gpus.toml").read_text(encoding="utf-8")
-    return {name: Gpu(name, **entry) for name, entry in tomli.loads(text).items()}
+    return {
+        name: Gpu(name, **{**entry, "driver_names": tuple(entry.get("driver_names", ()))})
+        for name, entry in tomli.loads(text).items()
+    }
 
 
 def gpu_meant(name: str) -> tuple[str | None, bool]:
@@ -47,6 +54,9 @@ def gpu_meant(name: str) -> tuple[str | None, bool]:
     by_bare = {_bare(gpu): gpu for gpu in known}
     if wanted in by_bare:
         return by_bare[wanted], True
+    told_by_driver = [gpu.name for gpu in known.values() if wanted in map(_bare, gpu.driver_names)]
+    if told_by_driver:
+        return told_by_driver[0], True
     memory = re.fullmatch(r"(.+?)[\s_-]+(\d{1,3})\s*gi?b?", name.strip(), re.I)
     sized = by_bare.get(_bare(memory.group(1))) if memory else None
     if memory and sized and known[sized].memory_gb == int(memory.group(2)):

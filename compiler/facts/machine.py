@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from compiler.facts.gpus import BF16_SINCE
+from compiler.facts.gpus import BF16_SINCE, Gpu, catalogue, gpu_meant
 from compiler.language.recipe import HardwareTable
 
 Device = Literal["cpu", "cuda"]
@@ -20,7 +20,7 @@ DRIVER = Path("/dev/nvidiactl")
 """There as long as NVIDIA's driver is loaded."""
 
 WITHOUT_BF16 = re.compile(r"gtx|titan|quadro(?!-rtx-a)|rtx-?20[678]0|(^|-)(t4|v100s?|p100|p40|p4|m60|m40|k80)(-|$)")
-"""GPUs older than Ampere: below compute capability 8.0 there is no bfloat16 (CUDA C++ guide)."""
+"""GPUs older than Ampere that the catalogue may not know: below compute capability 8.0 there is no bfloat16."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,14 @@ def _cpu(reason: str) -> Target:
 
 def gpu_has_bf16(name: str) -> bool:
     """Whether a GPU of this name, as the catalogue or as nvidia-smi writes it, computes in bfloat16."""
-    return WITHOUT_BF16.search(_plain(name)) is None
+    known = _in_catalogue(name)
+    return known.bf16 if known is not None else WITHOUT_BF16.search(_plain(name)) is None
+
+
+def _in_catalogue(name: str) -> Gpu | None:
+    """The kind of GPU that a name means for certain; None for one that the catalogue does not have."""
+    meant, sure = gpu_meant(name)
+    return catalogue()[meant] if meant is not None and sure else None
 
 
 def _plain(name: str) -> str:
@@ -72,8 +79,9 @@ def cpu_has_bf16() -> bool:
 
 
 def _own_gpu() -> tuple[str, bool]:
-    """Name and bfloat16 of this machine's first NVIDIA GPU; ("", True) when there is none.
+    """Catalogue name and bfloat16 of this machine's first NVIDIA GPU; ("", True) when there is none.
 
+    A GPU that the catalogue does not know keeps nvidia-smi's name, in small letters with dashes.
     Asks nvidia-smi, which comes with the driver. Not yet run on a machine with a GPU.
     """
     program = shutil.which("nvidia-smi")
@@ -81,7 +89,7 @@ def _own_gpu() -> tuple[str, bool]:
         return "", True
     try:
         name, _, capability = _ask(program, "name,compute_cap").rpartition(",")
-        return _plain(name), float(capability) >= BF16_SINCE
+        return _named(name, has_bf16=float(capability) >= BF16_SINCE)
     except subprocess.TimeoutExpired:
         return "", True
     except (OSError, subprocess.SubprocessError, ValueError):
@@ -90,10 +98,16 @@ def _own_gpu() -> tuple[str, bool]:
 
 def _own_gpu_by_name(program: str) -> tuple[str, bool]:
     try:
-        name = _plain(_ask(program, "name"))
+        name = _ask(program, "name")
     except (OSError, subprocess.SubprocessError, ValueError):
         return "", True
-    return name, gpu_has_bf16(name)
+    return _named(name, has_bf16=gpu_has_bf16(name))
+
+
+def _named(name: str, *, has_bf16: bool) -> tuple[str, bool]:
+    """What the catalogue says of a GPU by nvidia-smi's name, else that name and what is known of bfloat16."""
+    known = _in_catalogue(name)
+    return (known.name, known.bf16) if known is not None else (_plain(name), has_bf16)
 
 
 def _ask(program: str, what: str) -> str:

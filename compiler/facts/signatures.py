@@ -12,25 +12,22 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 ConfigName = Literal["SFTConfig", "LoraConfig", "AdaLoraConfig"]
-
-CONFIGS: tuple[ConfigName, ...] = get_args(ConfigName)
 
 
 @dataclass(frozen=True, slots=True)
 class Argument:
     """One keyword argument of a config class.
 
-    ``annotation`` is its type as the package writes it. ``default`` is None when there is no default or
-    when it is an object that JSON cannot write; ``has_default`` says whether the argument may be left out.
+    ``annotation`` is its type as the package writes it. ``default`` is None when there is none or when it is
+    an object that JSON cannot write.
     """
 
     name: str
     annotation: str
     default: Any
-    has_default: bool
 
 
 @cache
@@ -42,9 +39,9 @@ def _data() -> dict[str, Any]:
 
 @cache
 def signature(name: str) -> dict[str, Argument]:
-    """The arguments of a config class (one of ``CONFIGS``) by name. KeyError for any other class."""
+    """The arguments of a config class (one of ``ConfigName``) by name. KeyError for any other class."""
     return {
-        argument: Argument(argument, entry["annotation"], entry.get("default"), entry["has_default"])
+        argument: Argument(argument, entry["annotation"], entry.get("default"))
         for argument, entry in _data()["configs"][name].items()
     }
 

@@ -4,7 +4,7 @@ Names follow the libraries that receive the values (PEFT, TRL, bitsandbytes). A 
 is ``"auto"`` is decided by the compiler, which writes its reason into the plan.
 
 This module only describes. Problems with a recipe are told by ``validate.py`` (one field at a time)
-and ``rules.py`` (fields against each other); values are settled by ``decide.py``.
+and ``compiler/rules/`` (fields against each other); what is left to the compiler is decided by ``compiler/decide.py``.
 """
 
 from __future__ import annotations
@@ -18,9 +18,7 @@ SCHEMA_VERSION = 1
 Auto = Literal["auto"]
 """The compiler chooses, and says why in the plan."""
 
-Share = Annotated[float, Field(ge=0.0, le=1.0)]
-
-MostRows = Literal["ignore", "warn", "fail"] | Share
+MostRows = Literal["ignore", "warn", "fail"] | Annotated[float, Field(ge=0.0, le=1.0)]
 """What becomes of a finding: a share of rows up to which it is a warning, and above an error; or a word."""
 
 ModuleName = Annotated[str, Field(min_length=1, max_length=200)]
@@ -128,7 +126,12 @@ class ColumnsTable(Table):
 class SourceTable(Table):
     """[[data.sources]]: one of several data sources."""
 
-    path: str = field(..., "File, folder of text files, or hub data set.", min_length=1, max_length=1000)
+    path: str = field(
+        ...,
+        "File, or folder of text files, relative to the recipe; data of a hub is downloaded beforehand.",
+        min_length=1,
+        max_length=1000,
+    )
     weight: float = field(1.0, "Share of this source's rows to use; above 1 repeats rows.", gt=0, le=100)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from compiler.codes import CodeInfo, all_codes
+from compiler.codes import CodeInfo, RuleInfo, all_codes, all_rules
 from compiler.diagnostics import KeyPath
 from compiler.facts.gpus import catalogue
 from compiler.facts.signatures import ConfigName, signature
@@ -24,6 +24,14 @@ FAMILY_TITLES = {
     "P": "The plan",
     "E": "Files and environment",
     "X": "The run",
+}
+
+RULE_FAMILIES = {
+    "A": "the adapter",
+    "B": "the backend",
+    "F": "the format of the rows",
+    "H": "the hardware",
+    "T": "the training",
 }
 
 NOT_SET = "not set"
@@ -181,7 +189,20 @@ def codes_markdown() -> str:
             family = info.code[0]
             parts.append(f"## {family}: {FAMILY_TITLES[family]}\n")
         parts.append(code_markdown(info))
+    parts.append("## Rules\n")
+    parts.append("How the compiler decides what a recipe leaves to it; a plan names the rule of each such value.\n")
+    family = ""
+    for rule in all_rules().values():
+        if rule.code[0] != family:
+            family = rule.code[0]
+            parts.append(f"### {family}: {RULE_FAMILIES[family]}\n")
+        parts.append(rule_markdown(rule))
     return "\n".join(parts)
+
+
+def rule_markdown(rule: RuleInfo) -> str:
+    """One rule."""
+    return f"- **{rule.code}**: {rule.title}. {rule.explanation}\n  Source: {rule.source}.\n"
 
 
 def code_markdown(info: CodeInfo) -> str:

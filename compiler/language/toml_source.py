@@ -32,6 +32,9 @@ _RECOVER_BELOW = 100_000  # characters; reading again after each error must stay
 UNREADABLE = "\ufdd0unreadable\ufdd0"
 """Stands for a value that could not be read, so that its key can still be looked at."""
 
+AGAIN = "\ufdd0again"
+"""Begins the key under which a table's keys stand that were written below its header a second time."""
+
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n)")
 
 
@@ -364,6 +367,11 @@ class _TolerantParse:
             lines[first - 1 : last] = [f'{statement.group()}= "{UNREADABLE}"', *[""] * (last - first)]
             self.readable = "\n".join(lines)
             return False
+        again = re.match(r"[ \t]*\[[ \t]*([\w.-]+)[ \t]*\]", lines[first - 1])
+        if mend and again and told.code == "R007" and _has_header(lines[: first - 1], again.group(1)):
+            lines[first - 1] = f'[{again.group(1)}."{AGAIN}{first}"]'  # its keys are read all the same
+            self.readable = "\n".join(lines)
+            return False
         self.lost.add(_table_above(lines, first))
         header = re.match(r"[ \t]*\[", lines[first - 1])
         if header:
@@ -379,6 +387,12 @@ def _replace_fixes(told: Diagnostic, fixes: tuple[Fix, ...]) -> Diagnostic:
     import dataclasses
 
     return dataclasses.replace(told, fixes=fixes)
+
+
+def _has_header(lines: list[str], name: str) -> bool:
+    """Whether a table of this very name is opened in the lines."""
+    header = re.compile(rf"[ \t]*\[[ \t]*{re.escape(name)}[ \t]*\]")
+    return any(header.match(line) for line in lines)
 
 
 def _table_above(lines: list[str], line: int) -> KeyPath:

@@ -26,11 +26,11 @@ from compiler.diagnostics import (
 from compiler.language.as_written import as_written
 from compiler.language.recipe import SCHEMA_VERSION, Recipe
 from compiler.language.shapes import Shape, header, names_of, shape_at, shapes_of, tables
-from compiler.language.toml_source import UNREADABLE, TomlDocument
+from compiler.language.toml_source import AGAIN, UNREADABLE, TomlDocument
 from compiler.rules import Reading, break_rules
 
 if TYPE_CHECKING:
-    from compiler.words.unknown_keys import Unknown
+    from compiler.words.keys import Unknown
 
 MOST_ERRORS = 100
 """Faults that are told; a file with more is not a recipe, and nobody reads on."""
@@ -129,7 +129,9 @@ class _Walk:
             if len(self.problems) > 2 * MOST_ERRORS:
                 return
             path, field = (*at, key), (*table, key)
-            if key not in fields:
+            if key.startswith(AGAIN) and isinstance(value, dict):
+                self.table(value, path, table)
+            elif key not in fields:
                 self.unknown(path, table, value)
             elif value == UNREADABLE:
                 self.faulty.add(field)
@@ -164,7 +166,10 @@ class _Walk:
         self.put(path, {}, place)
         self.places[path] = place
         for name, argument in value.items():
-            self.put((*path, name), argument, (*place, name))
+            if name.startswith(AGAIN) and isinstance(argument, dict):
+                self.arguments(argument, (*place, name), path)
+            else:
+                self.put((*path, name), argument, (*place, name))
 
     def instead(self, shape: Shape, value: Any, place: KeyPath, path: KeyPath) -> None:
         """Something else where a table belongs: told, and read as what it means."""

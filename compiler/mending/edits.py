@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from compiler.diagnostics import Fix, KeyPath
 from compiler.language.shapes import header
-from compiler.language.spans import Positions, key_name
+from compiler.language.spans import BARE_KEY, STRING, Positions, key_name
 from compiler.language.toml_source import TomlDocument
 
 
@@ -57,7 +57,7 @@ def rename_table(document: TomlDocument, path: KeyPath, name: str, *, certain: b
     for table, (start, end) in positions.headers.items():
         if table[: len(path)] != path:
             continue
-        part = _header_part(positions.text, start, end, depth)
+        part = _name_part(positions.text, start, end, depth)
         if part is not None:
             described = f"rename the table to {header((*path[:-1], name))}"
             fixes.append(Fix(described, positions.span(part), name, certain))
@@ -74,7 +74,7 @@ def rename_dotted(document: TomlDocument, path: KeyPath, name: str, *, certain: 
             continue
         above = max((table for table in positions.headers if statement[: len(table)] == table), key=len, default=())
         end = positions.text.index("=", start)
-        part = _header_part(positions.text, start, end, len(path) - len(above))
+        part = _name_part(positions.text, start, end, len(path) - len(above))
         if part is not None:
             fixes.append(Fix(described, positions.span(part), name, certain))
     if not fixes:
@@ -83,10 +83,8 @@ def rename_dotted(document: TomlDocument, path: KeyPath, name: str, *, certain: 
     return fixes
 
 
-def _header_part(text: str, start: int, end: int, number: int) -> tuple[int, int] | None:
-    """The stretch of the ``number``-th part (from 1) of a bracketed header."""
-    from compiler.language.spans import BARE_KEY, STRING
-
+def _name_part(text: str, start: int, end: int, number: int) -> tuple[int, int] | None:
+    """The stretch of the ``number``-th part (from 1) of a dotted name: of a bracketed header, or of a key."""
     at = start
     seen = 0
     while at < end:

@@ -7,8 +7,8 @@ import re
 from compiler.diagnostics import Span, short
 from compiler.language.shapes import shapes_of, tables
 from compiler.mistakes.reader import HEADER, Mistake, Reader, is_simple, without_comment
+from compiler.words.foreign import is_known
 from compiler.words.table_names import without_accents
-from compiler.words.unknown_keys import is_known
 
 _COMMENT = re.compile(r"//|--|;|%|/\*|<!--|\(\*|REM\b")
 _VALUE = re.compile(r"(?:\"[^\"\\]*\"|'[^']*'|true|false|[+-]?\d[\d_.eE+-]*|\[.*\])\s*(?:#.*)?")

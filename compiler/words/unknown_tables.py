@@ -8,8 +8,9 @@ from compiler.diagnostics import Diagnostic, Fix, KeyPath, Label, short
 from compiler.language.shapes import Shape, header, shapes_of, tables
 from compiler.language.toml_source import TomlDocument
 from compiler.mending import edits
+from compiler.words.foreign import advice_on
+from compiler.words.keys import Key, Unknown
 from compiler.words.table_names import guess_table, table_meant
-from compiler.words.unknown_keys import Key, Unknown, advice_on
 from compiler.words.values import kind_of, shown
 
 MAIN_FIELD = {"model": "id", "data": "path", "adapter": "method", "training": "backend", "hardware": "device"}

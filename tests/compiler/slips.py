@@ -542,6 +542,12 @@ VALUES: list[Slip] = [
 ]
 
 FAMILIAR: list[Slip] = [
+    (
+        "[training]\nseed = 1\n[hardware]\n[training]\nlr = 1e-4\nseed = 2\n",
+        "8:2 R007, 9:1 R014, 10:1 R007",
+        "[training]\nseed = 1\n[hardware]\n[training]\nlearning_rate = 1e-4\nseed = 2\n",
+    ),
+    ("[training.sft]\nadam_beta1 = 0.8\n[training.sft]\nfoo = 1\n", "7:2 R007, 8:1 R112", None),
     ("max_rows = 50.000\n", "5:12 R011", None),
     ("[training]\nmax_steps = 1.000\n", "6:13 R011", None),
     ("[training]\nmax_steps = 40.0\n", "6:13 R011", "[training]\nmax_steps = 40\n"),

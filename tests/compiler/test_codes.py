@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from compiler.codes import FAMILIES, CodeInfo, all_codes
+from compiler.codes import FAMILIES, CodeInfo, RuleInfo, all_codes, all_rules
 from compiler.diagnostics import Diagnostic, has_errors
+from compiler.language.reference import codes_markdown
 from compiler.language.toml_source import MAX_BYTES, parse_document
 from compiler.language.validate import load_recipe
 
@@ -76,3 +77,21 @@ def test_every_code_in_the_catalogue_is_used() -> None:
 def test_every_code_is_met_in_a_test() -> None:
     tests = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("*.py"))
     assert [code for code in all_codes() if code not in tests and not code.startswith("R")] == []
+
+
+RULES = re.compile(r'"([A-Z]\d{2})"')
+
+
+def test_the_rules_of_the_source_are_those_of_the_catalogue() -> None:
+    sources = [ROOT / "compiler" / name for name in ("decide.py", "resolve.py", "calls.py", "compile.py", "settle.py")]
+    used = {code for path in sources for code in RULES.findall(path.read_text(encoding="utf-8"))}
+    assert used == set(all_rules())
+
+
+@pytest.mark.parametrize("rule", all_rules().values(), ids=lambda rule: rule.code)
+def test_every_rule_tells_its_story_and_its_source(rule: RuleInfo) -> None:
+    assert rule.code not in all_codes()
+    assert rule.title
+    assert len(rule.explanation) > 20
+    assert rule.source
+    assert rule.code in codes_markdown()

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from compiler import decide
+from compiler.codes import all_rules
 from compiler.facts.machine import Target
 from compiler.language.recipe import AdapterTable, DataTable, ModelTable, Recipe, RecipeTable, TrainingTable
 
@@ -32,10 +33,10 @@ def test_the_micro_batch_always_divides_the_batch(batch: int, longest: int, targ
 @given(rows=st.integers(1, 10_000), batch=st.integers(1, 256), epochs=st.floats(0.01, 20))
 def test_steps_are_those_of_transformers(rows: int, batch: int, epochs: float) -> None:
     training = TrainingTable(batch_size=batch, num_train_epochs=epochs)
-    steps = decide.total_steps(training, rows=rows).value
+    steps = decide.total_steps(training, rows=rows)
     # transformers.Trainer.set_initial_training_values: ceil(epochs * updates per epoch)
     assert steps == math.ceil(epochs * math.ceil(rows / batch))
-    assert decide.total_steps(TrainingTable(max_steps=7), rows=rows).value == 7
+    assert decide.total_steps(TrainingTable(max_steps=7), rows=rows) == 7
 
 
 @given(steps=st.integers(1, 100_000), share=st.floats(0, 0.99), whole=st.integers(1, 1000))
@@ -63,6 +64,13 @@ def test_the_method_follows_device_and_quantisation() -> None:
     for decision in (decide.method(recipe(), CPU), decide.backend(GPU)):
         assert decision.rejected
         assert all(rejected.reason and rejected.code for rejected in decision.rejected)
+
+
+def test_the_device_is_that_of_the_target_with_its_reason() -> None:
+    gpu = Target("cuda", True, "rtx-4090", 1, "this machine has a GPU (rtx-4090)")
+    assert decide.device(gpu, gpu_named=False) == decide.Decision("cuda", "H02", gpu.reason)
+    assert decide.device(gpu, gpu_named=True).code == "H01"
+    assert (decide.device(CPU, gpu_named=False).value, decide.device(CPU, gpu_named=False).code) == ("cpu", "H03")
 
 
 def test_the_data_type_is_what_the_device_computes_in() -> None:
@@ -94,5 +102,5 @@ def test_every_reason_is_a_sentence_a_person_can_use() -> None:
     ]
     for decision in decisions:
         assert len(decision.reason) > 15
-        assert decision.code[0] in "ABT"
+        assert decision.code in all_rules()
     assert RecipeTable().complexity == "simple"

@@ -33,6 +33,7 @@ def test_every_setting_has_an_origin_and_a_reason(tmp_path: Path, recipe: Recipe
             file, _, line = setting["origin"]["place"].partition(":")
             assert file == "recipe.toml"
             assert setting["path"].rpartition(".")[2] in lines[int(line) - 1]
+        assert setting["value"] != "auto"
     assert settings["adapter.r"]["value"] == 16
     assert settings["adapter.r"]["origin"] == {"kind": "preset", "place": "simple"}
     assert settings["training.batch_size"]["origin"]["kind"] == "recipe"
@@ -53,7 +54,8 @@ def test_every_setting_has_an_origin_and_a_reason(tmp_path: Path, recipe: Recipe
 def test_a_stale_plan_is_refused_and_says_what_moved(
     tmp_path: Path, recipe: Recipe, file: str, change: str, named: str
 ) -> None:
-    short_recipe(tmp_path)
+    # A plan of its own: of the same one, another folder that was compiled may still be as it was.
+    short_recipe(tmp_path, recipe=f'[recipe]\nname = "short"\ntitle = "{file}"')
     recipe("compile", ".", "-o", "plan.json")
     if change == "append":
         with (tmp_path / file).open("a", encoding="utf-8") as stream:

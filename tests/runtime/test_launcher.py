@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
+import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,43 +17,20 @@ from runtime.checkpoints import seal
 from runtime.journal import JournalWriter
 from runtime.launcher import environment, interrupted_run, running_run, spawn, start
 from runtime.run_folder import Launch, RunFolder
+from tests.runtime.holding import held
 from tests.runtime.plans import make_plan
 
 PLAN = make_plan()
 PYTHON = sys.executable
 
-HOLD = """
-import sys, time
-from pathlib import Path
-from runtime.run_folder import ExecutorLock, RunFolder
-run = RunFolder(Path(sys.argv[1]))
-lock = ExecutorLock(run)
-print("held", flush=True)
-time.sleep(float(sys.argv[2]))
-(run.path / "left").touch()
-"""
-
 STAND_IN = """#!{python}
-import json, os, sys
+import json, os, signal, sys
 told = {{"arguments": sys.argv[1:], "session": os.getsid(0) == os.getpid(), "stdin": os.readlink("/proc/self/fd/0"),
-         "bars": os.environ["TQDM_DISABLE"]}}
+         "bars": os.environ["TQDM_DISABLE"],
+         "held_back": sorted(signal.pthread_sigmask(signal.SIG_BLOCK, []))}}
 print(json.dumps(told), flush=True)
 sys.stderr.write("and on the other stream\\n")
 """
-
-
-@contextmanager
-def held(run: RunFolder, seconds: float = 60.0) -> Iterator[None]:
-    """Another process that holds the run's lock, as an executor does."""
-    child = subprocess.Popen([PYTHON, "-c", HOLD, str(run.path), str(seconds)], stdout=subprocess.PIPE)
-    assert child.stdout is not None
-    assert child.stdout.readline() == b"held\n"
-    try:
-        yield
-    finally:
-        child.kill()
-        child.wait()
-        child.stdout.close()
 
 
 def make_run(runs: Path, run_id: str, *events: tuple[str, dict[str, Any]], plan: Plan = PLAN) -> RunFolder:
@@ -107,7 +82,9 @@ def test_an_executor_gets_a_session_files_and_the_whole_path(tmp_path: Path, mon
         "session": True,
         "stdin": "/dev/null",
         "bars": "1",
+        "held_back": [signal.SIGINT, signal.SIGTERM],  # until it listens
     }
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == set()
     assert launched.run.plan.read_bytes() == PLAN.as_bytes()
 
 

@@ -87,10 +87,10 @@ def test_whatever_the_start_the_base_is_what_is_measured_and_the_tuned_model_wha
     done = work(plan_of("LoraConfig", r=4, lora_alpha=8, **STARTS[start]), base, tmp_path)
     begun = remember_start(done.trainer.model)
     assert (begun is not None) is ("niter" in start)
-    before = held_out_loss(done.trainer)["loss"]
+    before = held_out_loss(done.trainer, base=True)["loss"]
     assert before == pytest.approx(cross_entropy(plain(base)), abs=1e-4)
     done.trainer.train()
-    after = held_out_loss(done.trainer)["loss"]
+    after = held_out_loss(done.trainer, base=False)["loss"]
     assert after < before - 0.02
     (adapter,) = save(done, begun)
     loaded = peft.PeftModel.from_pretrained(plain(base), adapter)
@@ -144,11 +144,11 @@ def test_adalora_prunes_to_its_target_and_measures_cross_entropy_alone(base: Pat
     from runtime.training import held_out_loss
 
     done = work(plan_of("AdaLoraConfig", **ADALORA), base, tmp_path)
-    before = held_out_loss(done.trainer)["loss"]
+    before = held_out_loss(done.trainer, base=True)["loss"]
     assert before == pytest.approx(cross_entropy(plain(base)), abs=1e-4)
     done.trainer.train()
     assert living_ranks(done.trainer.model) == 2 * 6  # target_r times the six adapted layers
-    after = held_out_loss(done.trainer)["loss"]
+    after = held_out_loss(done.trainer, base=False)["loss"]
     assert after == pytest.approx(cross_entropy(done.trainer.model), abs=1e-4)
     assert after < before - 0.02
     (adapter,) = save(done)
@@ -177,6 +177,26 @@ def test_a_run_goes_on_from_a_checkpoint_as_if_nothing_had_been(
     assert living_ranks(second.trainer.model) == living_ranks(whole.trainer.model)
 
 
+@pytest.mark.parametrize("method", ["default", "adalora", "pissa_niter and dora"])
+def test_a_run_stopped_after_its_last_step_is_taken_up_with_what_it_had_learnt(
+    base: Path, tmp_path: Path, method: str
+) -> None:
+    from runtime.training import held_out_loss, train
+
+    arguments = {"r": 4, "lora_alpha": 8, **STARTS.get(method, {})}
+    plan = plan_of("AdaLoraConfig", **ADALORA) if method == "adalora" else plan_of("LoraConfig", **arguments)
+    first = work(plan, base, tmp_path / "run")
+    train(first.trainer, plan, None)
+    checkpoint = first.run.checkpoints / f"checkpoint-{STEPS}"
+    second = work(plan, base, tmp_path / "run", checkpoint=checkpoint)
+    train(second.trainer, plan, checkpoint)
+    assert len(second.losses()) == STEPS
+    assert living_ranks(second.trainer.model) == living_ranks(first.trainer.model)
+    assert held_out_loss(second.trainer, base=False)["loss"] == held_out_loss(first.trainer, base=False)["loss"]
+    patterns = [done.trainer.model.peft_config["default"].rank_pattern for done in (first, second)]
+    assert patterns[0] == patterns[1]
+
+
 def test_an_unknown_backend_is_refused_by_name() -> None:
     from compiler.diagnostics import Refusal
     from runtime.backends import loader
@@ -184,3 +204,29 @@ def test_an_unknown_backend_is_refused_by_name() -> None:
     with pytest.raises(Refusal) as refused:
         loader(make_plan(backend="unsloth").backend)
     assert [problem.code for problem in refused.value.diagnostics] == ["P002"]
+
+
+def test_patience_is_not_begun_anew_after_a_resume(base: Path, tmp_path: Path) -> None:
+    from compiler.plan import LibraryCall
+
+    plan = plan_of("LoraConfig", r=2, lora_alpha=2)
+    patient = {
+        "eval_steps": 2,
+        "greater_is_better": False,
+        "learning_rate": 0.0,  # so that nothing ever gets better
+        "load_best_model_at_end": True,
+        "metric_for_best_model": "eval_loss",
+        "restore_callback_states_from_checkpoint": True,
+        "save_steps": 2,
+    }
+    sft = LibraryCall(name=plan.sft.name, kwargs={**plan.sft.kwargs, **patient})
+    plan = plan.model_copy(update={"sft": sft, "early_stopping_patience": 3})
+    whole = work(plan, base, tmp_path / "whole")
+    whole.trainer.train()
+    assert whole.trainer.state.global_step == 8  # measured at 2, and three times no better
+    first = work(plan, base, tmp_path / "parts", stop_at=6)
+    first.trainer.train()
+    checkpoint = first.run.checkpoints / "checkpoint-6"
+    second = work(plan, base, tmp_path / "parts", checkpoint=checkpoint)
+    second.trainer.train(resume_from_checkpoint=str(checkpoint))
+    assert second.trainer.state.global_step == 8

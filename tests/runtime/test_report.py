@@ -27,7 +27,7 @@ def reported(
     for kind, fields in events:
         journal.append(kind, **fields)
     journal.close()
-    short = write_report(run, make_plan(**changes), trainable=10, total=100, train_seconds=12.345)
+    short = write_report(run, make_plan(**changes), steps=6, trainable=10, total=100)
     return short, json.loads(run.report.read_text(encoding="utf-8"), parse_constant=pytest.fail)
 
 
@@ -40,13 +40,14 @@ def measured(base: float, tuned: float) -> list[tuple[str, dict[str, Any]]]:
 
 
 def test_the_numbers_are_the_journals_and_the_plans(tmp_path: Path) -> None:
-    metrics = [("metric", {"step": n, "loss": 3.0 - n, "tokens": 100 * n, "peak_memory": 5 * n}) for n in (1, 2)]
+    steps = [{"step": n, "loss": 3.0 - n, "tokens": 100 * n, "peak_memory": 15 - 5 * n} for n in (1, 2)]
+    metrics = [("metric", {**step, "step_seconds": 1.25}) for step in steps]
     _, report = reported(tmp_path, *measured(2.0, 1.5), *metrics)
     plan = make_plan()
     assert report["run"] == tmp_path.name
     assert report["plan_sha256"] == plan.sha256()
-    assert (report["steps"], report["train_rows"], report["held_out_rows"]) == (8, 6, 2)
-    assert (report["trainable_parameters"], report["parameters"], report["train_seconds"]) == (10, 100, 12.3)
+    assert (report["steps"], report["planned_steps"], report["train_rows"], report["held_out_rows"]) == (6, 8, 6, 2)
+    assert (report["trainable_parameters"], report["parameters"], report["train_seconds"]) == (10, 100, 2.5)
     assert (report["final_train_loss"], report["tokens"], report["peak_memory_bytes"]) == (1.0, 200, 10)
     assert (report["held_out"]["base_perplexity"], report["held_out"]["tuned_perplexity"]) == (9.0, 4.0)
     assert report["output"] == "adapter"

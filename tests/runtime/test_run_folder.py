@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from compiler.diagnostics import Refusal
 from runtime.run_folder import (
-    ExecutorLock,
     Launch,
     RunFolder,
     all_runs,
     find_run,
-    is_locked,
     new_run,
     post_request,
     read_launch,
@@ -80,24 +76,6 @@ def test_requests_are_taken_once(tmp_path: Path) -> None:
     (run.control / ".draft.json").write_text("half")
     assert take_requests(run) == ["checkpoint", "stop"]
     assert take_requests(run) == []
-
-
-def test_one_executor_at_most_and_a_dead_one_frees_the_lock(tmp_path: Path) -> None:
-    run = make_run(tmp_path, "legal", "20260101-000000-aaaa")
-    assert not is_locked(run)
-    program = (
-        "import sys, time; from pathlib import Path; from runtime.run_folder import *; "
-        "lock = ExecutorLock(RunFolder(Path(sys.argv[1]))); print('held', flush=True); time.sleep(60)"
-    )
-    child = subprocess.Popen([sys.executable, "-c", program, str(run.path)], stdout=subprocess.PIPE, text=True)
-    assert child.stdout is not None
-    assert child.stdout.readline() == "held\n"
-    assert is_locked(run)
-    with pytest.raises(Refusal, match="already has an executor"):
-        ExecutorLock(run)
-    child.kill()
-    child.wait()
-    assert not is_locked(run)
 
 
 @pytest.mark.parametrize(

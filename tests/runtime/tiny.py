@@ -113,15 +113,16 @@ def work(plan: Plan, base: Path, folder: Path, *, checkpoint: Path | None = None
     import transformers
 
     from runtime.backends.peft import load
-    from runtime.training import StopRequest, Watcher, build_trainer
+    from runtime.orders import Orders
+    from runtime.training import Watcher, build_trainer
 
     run = RunFolder(folder)
     for needed in (run.control, run.checkpoints):
         needed.mkdir(parents=True, exist_ok=True)
     transformers.set_seed(plan.seed)
     loaded = load(plan, base)
-    stop = StopRequest()
-    watcher = Watcher(plan, run, JournalWriter(run.events), stop)
+    journal = JournalWriter(run.events)
+    watcher = Watcher(plan, journal, Orders(run, journal))
     trainer = build_trainer(plan, loaded, run, ROWS, watcher, checkpoint=checkpoint)  # type: ignore[arg-type]
     if stop_at is not None:
         trainer.add_callback(_stopper(stop_at))

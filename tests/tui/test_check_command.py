@@ -170,7 +170,8 @@ def test_fixing_standard_input_is_fixing_a_file(comment: str, indent: str, end: 
     check("--fix")
     assert printed.stdout_bytes == file.read_bytes()
     assert b"learning_rate = 1e-4" in printed.stdout_bytes
-    assert printed.stdout_bytes.count(f"# {comment}\n".encode()) == 1
+    kept = f"# {comment}\n".encode()  # perhaps what another comment says too
+    assert printed.stdout_bytes.count(kept) == text.encode().count(kept)
 
 
 @pytest.mark.parametrize("data", [b"", GOOD.encode(), b"# caf\xe9\n[model]\n", b"= nothing\n"])

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from compiler.codes import all_codes
+from compiler.codes import all_codes, all_rules
 from compiler.language.recipe import Recipe
 from tui.cli import VERBS, recipe
 from tui.commands.completion import SHELLS
@@ -78,7 +78,7 @@ def test_the_spec_names_every_verb_option_and_exit_code() -> None:
         text = printed(verb, "--help")
         shown = re.findall(r"^  (-.*?)(?:  |$)", text, re.M)
         options = {name for p in described["parameters"] for name in p.get("options", [])}
-        assert options == set(re.findall(r"--?[a-z-]+", " ".join(shown)))
+        assert options == set(re.findall(r"(?<![\w-])--?[a-z-]+", " ".join(shown)))
         assert described["usage"] in text
     assert set(spec["exit_codes"]) == set(re.findall(r"\b\d+\b", exit_codes_of_the_readme()))
 
@@ -158,15 +158,31 @@ def test_a_code_is_explained_however_it_was_copied(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "hint"), [("error[r12]:", "did you mean R012?"), ("Q999", "lists them all"), ("", "lists them all")]
+    ("text", "hint"),
+    [
+        ("error[r12]:", "did you mean R012?"),
+        ("T7", "did you mean T07?"),
+        ("Q999", "lists them all"),
+        ("", "lists them all"),
+    ],
 )
 def test_what_is_no_code_is_told_with_what_was_meant(text: str, hint: str) -> None:
     assert hint in refused("explain", text)
 
 
+@pytest.mark.parametrize("text", ["T07", "t07", "T07: the micro-batch"])
+def test_a_rule_of_a_plan_is_explained_with_its_source(text: str) -> None:
+    story = printed("explain", text)
+    assert story.startswith("T07: ")
+    assert "Source: our own choice" in story
+    assert set(json.loads(printed("explain", "--json", text))) >= {"code", "explanation", "source"}
+
+
 def test_without_a_code_all_are_listed() -> None:
-    assert [line.split()[0] for line in printed("explain").splitlines()] == list(all_codes())
-    assert [entry["code"] for entry in json.loads(printed("explain", "--json"))["codes"]] == list(all_codes())
+    assert [line.split()[0] for line in printed("explain").splitlines()] == [*all_codes(), *all_rules()]
+    listed = json.loads(printed("explain", "--json"))
+    assert [entry["code"] for entry in listed["codes"]] == list(all_codes())
+    assert [entry["code"] for entry in listed["rules"]] == list(all_rules())
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""``recipe explain``: the long story of a diagnostic code."""
+"""``recipe explain``: the long story of a diagnostic's code, or of a rule by which the compiler decides."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from compiler.codes import CodeInfo
+    from compiler.codes import CodeInfo, RuleInfo
 
 
 @click.command(name="explain")
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def command(code: str | None, *, as_json: bool) -> None:
     """Tell what CODE means, how it looks, how it is mended and the exit code. Without a code: the list of all.
 
-    The code may stand in what was copied with it: error[R012].
+    The code may stand in what was copied with it: error[R012]. Rules, such as T07, are named in plans.
     """
     if code is None:
         _list(as_json=as_json)
@@ -32,25 +32,31 @@ def command(code: str | None, *, as_json: bool) -> None:
         click.echo(_story(info))
 
 
-def _find(text: str) -> CodeInfo:
+def _find(text: str) -> CodeInfo | RuleInfo:
     """The code that was typed; exits with 2, and what was probably meant, when there is none."""
-    from compiler.codes import all_codes, code_info
+    from compiler.codes import all_codes, all_rules, code_info, rule_info
 
     inside = re.search(r"(?<![A-Za-z0-9])([A-Za-z])(\d{1,3})(?![A-Za-z0-9])", text)
-    info = code_info(inside[0] if inside else text)
+    code = inside[0] if inside else text
+    info = code_info(code) or rule_info(code)
     if info is not None:
         return info
     from compiler.diagnostics import nearest
     from compiler.render.concise import visible
 
-    padded = f"{inside[1]}{int(inside[2]):03}".upper() if inside else ""
-    close = [padded] if padded in all_codes() else nearest(text[:64], all_codes())
+    known = [*all_codes(), *all_rules()]
+    padded = [f"{inside[1]}{int(inside[2]):0{digits}}".upper() for digits in (2, 3)] if inside else []
+    close = [code for code in padded if code in known] or nearest(text[:64], known)
     hint = f"did you mean {close[0]}?" if close else "`recipe explain` lists them all"
     click.echo(f'there is no code "{visible(text[:64])}"; {hint}', err=True)
     sys.exit(2)
 
 
-def _story(info: CodeInfo) -> str:
+def _story(info: CodeInfo | RuleInfo) -> str:
+    from compiler.codes import RuleInfo
+
+    if isinstance(info, RuleInfo):
+        return f"{info.code}: {info.title}\n\n{info.explanation}\n\nSource: {info.source}"
     parts = [f"{info.code}: {info.title}", info.explanation.strip(), _example("For example:", info.example)]
     if info.fixed:
         parts.append(_example("Mended:", info.fixed))
@@ -73,12 +79,14 @@ def _example(title: str, text: str) -> str:
 
 
 def _list(*, as_json: bool) -> None:
-    from compiler.codes import all_codes
+    from compiler.codes import all_codes, all_rules
 
-    codes = all_codes()
+    codes, rules = all_codes(), all_rules()
     if as_json:
         listed = [{"code": info.code, "title": info.title, "exit": info.exit} for info in codes.values()]
-        click.echo(json.dumps({"version": 1, "codes": listed}, indent=2, ensure_ascii=False))
+        decided = [{"code": info.code, "title": info.title} for info in rules.values()]
+        click.echo(json.dumps({"version": 1, "codes": listed, "rules": decided}, indent=2, ensure_ascii=False))
         return
-    for info in codes.values():
-        click.echo(f"{info.code}  {info.title}")
+    titles = [(info.code, info.title) for info in codes.values()] + [(rule.code, rule.title) for rule in rules.values()]
+    for code, title in titles:
+        click.echo(f"{code}  {title}")

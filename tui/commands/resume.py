@@ -37,10 +37,10 @@ def _resume(runs: Path, wanted: str) -> Launched:
     from compiler.stale import what_moved
     from runtime.launcher import spawn
     from runtime.run_folder import find_run, read_launch
-    from runtime.state import State, judge, read_story
+    from runtime.state import State, look
 
     found = find_run(runs, wanted)
-    if judge(found, read_story(found)).state is State.FINISHED:
+    if look(found)[1].state is State.FINISHED:
         message = f"run {found.id} has finished; there is nothing to resume"
         raise Refusal(Diagnostic("X003", message, help="`recipe run` starts a new one"))
     plan, problems = read_plan(found.plan)

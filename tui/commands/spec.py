@@ -16,8 +16,8 @@ EXIT_CODES = {
     "3": "the machine or its environment refuses",
     "4": "worth retrying",
     "5": "the plan differs or is stale",
-    "130": "interrupted (SIGINT)",
-    "143": "terminated (SIGTERM)",
+    "130": "the run was stopped, or the command interrupted (SIGINT)",
+    "143": "the same by SIGTERM",
 }
 
 

@@ -17,7 +17,7 @@ from compiler.data.named_path import NamedPath
 from compiler.data.row import Row, RowFault
 from compiler.data.rows import read_rows
 from compiler.data.sources import Source, SourceFault, open_source
-from compiler.data.tokenizer import ChatTokenizer, load_tokenizer
+from compiler.data.tokenizer import ChatTokenizer, EncodedChat, load_tokenizer
 from compiler.diagnostics import Diagnostic
 from compiler.facts.models import locate_model
 from compiler.language.recipe import DataTable, ModelTable, Recipe, TrainingTable
@@ -39,6 +39,16 @@ json_values = st.recursive(
     lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=5), inner, max_size=3)),
     max_leaves=6,
 )
+
+
+def encode_chat(tokenizer: ChatTokenizer, messages: list[dict[str, str]], *, learnt_from: int = 0) -> EncodedChat:
+    """Ids and mask of one conversation. Raises TemplateFault."""
+    return tokenizer.encode_chats([tokenizer.render_chat(messages, learnt_from=learnt_from)])[0]
+
+
+def encode_text(tokenizer: ChatTokenizer, text: str) -> list[int]:
+    """Ids of one plain text."""
+    return tokenizer.encode_texts([text])[0]
 
 
 def byte_tokenizer() -> Tokenizer:

@@ -19,7 +19,7 @@ from compiler.data.prepare import PreparedData, prepare
 from compiler.data.tokenizer import ChatTokenizer
 from compiler.diagnostics import Diagnostic, Severity, has_errors
 from compiler.language.recipe import Recipe
-from tests.compiler.data.conftest import codes, json_lines, json_values, pairs, recipe, tiny
+from tests.compiler.data.conftest import codes, encode_text, json_lines, json_values, pairs, recipe, tiny
 from tests.compiler.data.test_ledger import read_ranges
 
 
@@ -228,7 +228,7 @@ def test_without_a_chat_template_texts_are_learnt_and_conversations_are_not(tmp_
     assert codes(outcome(tmp_path, recipe(), tokenizer=tiny(None))[1]) == ["M030"]
     written(tmp_path, [{"text": f"Absatz {i}."} for i in range(3)])
     data = prepared(tmp_path, recipe(held_out_share=0.0), tokenizer=tiny(None))
-    assert [list(e.ids) for e in data.train] == [tiny(None).encode_text(f"Absatz {i}.") for i in range(3)]
+    assert [list(e.ids) for e in data.train] == [encode_text(tiny(None), f"Absatz {i}.") for i in range(3)]
 
 
 def test_what_the_chat_template_refuses_is_a_bad_row(tmp_path: Path) -> None:

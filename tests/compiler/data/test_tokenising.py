@@ -17,7 +17,7 @@ from compiler.data.sources import Source
 from compiler.data.tokenising import Tokenising
 from compiler.data.tokenizer import ChatTokenizer
 from compiler.language.recipe import Recipe
-from tests.compiler.data.conftest import CHATML, codes, recipe, said, texts, tiny
+from tests.compiler.data.conftest import CHATML, codes, encode_chat, encode_text, recipe, said, texts, tiny
 
 SOURCES = [Source("a.jsonl", Path("a.jsonl"), "jsonl"), Source("b.jsonl", Path("b.jsonl"), "jsonl")]
 
@@ -45,10 +45,10 @@ def test_together_and_alone_are_the_same(train: list[Conversation], held_out: li
     learnt, measured = work().tokenise(items(*train), items(*held_out))
     for one, example in zip([*train, *held_out], [*learnt, *measured], strict=True):
         if one.text:
-            assert list(example.ids) == tiny().encode_text(one.text)
+            assert list(example.ids) == encode_text(tiny(), one.text)
             assert example.labels == example.ids
             continue
-        encoded = tiny().encode_chat(list(one.messages))
+        encoded = encode_chat(tiny(), list(one.messages))
         assert (list(example.ids), example.learnt) == (encoded.ids, encoded.learnt)
         answer = [label for label in example.labels if label >= 0]
         assert tiny().decode(answer, skip_special_tokens=False) == f"{one.answer}<|im_end|>"

@@ -23,7 +23,7 @@ from compiler.data.tokenizer import (
     load_tokenizer,
 )
 from compiler.facts.models import ModelFacts
-from tests.compiler.data.conftest import CHATML, SPECIAL, byte_tokenizer, said, texts, tiny
+from tests.compiler.data.conftest import CHATML, SPECIAL, byte_tokenizer, encode_chat, encode_text, said, texts, tiny
 from tests.compiler.data.test_chat_template import CONVERSATIONS, PARTS_ONLY, TEMPLATES, messages
 
 END = "<|im_end|>"
@@ -56,7 +56,7 @@ def learnt(tokenizer: ChatTokenizer, encoded: EncodedChat) -> list[str]:
 def test_exactly_the_answers_and_their_ends_are_learnt(pairs: list[tuple[str, str]], system: str | None) -> None:
     tokenizer = tiny()
     talk = conversation(pairs, system=system)
-    encoded = tokenizer.encode_chat(talk)
+    encoded = encode_chat(tokenizer, talk)
     assert learnt(tokenizer, encoded) == [f"{answer}{END}" for _, answer in pairs]
     assert set(encoded.mask) <= {0, 1}
     assert encoded.ids == tokenizer.encode(tokenizer.render(talk))
@@ -66,7 +66,7 @@ def test_exactly_the_answers_and_their_ends_are_learnt(pairs: list[tuple[str, st
 def test_the_real_small_model_learns_the_same(smollm: ChatTokenizer) -> None:
     for talk in TALKS.values():
         answers = [m["content"] for m in talk if m["role"] == "assistant"]
-        encoded = smollm.encode_chat(talk)
+        encoded = encode_chat(smollm, talk)
         assert learnt(smollm, encoded) == [f"{answer}{END}" for answer in answers]
         assert encoded.faults == ()
 
@@ -81,13 +81,13 @@ def test_a_generation_tag_says_what_is_learnt(pairs: list[tuple[str, str]]) -> N
         )
     )
     talk = conversation(pairs)
-    assert only_answers.encode_chat(talk) == tiny().encode_chat(talk)
-    assert learnt(tiny(tagged), tiny(tagged).encode_chat(talk)) == [f"{m['content']}{END}" for m in talk]
+    assert encode_chat(only_answers, talk) == encode_chat(tiny(), talk)
+    assert learnt(tiny(tagged), encode_chat(tiny(tagged), talk)) == [f"{m['content']}{END}" for m in talk]
 
 
 def test_the_prompt_is_the_beginning_of_the_whole(smollm: ChatTokenizer) -> None:
     for talk in TALKS.values():
-        prompt, encoded = smollm.encode_prompt(talk[:-1]), smollm.encode_chat(talk)
+        prompt, encoded = smollm.encode_prompt(talk[:-1]), encode_chat(smollm, talk)
         assert encoded.ids[: len(prompt)] == prompt
         assert encoded.mask[len(prompt) :] == [1] * (len(encoded.ids) - len(prompt) - 1) + [0]  # all but the line end
 
@@ -97,21 +97,21 @@ def test_answers_that_cannot_be_told_apart_are_not_learnt_and_said_to_be() -> No
     content = "{{ message['content'] }}"
     dropping = "{{ message['content'] if loop.last else message['content'].split('|')[-1] }}"
     tokenizer = tiny(CHATML.replace(content, dropping))
-    encoded = tokenizer.encode_chat(conversation([("a", "think|b"), ("c", "think|d"), ("e", "think|f")]))
+    encoded = encode_chat(tokenizer, conversation([("a", "think|b"), ("c", "think|d"), ("e", "think|f")]))
     assert learnt(tokenizer, encoded) == [f"think|f{END}"]
     assert encoded.faults == (REWRITTEN,)
 
 
 def test_a_first_turn_of_the_assistant_is_not_the_templates_fault(smollm: ChatTokenizer) -> None:
     talk = messages([("assistant", "Bonjour !"), ("user", "a"), ("assistant", "b")])
-    encoded = smollm.encode_chat(talk)
+    encoded = encode_chat(smollm, talk)
     assert learnt(smollm, encoded) == [f"b{END}"]
     assert encoded.faults == (UNASKED,)
 
 
 def test_a_template_may_refuse_a_conversation_that_is_cut_short() -> None:
     refusing = tiny("{{ raise_exception('no messages') if not messages }}" + CHATML)
-    encoded = refusing.encode_chat(messages([("assistant", "Bonjour !"), ("user", "a"), ("assistant", "b")]))
+    encoded = encode_chat(refusing, messages([("assistant", "Bonjour !"), ("user", "a"), ("assistant", "b")]))
     assert learnt(refusing, encoded) == [f"b{END}"]
     assert encoded.faults == (UNASKED,)
 
@@ -126,15 +126,15 @@ def test_what_stands_before_the_first_message_to_learn_is_not_learnt(pairs: list
         f"{{% else %}}{content}{{% endif %}}",
     )
     for tokenizer in (tiny(), tiny(tagged)):
-        encoded = tokenizer.encode_chat(talk, learnt_from=max(0, len(talk) - 2 * kept))
+        encoded = encode_chat(tokenizer, talk, learnt_from=max(0, len(talk) - 2 * kept))
         assert learnt(tokenizer, encoded) == [f"{answer}{END}" for _, answer in pairs[-kept:]]
-        assert encoded.ids == tokenizer.encode_chat(talk).ids
+        assert encoded.ids == encode_chat(tokenizer, talk).ids
 
 
 def test_a_last_answer_is_found_by_its_text_where_the_prompt_is_another() -> None:
     """A template whose generation prompt opens a block that the rendered turn does not have."""
     tokenizer = tiny(CHATML.replace("assistant{{ '\\n' }}", "assistant{{ '\\n' }}<think>"))
-    encoded = tokenizer.encode_chat(conversation([("a", "b c")]))
+    encoded = encode_chat(tokenizer, conversation([("a", "b c")]))
     assert learnt(tokenizer, encoded) == [f"b c{END}"]
     assert encoded.faults == ()
 
@@ -144,7 +144,7 @@ def test_a_token_across_the_border_is_not_learnt_and_said_to_be() -> None:
         "{% for m in messages %}{{ 'x' if m.role == 'user' }}{{ m.content }}{{ '<|im_end|>' if m.role == 'assistant' }}"
         "{% endfor %}"
     )
-    encoded = tokenizer.encode_chat(conversation([("xa", "nb")]))  # a and n are merged
+    encoded = encode_chat(tokenizer, conversation([("xa", "nb")]))  # a and n are merged
     assert learnt(tokenizer, encoded) == [f"b{END}"]
     assert encoded.faults == (ACROSS,)
 
@@ -180,15 +180,15 @@ def test_stop_tokens_end_a_sequence_or_an_answer(
 )
 def test_a_template_that_drops_the_answers_is_refused(template: str) -> None:
     with pytest.raises(TemplateFault, match="does not write what the assistant says"):
-        tiny(template).encode_chat(conversation([("a", "b")]))
+        encode_chat(tiny(template), conversation([("a", "b")]))
 
 
 def test_without_a_template_there_are_no_conversations() -> None:
     tokenizer = tiny(None)
     assert not tokenizer.has_chat_template
-    for encode in (tokenizer.encode_chat, tokenizer.encode_prompt):
+    for render in (tokenizer.render_chat, tokenizer.encode_prompt):
         with pytest.raises(TemplateFault, match="no chat template"):
-            encode(conversation([("a", "b")]))
+            render(conversation([("a", "b")]))
 
 
 # --- texts ------------------------------------------------------------------------------------------------------
@@ -198,9 +198,9 @@ def test_without_a_template_there_are_no_conversations() -> None:
 def test_a_text_survives_and_ends_once(text: str) -> None:
     tokenizer = tiny()
     assert tokenizer.decode(tokenizer.encode(text)) == text
-    ids = tokenizer.encode_text(text)
+    ids = encode_text(tokenizer, text)
     assert ids == [*tokenizer.encode(text), tokenizer.eos_token_id]
-    assert tokenizer.encode_text(text + END) == ids
+    assert encode_text(tokenizer, text + END) == ids
 
 
 @pytest.mark.parametrize(
@@ -231,7 +231,7 @@ def test_a_template_that_uses_up_its_budget_is_not_taken_for_one_that_refuses_a_
     endless = "{% for i in range(100000) %}{% for j in range(100) %}{% endfor %}{% endfor %}"
     tokenizer = tiny(CHATML + f"{{% if add_generation_prompt %}}{endless}{{% endif %}}")
     with pytest.raises(TemplateUnusable):
-        tokenizer.encode_chat(conversation([("a", "b")]))
+        encode_chat(tokenizer, conversation([("a", "b")]))
 
 
 def test_padding_and_truncation_of_the_file_do_not_matter() -> None:
@@ -366,13 +366,13 @@ def test_ids_and_masks_are_those_of_transformers(
                 asked = theirs.apply_chat_template(talk[:-1], add_generation_prompt=True, **options)
             except Exception:  # the template refuses, and so must ours
                 with pytest.raises(TemplateFault):  # noqa: PT012 - one of the two is refused
-                    ours.encode_chat(talk)
+                    encode_chat(ours, talk)
                     ours.encode_prompt(talk[:-1])
                 continue
             assert ours.encode_prompt(talk[:-1]) == asked["input_ids"], name
             if name.startswith(PARTS_ONLY):
                 continue
-            encoded = ours.encode_chat(talk)
+            encoded = encode_chat(ours, talk)
             assert encoded.ids == whole["input_ids"], name
             ids += 1
             if marked and kind in TALKS:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from compiler.facts.gpus import catalogue, gpu_meant
-from compiler.facts.machine import gpu_has_bf16
+from compiler.facts.machine import WITHOUT_BF16, gpu_has_bf16
 
 
 @pytest.mark.parametrize("name", catalogue())
@@ -16,8 +16,14 @@ def test_a_name_of_the_catalogue_means_itself_however_it_is_spelt(name: str) -> 
 
 
 @pytest.mark.parametrize("name", catalogue())
-def test_bfloat16_is_known_in_one_way_only(name: str) -> None:
-    assert catalogue()[name].bf16 is gpu_has_bf16(name)
+def test_the_rule_for_unknown_gpus_agrees_with_the_catalogue(name: str) -> None:
+    assert catalogue()[name].bf16 is (WITHOUT_BF16.search(name) is None) is gpu_has_bf16(name)
+
+
+@pytest.mark.parametrize("name", catalogue())
+def test_the_drivers_names_are_understood(name: str) -> None:
+    for written in catalogue()[name].driver_names:
+        assert gpu_meant(f"NVIDIA {written}") == (name, True)
 
 
 @pytest.mark.parametrize(

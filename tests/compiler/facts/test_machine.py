@@ -126,10 +126,21 @@ def test_older_gpus_have_none(name: str) -> None:
 @pytest.mark.parametrize(
     ("answer", "name", "bf16"),
     [
-        (b"NVIDIA GeForce RTX 4090, 8.9\n", "nvidia-geforce-rtx-4090", True),
-        (b"NVIDIA A100-SXM4-80GB, 8.0\nNVIDIA A100-SXM4-80GB, 8.0\n", "nvidia-a100-sxm4-80gb", True),
-        (b"Tesla T4, 7.5\n", "tesla-t4", False),
-        (b"NVIDIA B200, 10.0\n", "nvidia-b200", True),
+        (b"NVIDIA GeForce RTX 4090, 8.9\n", "rtx-4090", True),
+        (b"NVIDIA A100-SXM4-80GB, 8.0\nNVIDIA A100-SXM4-80GB, 8.0\n", "a100-80", True),
+        (b"NVIDIA A100 80GB PCIe, 8.0\n", "a100-80", True),
+        (b"NVIDIA H100 80GB HBM3, 9.0\n", "h100-sxm", True),
+        (b"NVIDIA H100 PCIe, 9.0\n", "h100-pcie", True),
+        (b"NVIDIA GH200 480GB, 9.0\n", "gh200", True),
+        (b"NVIDIA L40S, 8.9\n", "l40s", True),
+        (b"NVIDIA RTX 6000 Ada Generation, 8.9\n", "rtx-6000-ada", True),
+        (b"NVIDIA RTX PRO 6000 Blackwell Workstation Edition, 12.0\n", "rtx-pro-6000", True),
+        (b"Quadro RTX 6000, 7.5\n", "quadro-rtx-6000", False),
+        (b"NVIDIA GeForce RTX 4090 D, 8.9\n", "nvidia-geforce-rtx-4090-d", True),  # near one of the catalogue, not it
+        (b"NVIDIA GeForce RTX 3080 Ti Laptop GPU, 8.6\n", "nvidia-geforce-rtx-3080-ti-laptop-gpu", True),
+        (b"NVIDIA T600, 7.5\n", "nvidia-t600", False),
+        (b"Tesla T4, 7.5\n", "t4", False),
+        (b"NVIDIA B200, 10.0\n", "b200", True),
         (b"Some, Odd Name, 9.0\n", "some,-odd-name", True),
     ],
 )
@@ -166,8 +177,10 @@ UNKNOWN_FIELD = b'Field "compute_cap" is not a valid field to query.\n\n'
 @pytest.mark.parametrize(
     ("name", "gpu", "bf16"),
     [
-        (b"NVIDIA GeForce RTX 3090\nTesla T4\n", "nvidia-geforce-rtx-3090", True),
-        (b"Tesla V100-SXM2-16GB\n", "tesla-v100-sxm2-16gb", False),
+        (b"NVIDIA GeForce RTX 3090\nTesla T4\n", "rtx-3090", True),
+        (b"Tesla V100-SXM2-16GB\n", "v100-16", False),
+        (b"Tesla P100-PCIE-16GB\n", "p100", False),
+        (b"Tesla K80\n", "tesla-k80", False),
     ],
 )
 def test_a_driver_too_old_to_tell_the_compute_capability_tells_the_name(

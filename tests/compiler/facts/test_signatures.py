@@ -5,16 +5,16 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compiler.facts.signatures import CONFIGS, Argument, accepts, describe, optimizers, signature, versions
+from compiler.facts.signatures import Argument, ConfigName, accepts, describe, optimizers, signature, versions
 
 ROOT = Path(__file__).resolve().parents[3]
-EVERY = [argument for config in CONFIGS for argument in signature(config).values()]
+EVERY = [argument for config in get_args(ConfigName) for argument in signature(config).values()]
 
 TOML = st.recursive(
     st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.dates(),
@@ -24,7 +24,7 @@ TOML = st.recursive(
 
 
 def argument(annotation: str) -> Argument:
-    return Argument("x", annotation, None, has_default=True)
+    return Argument("x", annotation, None)
 
 
 @pytest.mark.slow
@@ -41,7 +41,7 @@ def test_the_versions_are_those_of_the_constraints() -> None:
 
 
 def test_well_known_arguments_are_there() -> None:
-    assert signature("LoraConfig")["r"] == Argument("r", "int", 8, has_default=True)
+    assert signature("LoraConfig")["r"] == Argument("r", "int", 8)
     assert signature("LoraConfig")["alpha_pattern"].default == {}
     assert signature("AdaLoraConfig")["init_r"].annotation == "int"
     assert "init_r" not in signature("LoraConfig")

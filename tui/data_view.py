@@ -1,0 +1,147 @@
+"""Prepared data for people: a histogram of lengths, the ledger, the audit, and rows with what is learnt of them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TextIO
+
+import click
+
+from compiler.data.histogram import histogram
+from compiler.data.pieces import Piece, pieces
+from compiler.render.concise import visible
+from tui.report import wants_color, width_of
+from tui.words import count
+
+if TYPE_CHECKING:
+    from compiler.data.examples import Example
+    from compiler.data.ledger import Ledger
+    from compiler.data.prepare import PreparedData
+    from compiler.gather import Inputs
+
+BAR = 40
+"""Cells of the longest bar, where the line has room for it."""
+
+BORDER = "·"
+"""Parts two tokens."""
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """How an output can show that a token is learnt: colours, underlining, or brackets around the stretch."""
+
+    color: bool
+    underline: bool
+
+    @classmethod
+    def of(cls, stream: TextIO) -> Marks:
+        """What the stream can show. Underlining is no colour, so NO_COLOR leaves it."""
+        color = wants_color(stream)
+        terminal = stream.isatty() and os.environ.get("TERM") != "dumb"
+        return cls(color, color or terminal)
+
+    def learnt(self, text: str) -> str:
+        """A token that is learnt."""
+        return click.style(text, fg="green" if self.color else None, underline=True) if self.underline else text
+
+    def quiet(self, text: str) -> str:
+        """What is there for order's sake."""
+        return click.style(text, dim=True) if self.color else text
+
+    def title(self, text: str) -> str:
+        """The name of a part."""
+        return click.style(text, bold=True) if self.color else text
+
+
+def lines(inputs: Inputs, shown: Sequence[tuple[str, Example]], *, whole: bool) -> Iterator[str]:
+    """The view, line by line; without ``whole``, the rows alone."""
+    marks = Marks.of(sys.stdout)
+    data = inputs.data
+    if whole:
+        yield f"{count(len(data.train), 'row')} to train on, {len(data.held_out):,} held out, read as {data.format}"
+        yield from _lengths(data, marks, width_of(sys.stdout))
+        yield from _ledger(data.ledger, marks)
+        yield from _audit(data, marks)
+    for side, example in shown:
+        name = data.ledger.sources[example.source][0]
+        learnt = f"{example.learnt_tokens} of {count(len(example.ids), 'token')} learnt"
+        yield ""
+        yield marks.title(f"{visible(name)}, row {example.row} ({side}; {learnt})")
+        yield from row_lines(pieces(example, inputs.tokenizer), marks)
+
+
+def row_lines(found: Sequence[Piece], marks: Marks) -> Iterator[str]:
+    """A row's text with its line breaks (shown as ↵), points between tokens, and what is learnt of it marked."""
+    line = ""
+    before: Piece | None = None
+    for piece in found:
+        if before is not None:
+            if before.learnt and not piece.learnt and not marks.underline:
+                line += "⟧"
+            if before.text and not before.text.endswith("\n"):
+                line += marks.quiet(BORDER)
+        if piece.learnt and (before is None or not before.learnt) and not marks.underline:
+            line += "⟦"
+        *ended, rest = piece.text.split("\n")
+        for part in ended:
+            yield line + _token(f"{visible(part)}↵", piece, marks)
+            line = ""
+        line += _token(visible(rest), piece, marks)
+        before = piece
+    if before is not None and before.learnt and not marks.underline:
+        line += "⟧"
+    if line:
+        yield line
+
+
+def _token(text: str, piece: Piece, marks: Marks) -> str:
+    return marks.learnt(text) if piece.learnt and text else text
+
+
+def _lengths(data: PreparedData, marks: Marks, width: int) -> Iterator[str]:
+    yield ""
+    yield marks.title("lengths in tokens")
+    bins = histogram([len(example.ids) for example in data.train])
+    most = max((part.rows for part in bins), default=0)
+    labels = [f"{part.first:,}-{part.last:,}" for part in bins]
+    wide = max(map(len, labels), default=0)
+    room = max(10, min(BAR, width - wide - 14))
+    for label, part in zip(labels, bins, strict=True):
+        bar = "█" * max(1, round(room * part.rows / most)) if part.rows else ""
+        yield f"  {label:>{wide}}  {bar:<{room}}  {part.rows:,}"
+    summary = data.lengths
+    yield (
+        f"  least {summary.least:,}, median {summary.median:,}, 90 % within {summary.p90:,}, "
+        f"99 % within {summary.p99:,}, longest {summary.most:,}"
+    )
+    yield f"  max_length {data.max_length:,}: {data.max_length_reason}"
+
+
+def _ledger(ledger: Ledger, marks: Marks) -> Iterator[str]:
+    yield ""
+    yield marks.title("where every row went")
+    for name, rows in ledger.sources:
+        yield f"  {rows:>9,}  read from {visible(name)}"
+    if ledger.repeated:
+        yield f"  {ledger.repeated:>9,}  repeated by the weight of their source"
+    yield f"  {ledger.trained:>9,}  to train on" + (f", {ledger.truncated:,} of them cut" if ledger.truncated else "")
+    yield f"  {ledger.held_out:>9,}  held out"
+    document = ledger.as_json()
+    for reason, dropped in document["dropped"].items():
+        where = "; ".join(f"{visible(name)}: {rows}" for name, rows in document["dropped_rows"][reason].items())
+        short = where if len(where) <= 60 else f"{where[:59]}…"
+        yield f"  {dropped:>9,}  dropped, {reason} ({short})"
+
+
+def _audit(data: PreparedData, marks: Marks) -> Iterator[str]:
+    found = data.audit
+    yield ""
+    yield marks.title("what is learnt")
+    share = 100 * found.supervised_tokens / found.tokens if found.tokens else 0
+    yield f"  {found.supervised_tokens:,} of {found.tokens:,} tokens ({share:.0f} %)"
+    yield f"  {found.end_of_turn_learnt:,} of {count(found.rows, 'row')} teach where to stop"
+    if found.pad_is_eos:
+        yield "  padding is the end-of-sequence token; padding is never learnt here, so the model still learns to stop"
