@@ -9,6 +9,7 @@ NAMES = {
     "commands": "whole processes: recipe --help and recipe check, beside other programs of the field",
     "many": "a thousand recipes in one process",
     "mutants": "100,000 broken recipes",
+    "texts": "the audit of texts: personal data, other languages, near repeats",
     "training": "the quickstart beside a plain TRL script with the same settings (about six minutes)",
 }
 

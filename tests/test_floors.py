@@ -68,7 +68,7 @@ def test_help_imports_no_verb() -> None:
     assert not {name for name in loaded if name.startswith(("tui.commands.", "compiler.", "runtime", "pydantic"))}
 
 
-def test_a_right_recipe_is_checked_without_what_explains_wrong_ones() -> None:
+def test_a_right_recipe_is_checked_with_what_it_needs_alone() -> None:
     program = (
         "import sys; sys.argv = ['recipe', 'check', 'recipes/quickstart']\n"
         "from tui.cli import main\n"
@@ -76,5 +76,9 @@ def test_a_right_recipe_is_checked_without_what_explains_wrong_ones() -> None:
         "except SystemExit: print(*sys.modules, file=sys.stderr)"
     )
     told = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
-    loaded = {name for name in told.stderr.split() if name.startswith(("compiler.words", "compiler.mistakes"))}
-    assert loaded == {"compiler.words", "compiler.words.spelling"}
+    loaded = set(told.stderr.split())
+    assert "compiler.data.quick_look" in loaded
+    explains = {name for name in loaded if name.startswith(("compiler.words", "compiler.mistakes"))}
+    assert explains == {"compiler.words", "compiler.words.spelling"}
+    audits = {"audit", "findings", "text_audit", "personal", "checksums", "languages", "near_duplicates", "limits"}
+    assert not {name for name in loaded if name.removeprefix("compiler.data.") in audits}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -12,6 +13,18 @@ from compiler.data.row import Place, RowsOf
 
 if TYPE_CHECKING:
     from compiler.data.tokenizer import ChatTokenizer
+
+ELSEWHERE = (
+    "partly_learnt",
+    "control_tokens",
+    "cut",
+    "questions_in_train",
+    "near_duplicates",
+    "held_out_near_train",
+    "other_language",
+    "personal_data",
+)
+"""Findings that are made before rows are examples, or by their texts."""
 
 
 @dataclass(slots=True)
@@ -28,6 +41,10 @@ class Audit:
     duplicates: RowsOf = field(default_factory=list)
     held_out_in_train: RowsOf = field(default_factory=list)
     pad_is_eos: bool = False
+    """Told in the plan alone: labels are padded by place, never by id, so that no end of an answer is lost by it."""
+    held_out: int = 0
+    elsewhere: Counter[str] = field(default_factory=Counter)
+    """Rows that other passes found, by the names of their limits in the recipe (``ELSEWHERE``)."""
 
     def as_json(self) -> dict[str, Any]:
         """Plain data for the plan: the counts."""
@@ -41,6 +58,7 @@ class Audit:
             "doubled_bos": len(self.doubled_bos),
             "duplicates": len(self.duplicates),
             "held_out_in_train": len(self.held_out_in_train),
+            **{name: self.elsewhere[name] for name in ELSEWHERE},
             "pad_is_eos": self.pad_is_eos,
         }
 
@@ -48,6 +66,7 @@ class Audit:
 def audit(train: Sequence[Example], held_out: Sequence[Example], tokenizer: ChatTokenizer) -> Audit:
     """Look at every training example; one that a source's weight repeats is counted each time."""
     found = Audit(pad_is_eos=tokenizer.pad_token_id is not None and tokenizer.pad_token_id == tokenizer.eos_token_id)
+    found.held_out = len(held_out)
     bos = tokenizer.bos_token_id
     stops = set(tokenizer.stop_token_ids)
     seen: dict[bytes, tuple[int, Place]] = {}

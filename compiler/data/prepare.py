@@ -9,13 +9,15 @@ from pathlib import Path
 from compiler.data.audit import Audit, audit
 from compiler.data.conversations import Conversation
 from compiler.data.examples import Example, fingerprint
-from compiler.data.findings import judge, judge_questions, judge_system, judge_texts
+from compiler.data.findings import judge, judge_contents, judge_questions, judge_system, judge_texts, rows_in
 from compiler.data.fitting import Fitting, Limit, find_limit
 from compiler.data.ledger import Ledger
 from compiler.data.lengths import LengthSummary, summarize
+from compiler.data.limits import limited
 from compiler.data.reading import Item, SourceReading
 from compiler.data.row import RowsOf
 from compiler.data.split import held_out_keys
+from compiler.data.text_audit import audit_texts
 from compiler.data.text_files import folder_sha256, text_files
 from compiler.data.tokenising import Tokenising
 from compiler.data.tokenizer import ChatTokenizer
@@ -77,6 +79,8 @@ class _Preparation:
     reading: SourceReading
     ledger: Ledger
     problems: list[Diagnostic] = field(default_factory=list)
+    counted: dict[str, int] = field(default_factory=dict)
+    """Rows of findings, by the names of their limits."""
 
     def run(self) -> PreparedData | None:
         train, held_out = self.reading.read_all()
@@ -88,6 +92,7 @@ class _Preparation:
             self._nothing_left()
             return None
         known = _known_questions(train, held_out) if self.recipe.data.held_out_path else []
+        self._look_at_texts(train, held_out)
         learnt, measured = self._tokenised(train, held_out)
         if has_errors(self.problems):
             return None
@@ -126,6 +131,13 @@ class _Preparation:
         train.clear()  # what is on a side is held there alone, and let go once it is tokenised
         return sides
 
+    def _look_at_texts(self, train: list[Item], held_out: list[Item]) -> None:
+        recipe = self.recipe
+        names = [source.name for source in self.reading.sources]
+        found = audit_texts(train, held_out, names, language=recipe.recipe.language, system=recipe.data.system)
+        self.counted |= found.counts()
+        self.problems += judge_contents(found, self.reading.sources, recipe.data.audit)
+
     def _tokenised(self, train: list[Item], held_out: list[Item]) -> tuple[list[Example], list[Example]]:
         conversations = any(item.conversation.messages for item in (*train[:1], *held_out[:1]))
         if conversations and not self.tokenizer.has_chat_template:
@@ -135,19 +147,25 @@ class _Preparation:
                 "take the model's instruction-tuned version, or name a Jinja2 file in [model] chat_template",
             )
             return [], []
-        sources = self.reading.sources
+        sources, limits = self.reading.sources, self.recipe.data.audit
         work = Tokenising(self.recipe, self.tokenizer, sources, self.ledger, self.progress)
+        rows = len(train) + len(held_out)
         sides = work.tokenise(train, held_out)
         told = judge_system(self.tokenizer.control_token_in(self.recipe.data.system)) if conversations else []
-        self.problems += [*work.problems, *told, *judge_texts(work.masks, work.control, sources)]
+        self.problems += [*work.problems, *told, *judge_texts(work.masks, work.control, sources, limits, rows=rows)]
+        self.counted |= {"partly_learnt": rows_in(work.masks), "control_tokens": rows_in(work.control)}
         return sides
 
     def _fitted(
         self, learnt: list[Example], measured: list[Example], limit: Limit
     ) -> tuple[list[Example], list[Example]]:
         work = Fitting(limit, self.recipe.training.on_too_long, self.reading.sources, self.ledger)
+        rows = len(learnt) + len(measured)
         sides = work.fitted(learnt), work.fitted(measured)
-        self.problems += work.problems
+        self.counted["cut"] = cut = self.ledger.truncated
+        for problem in work.problems:
+            most = self.recipe.data.audit.cut
+            self.problems += limited([problem], most, count=cut, rows=rows) if problem.code == "D051" else [problem]
         return sides
 
     def _weighted(self, examples: list[Example]) -> list[Example]:
@@ -169,8 +187,9 @@ class _Preparation:
         self, train: list[Example], held_out: list[Example], limit: Limit, known: RowsOf
     ) -> PreparedData | None:
         found = audit(train, held_out, self.tokenizer)
-        sources, forms = self.reading.sources, self.reading.forms
-        self.problems += [*judge(found, sources), *judge_questions(known, found, sources)]
+        found.elsewhere.update(self.counted, questions_in_train=len(set(known) - set(found.held_out_in_train)))
+        sources, forms, limits = self.reading.sources, self.reading.forms, self.recipe.data.audit
+        self.problems += [*judge(found, sources, limits), *judge_questions(known, found, sources, limits)]
         try:
             inputs = self._inputs()
         except OSError as error:

@@ -18,6 +18,9 @@ SCHEMA_VERSION = 1
 Auto = Literal["auto"]
 """The compiler chooses, and says why in the plan."""
 
+MostRows = Literal["ignore", "warn", "fail"] | Annotated[float, Field(ge=0.0, le=1.0)]
+"""What becomes of a finding: a share of rows up to which it is a warning, and above an error; or a word."""
+
 ModuleName = Annotated[str, Field(min_length=1, max_length=200)]
 
 TargetPreset = Literal["attention-minimal", "attention", "all-linear"]
@@ -132,6 +135,29 @@ class SourceTable(Table):
     weight: float = field(1.0, "Share of this source's rows to use; above 1 repeats rows.", gt=0, le=100)
 
 
+def most_rows(default: Any, sentence: str) -> Any:
+    """A limit on the rows in which something is found."""
+    return field(default, sentence, unit="share of rows", examples=[0.05])
+
+
+class AuditTable(Table):
+    """[data.audit]: what is put up with; above a share of rows a finding stops the compile ("fail" is above none)."""
+
+    nothing_learnt: MostRows = most_rows("fail", "Rows in which no token of the answer is learnt (D040).")
+    partly_learnt: MostRows = most_rows(0.1, "Rows in which part of the answers is not learnt (D043).")
+    end_of_turn_not_learnt: MostRows = most_rows(0.9, "Rows in which the end of the answer is not learnt (D041).")
+    cut: MostRows = most_rows("warn", 'Rows cut at max_length, when on_too_long is "truncate" (D051).')
+    doubled_bos: MostRows = most_rows("warn", "Rows in which the text begins twice (D042).")
+    control_tokens: MostRows = most_rows("warn", "Rows whose text holds a control token of the model (D047).")
+    duplicates: MostRows = most_rows("warn", "Rows that repeat another one exactly (D045).")
+    near_duplicates: MostRows = most_rows("warn", "Rows that nearly repeat another one (D053).")
+    held_out_in_train: MostRows = most_rows("warn", "Held-out rows that are trained on too (D044).")
+    questions_in_train: MostRows = most_rows("warn", "Held-out rows whose question is trained on (D046).")
+    held_out_near_train: MostRows = most_rows("warn", "Held-out rows that nearly repeat a training row (D054).")
+    other_language: MostRows = most_rows("warn", "Answers in another language than [recipe] language (D049).")
+    personal_data: MostRows = most_rows("warn", "Rows with an e-mail address, phone or account number (D048).")
+
+
 class DataTable(Table):
     """[data]: the rows to learn from and the rows held out to measure with."""
 
@@ -150,6 +176,7 @@ class DataTable(Table):
         "auto", "Shape of the rows; found by looking at them when auto."
     )
     columns: ColumnsTable = field(ColumnsTable(), "Names of the columns, where they differ from the usual ones.")
+    audit: AuditTable = field(AuditTable(), "What is put up with in the rows, finding by finding.")
     system: str = field(
         "",
         "System message put before every conversation that has none.",

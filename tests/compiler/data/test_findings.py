@@ -23,7 +23,8 @@ ROWS: RowsOf = [(1, Place(number, number + 3)) for number in range(62, 116)]
     ("found", "code", "severity"),
     [
         (Audit(nothing_learnt=ROWS), "D040", Severity.ERROR),
-        (Audit(end_of_turn_not_learnt=ROWS), "D041", Severity.WARNING),
+        (Audit(rows=100, end_of_turn_not_learnt=ROWS), "D041", Severity.WARNING),
+        (Audit(end_of_turn_not_learnt=ROWS), "D041", Severity.ERROR),
         (Audit(doubled_bos=ROWS), "D042", Severity.WARNING),
         (Audit(duplicates=ROWS), "D045", Severity.WARNING),
         (Audit(held_out_in_train=ROWS), "D044", Severity.WARNING),

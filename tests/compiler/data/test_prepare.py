@@ -233,7 +233,9 @@ def test_without_a_chat_template_texts_are_learnt_and_conversations_are_not(tmp_
 
 def test_what_the_chat_template_refuses_is_a_bad_row(tmp_path: Path) -> None:
     written(tmp_path, pairs(3))
-    refusing = tiny("{% for m in messages %}{{ m.content }}{{ raise_exception('no') if '1' in m.content }}{% endfor %}")
+    refusing = tiny(
+        "{% for m in messages %}{{ m.content }}<|im_end|>{{ raise_exception('no') if '1' in m.content }}{% endfor %}"
+    )
     data, problems = outcome(tmp_path, recipe(held_out_share=0.0), tokenizer=refusing)
     assert data is None
     assert codes(problems) == ["D026"]
