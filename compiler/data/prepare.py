@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from array import array
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from hashlib import blake2b
 from pathlib import Path
 
 from compiler.data.audit import Audit, audit
-from compiler.data.conversations import Conversation
 from compiler.data.examples import Example, fingerprint
 from compiler.data.findings import judge, judge_questions, judge_system, judge_texts
 from compiler.data.fitting import Fitting, Limit, find_limit
 from compiler.data.ledger import Ledger
 from compiler.data.lengths import LengthSummary, summarize
-from compiler.data.reading import Item, SourceReading
-from compiler.data.row import RowsOf
-from compiler.data.split import held_out_keys
+from compiler.data.prompt_template import PromptTemplate, load_prompt_template
+from compiler.data.reading import TOLD_EVERY, Notes, SourceReading
+from compiler.data.row_list import RowList
+from compiler.data.split import Split
+from compiler.data.spool import Spool
+from compiler.data.store import Examples, Index, Store
 from compiler.data.text_files import folder_sha256, text_files
 from compiler.data.tokenising import Tokenising
 from compiler.data.tokenizer import ChatTokenizer
@@ -32,8 +35,8 @@ __all__ = ["Example", "PreparedData", "prepare"]
 class PreparedData:
     """Training and held-out examples in the order of the sources, and the story of every row."""
 
-    train: list[Example]
-    held_out: list[Example]
+    train: Examples
+    held_out: Examples
     max_length: int
     max_length_reason: str
     ledger: Ledger
@@ -59,9 +62,10 @@ def prepare(
     ``root`` is the recipe's folder; ``context_length`` the positions the model was trained for, 0 if unknown.
     """
     progress = progress or (lambda *_: None)
-    ledger = Ledger()
-    reading = SourceReading(recipe.data, root, allow_outside, progress, ledger)
-    work = _Preparation(recipe, tokenizer, context_length, progress, reading, ledger)
+    notes = Notes(Ledger(), Split(0.0 if recipe.data.held_out_path else recipe.data.held_out_share))
+    store = Store(Index(), Spool(), Spool())
+    reading = SourceReading(recipe.data, root, allow_outside, progress, notes, store)
+    work = _Preparation(recipe, tokenizer, context_length, progress, reading)
     data = work.run()
     return (None if has_errors(work.problems) else data), work.problems
 
@@ -75,22 +79,30 @@ class _Preparation:
     context_length: int
     progress: Progress
     reading: SourceReading
-    ledger: Ledger
     problems: list[Diagnostic] = field(default_factory=list)
 
+    @property
+    def ledger(self) -> Ledger:
+        return self.reading.notes.ledger
+
     def run(self) -> PreparedData | None:
-        train, held_out = self.reading.read_all()
-        self.problems += self.reading.problems
+        template, problems = self._template()
+        self.problems += problems
         if has_errors(self.problems):
             return None
-        train, held_out = self._sides(train, held_out)
-        if not train:
+        self._read(template)
+        notes = self.reading.notes
+        self.problems += notes.problems
+        if has_errors(self.problems):
+            return None
+        learnt, measured = self._sides()
+        if not learnt:
             self._nothing_left()
             return None
-        known = _known_questions(train, held_out) if self.recipe.data.held_out_path else []
-        learnt, measured = self._tokenised(train, held_out)
-        if has_errors(self.problems):
-            return None
+        sources = self.reading.sources
+        told = judge_system(self.tokenizer.control_token_in(self.recipe.data.system)) if notes.has_messages else []
+        self.problems += [*told, *judge_texts(notes.masks, notes.control, sources)]
+        known = _known_questions(learnt, measured) if self.recipe.data.held_out_path else RowList()
         limit = find_limit(self.recipe.training.max_length, learnt, measured, self.context_length)
         learnt, measured = self._fitted(learnt, measured, limit)
         learnt = self._weighted(learnt)
@@ -112,64 +124,53 @@ class _Preparation:
         message = f"none of {self.ledger.rows} rows is left to train on" + (f": {where}" if where else "")
         self._tell("D030", message, "mend those rows, or add others")
 
-    def _sides(self, train: list[Item], held_out: list[Item]) -> tuple[list[Item], list[Item]]:
+    def _template(self) -> tuple[PromptTemplate | None, list[Diagnostic]]:
+        if not self.recipe.data.prompt_template:
+            return None, []
+        reading = self.reading
+        return load_prompt_template(self.recipe.data.prompt_template, reading.root, allow_outside=reading.allow_outside)
+
+    def _read(self, template: PromptTemplate | None) -> None:
+        tokenising = Tokenising(self.recipe, self.tokenizer, template)
+        self.reading.read_all(lambda batches: map(tokenising.tokenise, batches))
+
+    def _sides(self) -> tuple[Examples, Examples]:
         """Training rows and held-out rows, by file or by a share of the questions."""
-        data = self.recipe.data
-        if data.held_out_path:
-            return train, held_out
-        keys = held_out_keys({item.conversation.key() for item in train}, data.held_out_share)
-        if not keys:
-            return train, []
-        sides: tuple[list[Item], list[Item]] = ([], [])
-        for item in train:
-            sides[item.conversation.key() in keys].append(item)
-        train.clear()  # what is on a side is held there alone, and let go once it is tokenised
-        return sides
+        store, split = self.reading.store, self.reading.notes.split
+        learnt, measured = array("I"), array("I")
+        held_out_sources = {n for n, source in enumerate(self.reading.sources) if "held_out_path" in source.field}
+        for number, source in enumerate(store.index.sources):
+            held_out = source in held_out_sources or (split.share > 0 and split.holds_out(store.index.key(number)))
+            (measured if held_out else learnt).append(number)
+        return Examples(store, learnt), Examples(store, measured, held_out=True)
 
-    def _tokenised(self, train: list[Item], held_out: list[Item]) -> tuple[list[Example], list[Example]]:
-        conversations = any(item.conversation.messages for item in (*train[:1], *held_out[:1]))
-        if conversations and not self.tokenizer.has_chat_template:
-            self._tell(
-                "M030",
-                "the model has no chat template, so a conversation cannot be written for it",
-                "take the model's instruction-tuned version, or name a Jinja2 file in [model] chat_template",
-            )
-            return [], []
-        sources = self.reading.sources
-        work = Tokenising(self.recipe, self.tokenizer, sources, self.ledger, self.progress)
-        sides = work.tokenise(train, held_out)
-        told = judge_system(self.tokenizer.control_token_in(self.recipe.data.system)) if conversations else []
-        self.problems += [*work.problems, *told, *judge_texts(work.masks, work.control, sources)]
-        return sides
-
-    def _fitted(
-        self, learnt: list[Example], measured: list[Example], limit: Limit
-    ) -> tuple[list[Example], list[Example]]:
+    def _fitted(self, learnt: Examples, measured: Examples, limit: Limit) -> tuple[Examples, Examples]:
         work = Fitting(limit, self.recipe.training.on_too_long, self.reading.sources, self.ledger)
         sides = work.fitted(learnt), work.fitted(measured)
         self.problems += work.problems
         return sides
 
-    def _weighted(self, examples: list[Example]) -> list[Example]:
+    def _weighted(self, examples: Examples) -> Examples:
         """Training examples as often as their source's weight says."""
         if all(source.weight == 1.0 for source in self.recipe.data.sources):
             return examples
-        result = []
-        for example in examples:
-            if not example.copies:
-                name = self.reading.sources[example.source].name
-                self.ledger.drop("not sampled (weight)", name, example.row)
-            self.ledger.repeated += max(0, example.copies - 1)
-            result += [example] * example.copies
-        return result
+        index, sources = examples.store.index, self.reading.sources
+        result = array("I")
+        for number in examples.numbers:
+            times = index.copies[number]
+            if not times:
+                self.ledger.drop("not sampled (weight)", sources[index.sources[number]].name, index.rows[number])
+            self.ledger.repeated += max(0, times - 1)
+            result.extend([number] * times)
+        return examples.of(result)
 
     # --- the result -----------------------------------------------------------------------------
 
-    def _result(
-        self, train: list[Example], held_out: list[Example], limit: Limit, known: RowsOf
-    ) -> PreparedData | None:
-        found = audit(train, held_out, self.tokenizer)
-        sources, forms = self.reading.sources, self.reading.forms
+    def _result(self, train: Examples, held_out: Examples, limit: Limit, known: RowList) -> PreparedData | None:
+        rows = _Counting(self.progress, 2 * (len(train) + len(held_out)))
+        found = audit(rows.told(train), rows.told(held_out), self.tokenizer)
+        of_all = fingerprint(rows.told(train), rows.told(held_out))
+        sources, forms = self.reading.sources, self.reading.notes.forms
         self.problems += [*judge(found, sources), *judge_questions(known, found, sources)]
         try:
             inputs = self._inputs()
@@ -186,8 +187,8 @@ class _Preparation:
             inputs=inputs,
             format=" + ".join(dict.fromkeys(form.name for form in forms)),
             format_reason=forms[0].reason,
-            fingerprint=fingerprint(train, held_out),
-            lengths=summarize([len(example.ids) for example in train]),
+            fingerprint=of_all,
+            lengths=summarize(train.lengths()),
         )
 
     def _inputs(self) -> list[InputFile]:
@@ -206,12 +207,29 @@ class _Preparation:
         return inputs
 
 
-def _known_questions(train: list[Item], held_out: list[Item]) -> RowsOf:
+class _Counting:
+    """Tells how far several passes over the examples are."""
+
+    def __init__(self, progress: Progress, total: int) -> None:
+        self._progress, self._total, self._done = progress, total, 0
+
+    def told(self, examples: Examples) -> Iterator[Example]:
+        """The examples, counted as they go by."""
+        for example in examples:
+            yield example
+            self._done += 1
+            if self._done % TOLD_EVERY == 0 or self._done == self._total:
+                self._progress("checking rows", self._done, self._total)
+
+
+def _known_questions(train: Examples, held_out: Examples) -> RowList:
     """Held-out rows whose question is trained on."""
-    known = {_digest(item.conversation) for item in train if item.conversation.messages}
-    asked = (item for item in held_out if item.conversation.messages)
-    return [(item.source, item.place) for item in asked if _digest(item.conversation) in known]
-
-
-def _digest(conversation: Conversation) -> bytes:
-    return blake2b(conversation.key().encode("utf-8", "surrogatepass"), digest_size=16).digest()
+    index = train.store.index
+    asked = {index.key(number) for number in held_out.numbers if index.chats[number]}
+    known = {key for number in train.numbers if index.chats[number] and (key := index.key(number)) in asked}
+    found = RowList()
+    for at, number in enumerate(held_out.numbers):
+        if index.chats[number] and index.key(number) in known:
+            example = held_out[at]
+            found.append((example.source, example.place))
+    return found

@@ -40,6 +40,10 @@ class PromptTemplate:
         )
         self._template = compile_bounded(self._environment, source)
 
+    def __reduce__(self) -> tuple[type[PromptTemplate], tuple[NamedPath, str]]:
+        """Another process compiles it again."""
+        return PromptTemplate, (self._named, self._source)
+
     def prompt(self, row: Row, columns: Collection[str]) -> str | RowFault:
         """The prompt of a row, or why it has none; ``columns`` are those that the first rows of its source have.
 

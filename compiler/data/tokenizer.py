@@ -84,6 +84,10 @@ class ChatTokenizer:
         control = [t.content for t in tokenizer.get_added_tokens_decoder().values() if t.special]
         self._control, self._control_signs = _any_of(control), {token[0] for token in control if token}
 
+    def __reduce__(self) -> tuple[type[ChatTokenizer], tuple[Tokenizer, dict[str, str], str | None]]:
+        """Another process makes it again."""
+        return ChatTokenizer, (self._tokenizer, self._special_tokens, self._source)
+
     @property
     def has_chat_template(self) -> bool:
         """Whether conversations can be rendered at all."""

@@ -9,11 +9,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compiler.data.split import copies, held_out_keys, position
+from compiler.data.split import Split, copies, digest_of, position
 
 keys = st.sets(st.text(max_size=12), max_size=30)
 several = st.sets(st.text(max_size=12), min_size=2, max_size=30)
 ranks = st.integers(0, 100)
+
+
+def held_out_keys(questions: set[str], share: float) -> set[str]:
+    """The questions that are held out, once all of them are seen."""
+    split = Split(share)
+    for question in questions:
+        split.see(digest_of(question))
+    return {question for question in questions if split.holds_out(digest_of(question))}
 
 
 @given(st.text(), st.text(max_size=5))

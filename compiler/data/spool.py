@@ -1,0 +1,137 @@
+"""Bytes that are written one after the other and read at any place: in memory while few, in a file beyond."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import zlib
+from pathlib import Path
+from typing import BinaryIO
+
+IN_MEMORY = 8 * 1024 * 1024
+"""Bytes up to which no file is needed."""
+
+_STEP = 1024 * 1024
+
+
+class Spool:
+    """Appended bytes. Beyond ``IN_MEMORY`` they go to ``path``, else to a nameless temporary file.
+
+    A disk that is full or read-only is no error: the bytes go to the next place then, at last into memory.
+    Reading is by position (pread), not by a map: what was read does not stay in the process's memory.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        self.size = 0
+        self.checksum = 0
+        """CRC-32 of all bytes."""
+        self._path = path
+        self._memory: bytearray | None = bytearray()
+        self._file: BinaryIO | None = None
+
+    def append(self, data: bytes) -> None:
+        """Add bytes at the end."""
+        if self._memory is not None and len(self._memory) + len(data) > IN_MEMORY:
+            self._to_file()
+        if self._file is not None:
+            try:
+                _write(self._file, data, self.size)
+            except OSError:
+                self._elsewhere()
+                self.append(data)
+                return
+        elif self._memory is not None:
+            self._memory += data
+        self.checksum = zlib.crc32(data, self.checksum)
+        self.size += len(data)
+
+    def read(self, start: int, length: int) -> bytes:
+        """``length`` bytes from ``start`` on. Raises OSError when the file has them no longer."""
+        if self._file is None:
+            return bytes(memoryview(self._memory or b"")[start : start + length])
+        parts: list[bytes] = []
+        end = start + length
+        while start < end:
+            part = os.pread(self._file.fileno(), end - start, start)
+            if not part:
+                raise OSError(f"{end - start} bytes of the prepared data are gone from {self._file.name}")
+            parts.append(part)
+            start += len(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def save(self, path: Path) -> None:
+        """See that all bytes are in the file ``path`` and on the disk. Raises OSError."""
+        if self._file is not None and self._path == path:
+            os.fsync(self._file.fileno())
+            return
+        with path.open("xb") as stream:
+            for start in range(0, self.size, _STEP):
+                stream.write(self.read(start, min(_STEP, self.size - start)))
+            stream.flush()
+            os.fsync(stream.fileno())
+
+    @classmethod
+    def opened(cls, path: Path, size: int, checksum: int) -> Spool | None:
+        """The bytes of a file that was saved, or None where they are not those. Raises OSError."""
+        spool = cls(path)
+        stream = path.open("rb", buffering=0)
+        if os.fstat(stream.fileno()).st_size != size:
+            stream.close()
+            return None
+        spool._memory, spool._file = None, stream
+        found, spool.size, spool.checksum = 0, size, checksum
+        for start in range(0, size, _STEP):
+            found = zlib.crc32(spool.read(start, min(_STEP, size - start)), found)
+        return spool if found == checksum else None
+
+    # --- from one place to the next ---------------------------------------------------------------
+
+    def _to_file(self) -> None:
+        """Out of memory into the first place that takes it; stay there when none does."""
+        for path in (self._path, None):
+            try:
+                stream = _open(path)
+            except OSError:
+                continue
+            try:
+                _write(stream, bytes(self._memory or b""), 0)
+            except OSError:
+                stream.close()
+                continue
+            self._path = path
+            self._memory, self._file = None, stream
+            return
+
+    def _elsewhere(self) -> None:
+        """From a file that takes no more to a temporary one, or into memory."""
+        old, was_named = self._file, self._path is not None
+        assert old is not None
+        if was_named:
+            try:
+                new = _open(None)
+                for start in range(0, self.size, _STEP):
+                    _write(new, self.read(start, min(_STEP, self.size - start)), start)
+            except OSError:
+                pass
+            else:
+                self._path, self._file = None, new
+                old.close()
+                return
+        kept = bytearray()
+        for start in range(0, self.size, _STEP):
+            kept += self.read(start, min(_STEP, self.size - start))
+        old.close()
+        self._path, self._file, self._memory = None, None, kept
+
+
+def _open(path: Path | None) -> BinaryIO:
+    if path is None:
+        return tempfile.TemporaryFile(prefix="recipec-", buffering=0)
+    return path.open("x+b", buffering=0)
+
+
+def _write(stream: BinaryIO, data: bytes, start: int) -> None:
+    view = memoryview(data)
+    while view:
+        written = os.pwrite(stream.fileno(), view, start)
+        view, start = view[written:], start + written
