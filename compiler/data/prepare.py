@@ -4,26 +4,24 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from compiler.data.audit import Audit, audit
 from compiler.data.examples import Example, fingerprint
 from compiler.data.findings import judge, judge_questions, judge_system, judge_texts
 from compiler.data.fitting import Fitting, Limit, find_limit
+from compiler.data.identity import content_of
+from compiler.data.kept import remember_audit, remembered_audit
 from compiler.data.ledger import Ledger
 from compiler.data.lengths import LengthSummary, summarize
-from compiler.data.prompt_template import PromptTemplate, load_prompt_template
-from compiler.data.reading import TOLD_EVERY, Notes, SourceReading
+from compiler.data.obtain import Obtained, obtain
+from compiler.data.prompt_template import load_prompt_template
+from compiler.data.reading import TOLD_EVERY
 from compiler.data.row_list import RowList
-from compiler.data.split import Split
-from compiler.data.spool import Spool
-from compiler.data.store import Examples, Index, Store
-from compiler.data.text_files import folder_sha256, text_files
-from compiler.data.tokenising import Tokenising
+from compiler.data.store import Examples
 from compiler.data.tokenizer import ChatTokenizer
 from compiler.diagnostics import Diagnostic, describe_os_error, has_errors
-from compiler.facts.hashes import sha256_file
 from compiler.language.recipe import Recipe
 from compiler.plan import InputFile
 from compiler.progress import Progress
@@ -62,44 +60,38 @@ def prepare(
     ``root`` is the recipe's folder; ``context_length`` the positions the model was trained for, 0 if unknown.
     """
     progress = progress or (lambda *_: None)
-    notes = Notes(Ledger(), Split(0.0 if recipe.data.held_out_path else recipe.data.held_out_share))
-    store = Store(Index(), Spool(), Spool())
-    reading = SourceReading(recipe.data, root, allow_outside, progress, notes, store)
-    work = _Preparation(recipe, tokenizer, context_length, progress, reading)
-    data = work.run()
+    template, problems = None, list[Diagnostic]()
+    if recipe.data.prompt_template:
+        template, problems = load_prompt_template(recipe.data.prompt_template, root, allow_outside=allow_outside)
+        if template is None:
+            return None, problems
+    rows = obtain(recipe, tokenizer, template, root, progress, allow_outside=allow_outside)
+    work = _Preparation(recipe, tokenizer, context_length, progress, rows, [*problems, *rows.notes.problems])
+    data = None if has_errors(work.problems) else work.run()
     return (None if has_errors(work.problems) else data), work.problems
 
 
 @dataclass(slots=True)
 class _Preparation:
-    """One pass over the data; each stage leaves what the next one needs."""
+    """From the examples of all rows to those that train; each stage leaves what the next one needs."""
 
     recipe: Recipe
     tokenizer: ChatTokenizer
     context_length: int
     progress: Progress
-    reading: SourceReading
-    problems: list[Diagnostic] = field(default_factory=list)
+    rows: Obtained
+    problems: list[Diagnostic]
 
     @property
     def ledger(self) -> Ledger:
-        return self.reading.notes.ledger
+        return self.rows.notes.ledger
 
     def run(self) -> PreparedData | None:
-        template, problems = self._template()
-        self.problems += problems
-        if has_errors(self.problems):
-            return None
-        self._read(template)
-        notes = self.reading.notes
-        self.problems += notes.problems
-        if has_errors(self.problems):
-            return None
         learnt, measured = self._sides()
         if not learnt:
             self._nothing_left()
             return None
-        sources = self.reading.sources
+        notes, sources = self.rows.notes, self.rows.sources
         told = judge_system(self.tokenizer.control_token_in(self.recipe.data.system)) if notes.has_messages else []
         self.problems += [*told, *judge_texts(notes.masks, notes.control, sources)]
         known = _known_questions(learnt, measured) if self.recipe.data.held_out_path else RowList()
@@ -124,28 +116,18 @@ class _Preparation:
         message = f"none of {self.ledger.rows} rows is left to train on" + (f": {where}" if where else "")
         self._tell("D030", message, "mend those rows, or add others")
 
-    def _template(self) -> tuple[PromptTemplate | None, list[Diagnostic]]:
-        if not self.recipe.data.prompt_template:
-            return None, []
-        reading = self.reading
-        return load_prompt_template(self.recipe.data.prompt_template, reading.root, allow_outside=reading.allow_outside)
-
-    def _read(self, template: PromptTemplate | None) -> None:
-        tokenising = Tokenising(self.recipe, self.tokenizer, template)
-        self.reading.read_all(lambda batches: map(tokenising.tokenise, batches))
-
     def _sides(self) -> tuple[Examples, Examples]:
         """Training rows and held-out rows, by file or by a share of the questions."""
-        store, split = self.reading.store, self.reading.notes.split
+        store, split = self.rows.store, self.rows.notes.split
         learnt, measured = array("I"), array("I")
-        held_out_sources = {n for n, source in enumerate(self.reading.sources) if "held_out_path" in source.field}
+        held_out_sources = {n for n, source in enumerate(self.rows.sources) if "held_out_path" in source.field}
         for number, source in enumerate(store.index.sources):
             held_out = source in held_out_sources or (split.share > 0 and split.holds_out(store.index.key(number)))
             (measured if held_out else learnt).append(number)
         return Examples(store, learnt), Examples(store, measured, held_out=True)
 
     def _fitted(self, learnt: Examples, measured: Examples, limit: Limit) -> tuple[Examples, Examples]:
-        work = Fitting(limit, self.recipe.training.on_too_long, self.reading.sources, self.ledger)
+        work = Fitting(limit, self.recipe.training.on_too_long, self.rows.sources, self.ledger)
         sides = work.fitted(learnt), work.fitted(measured)
         self.problems += work.problems
         return sides
@@ -154,7 +136,7 @@ class _Preparation:
         """Training examples as often as their source's weight says."""
         if all(source.weight == 1.0 for source in self.recipe.data.sources):
             return examples
-        index, sources = examples.store.index, self.reading.sources
+        index, sources = examples.store.index, self.rows.sources
         result = array("I")
         for number in examples.numbers:
             times = index.copies[number]
@@ -167,10 +149,8 @@ class _Preparation:
     # --- the result -----------------------------------------------------------------------------
 
     def _result(self, train: Examples, held_out: Examples, limit: Limit, known: RowList) -> PreparedData | None:
-        rows = _Counting(self.progress, 2 * (len(train) + len(held_out)))
-        found = audit(rows.told(train), rows.told(held_out), self.tokenizer)
-        of_all = fingerprint(rows.told(train), rows.told(held_out))
-        sources, forms = self.reading.sources, self.reading.notes.forms
+        found, of_all = self._audited(train, held_out, limit)
+        sources, forms = self.rows.sources, self.rows.notes.forms
         self.problems += [*judge(found, sources), *judge_questions(known, found, sources)]
         try:
             inputs = self._inputs()
@@ -191,19 +171,26 @@ class _Preparation:
             lengths=summarize(train.lengths()),
         )
 
+    def _audited(self, train: Examples, held_out: Examples, limit: Limit) -> tuple[Audit, str]:
+        """The audit and the fingerprint of the examples, which take a look at every token."""
+        folder = self.rows.folder
+        name = f"audit-{limit.tokens}-{self.recipe.training.on_too_long}"
+        known = remembered_audit(folder, name) if folder is not None else None
+        if known is not None:
+            return known
+        rows = _Counting(self.progress, 2 * (len(train) + len(held_out)))
+        found = audit(rows.told(train), rows.told(held_out), self.tokenizer)
+        of_all = fingerprint(rows.told(train), rows.told(held_out))
+        if folder is not None:
+            remember_audit(folder, name, found, of_all)
+        return found, of_all
+
     def _inputs(self) -> list[InputFile]:
         inputs = []
-        for source in self.reading.sources:
-            folder = source.kind == "folder"
-            files = text_files(source.path) if folder else [source.path]
-            inputs.append(
-                InputFile(
-                    role="held-out" if "held_out_path" in source.field else "data",
-                    path=source.name,
-                    sha256=folder_sha256(source.path) if folder else sha256_file(source.path),
-                    bytes=sum(file.stat().st_size for file in files),
-                )
-            )
+        for source in self.rows.sources:
+            content = content_of(source)
+            role = "held-out" if "held_out_path" in source.field else "data"
+            inputs.append(InputFile(role=role, path=source.name, sha256=content.sha256, bytes=content.bytes))
         return inputs
 
 

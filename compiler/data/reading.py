@@ -10,13 +10,13 @@ from compiler.data.batch import Batch, Tokenised, in_batches, told_at
 from compiler.data.conversations import one_prompt_for_all
 from compiler.data.faults import FaultLog, bad_rows
 from compiler.data.formats import Format, format_told_by, of_another_kind
-from compiler.data.ledger import Ledger
 from compiler.data.named_path import NamedPath
+from compiler.data.notes import Notes
 from compiler.data.prompt_template import TemplateRefused
 from compiler.data.row_list import RowList
 from compiler.data.rows import raw_rows, read_rows
 from compiler.data.sources import Source, SourceFault, held_out_paths, open_source, training_paths
-from compiler.data.split import DIGEST, Split
+from compiler.data.split import DIGEST
 from compiler.data.store import Store
 from compiler.diagnostics import Diagnostic, has_errors
 from compiler.language.recipe import DataTable
@@ -26,21 +26,6 @@ TOLD_EVERY = 200
 
 Run = Callable[[Iterable[Batch]], Iterator[Tokenised]]
 """Tokenises batches, here or elsewhere; what came of them is told in their order."""
-
-
-@dataclass(slots=True)
-class Notes:
-    """What is known of the rows once all are read, but their examples."""
-
-    ledger: Ledger
-    split: Split
-    problems: list[Diagnostic] = field(default_factory=list)
-    forms: list[Format] = field(default_factory=list)
-    masks: dict[str, RowList] = field(default_factory=dict)
-    """What could not be masked as asked, in words, and where."""
-    control: dict[str, RowList] = field(default_factory=dict)
-    """The model's control tokens that texts hold, and where."""
-    has_messages: bool = False
 
 
 @dataclass(slots=True)

@@ -71,18 +71,17 @@ class Spool:
             os.fsync(stream.fileno())
 
     @classmethod
-    def opened(cls, path: Path, size: int, checksum: int) -> Spool | None:
-        """The bytes of a file that was saved, or None where they are not those. Raises OSError."""
+    def opened(cls, path: Path, size: int, checksum: int) -> Spool:
+        """The bytes of a file that was saved. Raises ValueError where they are others, and OSError."""
         spool = cls(path)
-        stream = path.open("rb", buffering=0)
-        if os.fstat(stream.fileno()).st_size != size:
-            stream.close()
-            return None
-        spool._memory, spool._file = None, stream
-        found, spool.size, spool.checksum = 0, size, checksum
-        for start in range(0, size, _STEP):
-            found = zlib.crc32(spool.read(start, min(_STEP, size - start)), found)
-        return spool if found == checksum else None
+        spool._memory, spool._file = None, path.open("rb", buffering=0)
+        spool.size = os.fstat(spool._file.fileno()).st_size
+        if spool.size == size:
+            for start in range(0, size, _STEP):
+                spool.checksum = zlib.crc32(spool.read(start, min(_STEP, size - start)), spool.checksum)
+        if (spool.size, spool.checksum) != (size, checksum):
+            raise ValueError(f"{path.name} does not hold the bytes that were written")
+        return spool
 
     # --- from one place to the next ---------------------------------------------------------------
 
