@@ -25,22 +25,23 @@ class Spool:
         self.size = 0
         self.checksum = 0
         """CRC-32 of all bytes."""
-        self._path = path
-        self._memory: bytearray | None = bytearray()
+        self._places = [path, None] if path is not None else [None]
+        """Where the bytes may go yet; None is a nameless file. One that failed is not tried again."""
+        self._path: Path | None = None
+        self._memory = bytearray()
         self._file: BinaryIO | None = None
 
     def append(self, data: bytes) -> None:
         """Add bytes at the end."""
-        if self._memory is not None and len(self._memory) + len(data) > IN_MEMORY:
-            self._to_file()
-        if self._file is not None:
+        if self._file is None and len(self._memory) + len(data) > IN_MEMORY:
+            self._to_next_place()
+        while self._file is not None:
             try:
                 _write(self._file, data, self.size)
+                break
             except OSError:
-                self._elsewhere()
-                self.append(data)
-                return
-        elif self._memory is not None:
+                self._to_next_place()
+        else:
             self._memory += data
         self.checksum = zlib.crc32(data, self.checksum)
         self.size += len(data)
@@ -48,7 +49,7 @@ class Spool:
     def read(self, start: int, length: int) -> bytes:
         """``length`` bytes from ``start`` on. Raises OSError when the file has them no longer."""
         if self._file is None:
-            return bytes(memoryview(self._memory or b"")[start : start + length])
+            return bytes(memoryview(self._memory)[start : start + length])
         parts: list[bytes] = []
         end = start + length
         while start < end:
@@ -73,8 +74,8 @@ class Spool:
     @classmethod
     def opened(cls, path: Path, size: int, checksum: int) -> Spool:
         """The bytes of a file that was saved. Raises ValueError where they are others, and OSError."""
-        spool = cls(path)
-        spool._memory, spool._file = None, path.open("rb", buffering=0)
+        spool = cls()
+        spool._path, spool._file = path, path.open("rb", buffering=0)
         spool.size = os.fstat(spool._file.fileno()).st_size
         if spool.size == size:
             for start in range(0, size, _STEP):
@@ -83,44 +84,29 @@ class Spool:
             raise ValueError(f"{path.name} does not hold the bytes that were written")
         return spool
 
-    # --- from one place to the next ---------------------------------------------------------------
-
-    def _to_file(self) -> None:
-        """Out of memory into the first place that takes it; stay there when none does."""
-        for path in (self._path, None):
+    def _to_next_place(self) -> None:
+        """Bring all bytes to the first place that takes them, at last into memory."""
+        old = self._file
+        while self._places:
+            path = self._places.pop(0)
             try:
-                stream = _open(path)
+                new = _open(path)
             except OSError:
                 continue
             try:
-                _write(stream, bytes(self._memory or b""), 0)
-            except OSError:
-                stream.close()
-                continue
-            self._path = path
-            self._memory, self._file = None, stream
-            return
-
-    def _elsewhere(self) -> None:
-        """From a file that takes no more to a temporary one, or into memory."""
-        old, was_named = self._file, self._path is not None
-        assert old is not None
-        if was_named:
-            try:
-                new = _open(None)
                 for start in range(0, self.size, _STEP):
                     _write(new, self.read(start, min(_STEP, self.size - start)), start)
             except OSError:
-                pass
-            else:
-                self._path, self._file = None, new
-                old.close()
-                return
-        kept = bytearray()
-        for start in range(0, self.size, _STEP):
-            kept += self.read(start, min(_STEP, self.size - start))
-        old.close()
-        self._path, self._file, self._memory = None, None, kept
+                new.close()
+                continue
+            self._path, self._file, self._memory = path, new, bytearray()
+            break
+        else:
+            if old is not None:
+                self._memory = bytearray(self.read(0, self.size))
+                self._path, self._file = None, None
+        if old is not None:
+            old.close()
 
 
 def _open(path: Path | None) -> BinaryIO:
