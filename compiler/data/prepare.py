@@ -19,6 +19,7 @@ from compiler.data.obtain import Obtained, obtain
 from compiler.data.prompt_template import load_prompt_template
 from compiler.data.reading import TOLD_EVERY
 from compiler.data.row_list import RowList
+from compiler.data.split import DIGEST
 from compiler.data.store import Examples
 from compiler.data.tokenizer import ChatTokenizer
 from compiler.diagnostics import Diagnostic, describe_os_error, has_errors
@@ -118,12 +119,13 @@ class _Preparation:
 
     def _sides(self) -> tuple[Examples, Examples]:
         """Training rows and held-out rows, by file or by a share of the questions."""
-        store, split = self.rows.store, self.rows.notes.split
+        store, holds_out = self.rows.store, self.rows.notes.split.chooser()
         learnt, measured = array("I"), array("I")
         held_out_sources = {n for n, source in enumerate(self.rows.sources) if "held_out_path" in source.field}
+        keys = store.index.keys.tobytes()
         for number, source in enumerate(store.index.sources):
-            held_out = source in held_out_sources or (split.share > 0 and split.holds_out(store.index.key(number)))
-            (measured if held_out else learnt).append(number)
+            key = keys[number * DIGEST : (number + 1) * DIGEST]
+            (measured if source in held_out_sources or holds_out(key) else learnt).append(number)
         return Examples(store, learnt), Examples(store, measured, held_out=True)
 
     def _fitted(self, learnt: Examples, measured: Examples, limit: Limit) -> tuple[Examples, Examples]:

@@ -146,7 +146,7 @@ class ChatTokenizer:
 
     def encode_texts(self, texts: Sequence[str]) -> list[list[int]]:
         """Ids of plain texts, as ``encode_text`` makes them."""
-        found: list[list[int]] = [encoding.ids for encoding in self._tokenizer.encode_batch(texts)]
+        found: list[list[int]] = [encoding.ids for encoding in self._tokenizer.encode_batch_fast(texts)]
         for ids in found:
             if self.eos_token_id is not None and (not ids or ids[-1] != self.eos_token_id):
                 ids.append(self.eos_token_id)
