@@ -7,6 +7,7 @@ from importlib import import_module
 
 NAMES = {
     "commands": "whole processes: recipe --help and recipe check, beside other programs of the field",
+    "data": "200,000 rows to tokens, beside datasets.map (`python -m benchmarks.data 1000000` for more)",
     "many": "a thousand recipes in one process",
     "mutants": "100,000 broken recipes",
     "texts": "the audit of texts: personal data, other languages, near repeats",

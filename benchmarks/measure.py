@@ -6,8 +6,9 @@ import os
 import platform
 import statistics
 import subprocess
+import tempfile
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,6 +39,29 @@ def process(command: Sequence[str | Path], *, times: int, folder: Path | None = 
         if number:
             seconds.append(time.perf_counter() - started)
     return Timing(statistics.median(seconds), min(seconds), memory)
+
+
+@dataclass(frozen=True, slots=True)
+class Once:
+    """Seconds of a command, bytes of its largest process, and what it wrote to its standard output."""
+
+    seconds: float
+    memory: int
+    output: str
+
+
+def once(command: Sequence[str | Path], *, environment: Mapping[str, str] | None = None) -> Once | None:
+    """Run a command a single time, for what is never the same again; None when it fails."""
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as output:
+        started = time.perf_counter()
+        child = subprocess.Popen(
+            command, env={**os.environ, **(environment or {})}, stdout=output, stderr=subprocess.DEVNULL
+        )
+        _, status, usage = os.wait4(child.pid, 0)
+        child.returncode = os.waitstatus_to_exitcode(status)
+        seconds = time.perf_counter() - started
+        output.seek(0)
+        return None if child.returncode else Once(seconds, usage.ru_maxrss * 1024, output.read())
 
 
 def machine() -> str:

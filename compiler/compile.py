@@ -121,14 +121,13 @@ def plan_of(inputs: Inputs, allowed: Permissions, *, file: Path) -> tuple[Plan |
 
 
 def _data_part(data: PreparedData) -> DataPart:
-    lengths = [len(example.ids) for example in data.train]
     return DataPart(
         format=data.format,
         train_rows=len(data.train),
         held_out_rows=len(data.held_out),
-        train_tokens=sum(lengths),
+        train_tokens=data.audit.tokens,
         supervised_tokens=data.audit.supervised_tokens,
-        longest=max(lengths),
+        longest=data.lengths.most,
         max_length=data.max_length,
         tokens_sha256=data.fingerprint,
         ledger=data.ledger.as_json(),

@@ -55,7 +55,7 @@ def resolve(recipe: Recipe, target: Target, data: PreparedData, settings: Settin
     rate = settle("training.learning_rate", decide.learning_rate(method))
     settle("training.max_length", decide.max_length(data.max_length, data.max_length_reason))
     steps = decide.total_steps(training, rows=len(data.train))
-    longest = max(len(example.ids) for example in data.train)
+    longest = data.lengths.most
     micro = settle("training.per_device_train_batch_size", decide.micro_batch(training, target, longest=longest))
     devices = max(1, target.gpu_count)
     schedule = Schedule(

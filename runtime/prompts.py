@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 from compiler.data.prepare import PreparedData
 from compiler.plan import Plan
 
@@ -17,6 +19,6 @@ def prompts(plan: Plan, data: PreparedData) -> list[tuple[Prompt, str | None]]:
     system = [{"role": "system", "content": said}] if said else []
     if plan.evaluation.questions:
         return [([*system, {"role": "user", "content": text}], None) for text in plan.evaluation.questions]
-    with_prompt = [example for example in data.held_out if example.prompt]
-    chosen = with_prompt[: plan.evaluation.sample_count]
+    with_prompt = (example for example in data.held_out if example.prompt)
+    chosen = islice(with_prompt, plan.evaluation.sample_count)
     return [([dict(message) for message in example.prompt], example.answer) for example in chosen]

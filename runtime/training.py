@@ -8,10 +8,12 @@ import resource
 import statistics
 import time
 from collections import deque
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import datasets
+import pyarrow
 import torch
 import transformers
 import trl
@@ -31,10 +33,22 @@ TOLD_EVERY = 2.0
 """Seconds between two words on a measurement under way."""
 
 
-def as_dataset(examples: list[Example]) -> datasets.Dataset:
-    """Rows of token ids and labels, exactly as the compiler audited them."""
-    columns = {"input_ids": [list(e.ids) for e in examples], "labels": [list(e.labels) for e in examples]}
-    return datasets.Dataset.from_dict(columns)
+def as_dataset(examples: Sequence[Example]) -> datasets.Dataset:
+    """Rows of token ids and labels, exactly as the compiler audited them.
+
+    They are read when they are asked for: Arrow would hold a million rows once more. What its table holds is
+    each row's number, under the names of the columns that TRL looks for.
+    """
+
+    def read(rows: dict[str, list[int]]) -> dict[str, list[list[int]]]:
+        """Some rows by their numbers, the columns that are asked for."""
+        found = [examples[number] for number in next(iter(rows.values()))]
+        values = {"input_ids": lambda example: example.ids, "labels": lambda example: example.labels}
+        return {name: [list(values[name](example)) for example in found] for name in rows}
+
+    numbers = pyarrow.array(range(len(examples)), pyarrow.int64())
+    table = pyarrow.table({"input_ids": numbers, "labels": numbers})
+    return datasets.Dataset(table, fingerprint=f"rows-{id(examples):x}").with_transform(read)
 
 
 class Trainer(trl.SFTTrainer):

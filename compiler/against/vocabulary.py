@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from compiler.diagnostics import Diagnostic
@@ -16,12 +17,13 @@ def beyond_vocabulary(data: PreparedData, facts: ModelFacts) -> list[Diagnostic]
     if facts.architecture is None:
         return []
     size = facts.architecture.vocab_size
-    highest = [max(example.ids) for example in (*data.train, *data.held_out)]
-    rows = sum(highest_of_row >= size for highest_of_row in highest)
-    if not rows:
+    rows, beyond, highest = 0, 0, 0
+    for of_row in chain(data.train.highest_ids(), data.held_out.highest_ids()):
+        rows, beyond, highest = rows + 1, beyond + (of_row >= size), max(highest, of_row)
+    if not beyond:
         return []
     message = (
-        f"the tokenizer of {facts.id} writes token {max(highest)} in {rows} of {len(highest)} rows, "
+        f"the tokenizer of {facts.id} writes token {highest} in {beyond} of {rows} rows, "
         f"and the model has embeddings for 0 to {size - 1}"
     )
     advice = "take the tokenizer files that were published with these weights; tokens cannot be added by a recipe"

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 from compiler.data.examples import Example
-from compiler.data.row import Place, RowsOf
+from compiler.data.row_list import RowList
 
 if TYPE_CHECKING:
     from compiler.data.tokenizer import ChatTokenizer
@@ -35,11 +35,11 @@ class Audit:
     tokens: int = 0
     supervised_tokens: int = 0
     end_of_turn_learnt: int = 0
-    nothing_learnt: RowsOf = field(default_factory=list)
-    end_of_turn_not_learnt: RowsOf = field(default_factory=list)
-    doubled_bos: RowsOf = field(default_factory=list)
-    duplicates: RowsOf = field(default_factory=list)
-    held_out_in_train: RowsOf = field(default_factory=list)
+    nothing_learnt: RowList = field(default_factory=RowList)
+    end_of_turn_not_learnt: RowList = field(default_factory=RowList)
+    doubled_bos: RowList = field(default_factory=RowList)
+    duplicates: RowList = field(default_factory=RowList)
+    held_out_in_train: RowList = field(default_factory=RowList)
     pad_is_eos: bool = False
     """Told in the plan alone: labels are padded by place, never by id, so that no end of an answer is lost by it."""
     held_out: int = 0
@@ -63,13 +63,12 @@ class Audit:
         }
 
 
-def audit(train: Sequence[Example], held_out: Sequence[Example], tokenizer: ChatTokenizer) -> Audit:
+def audit(train: Iterable[Example], held_out: Iterable[Example], tokenizer: ChatTokenizer) -> Audit:
     """Look at every training example; one that a source's weight repeats is counted each time."""
     found = Audit(pad_is_eos=tokenizer.pad_token_id is not None and tokenizer.pad_token_id == tokenizer.eos_token_id)
-    found.held_out = len(held_out)
     bos = tokenizer.bos_token_id
     stops = set(tokenizer.stop_token_ids)
-    seen: dict[bytes, tuple[int, Place]] = {}
+    seen: dict[bytes, int] = {}
     for example in train:
         where = (example.source, example.place)
         found.rows += 1
@@ -83,9 +82,13 @@ def audit(train: Sequence[Example], held_out: Sequence[Example], tokenizer: Chat
             found.end_of_turn_not_learnt.append(where)
         if bos is not None and len(example.ids) > 1 and example.ids[0] == example.ids[1] == bos:
             found.doubled_bos.append(where)
-        if seen.setdefault(_digest(example), where) != where:  # a weight repeats rows: that is meant
+        row = example.source << 48 | example.row  # a number takes a quarter of what a place does
+        if seen.setdefault(_digest(example), row) != row:  # a weight repeats rows: that is meant
             found.duplicates.append(where)
-    found.held_out_in_train = [(e.source, e.place) for e in held_out if _digest(e) in seen]
+    for example in held_out:
+        found.held_out += 1
+        if _digest(example) in seen:
+            found.held_out_in_train.append((example.source, example.place))
     return found
 
 

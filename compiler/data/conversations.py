@@ -114,11 +114,11 @@ def too_many_characters(length: int) -> RowFault:
     return RowFault("D013", message, "row too long", help_text="cut it into several rows, or leave it out")
 
 
-def one_prompt_for_all(conversations: Iterable[Conversation]) -> list[Diagnostic]:
-    """A prompt template that writes the same for every row (the conversations are looked at as far as needed)."""
-    rows = iter(conversations)
-    keys = [one.key() for one in islice(rows, 2)]
-    if len(keys) < 2 or keys[0] != keys[1] or any(one.key() != keys[0] for one in rows):
+def one_prompt_for_all(keys: Iterable[str | bytes]) -> list[Diagnostic]:
+    """A prompt template that writes the same for every row, told by the rows' keys (as far as needed)."""
+    rows = iter(keys)
+    first = list(islice(rows, 2))
+    if len(first) < 2 or first[0] != first[1] or any(key != first[0] for key in rows):
         return []
     message = "the prompt template writes the same prompt for every row"
     help_text = "write a column into it, such as {{ question }}"

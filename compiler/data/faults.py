@@ -106,11 +106,15 @@ def told_of_rows(
     help_text: str | None = None,
 ) -> list[Diagnostic]:
     """One finding about some rows, each with the number of its source: a diagnostic a source, at its first row."""
-    by_source: dict[int, list[Place]] = {}
-    for source, place in dict.fromkeys(rows):
-        by_source.setdefault(source, []).append(place)
+    first: dict[int, list[Place]] = {}
+    seen: dict[int, set[int]] = {}
+    for source, place in rows:
+        numbers = seen.setdefault(source, set())
+        if place.row not in numbers and len(numbers) <= SHOWN:
+            first.setdefault(source, []).append(place)
+        numbers.add(place.row)
     problem = Diagnostic(code, message, severity=severity, help=help_text)
     return [
-        at_place(problem, sources[number], places[0], who=in_words(places, total=len(places)))
-        for number, places in by_source.items()
+        at_place(problem, sources[number], places[0], who=in_words(places, total=len(seen[number])))
+        for number, places in first.items()
     ]

@@ -153,4 +153,4 @@ def judge_texts(
 
 def rows_in(places: Mapping[str, RowsOf]) -> int:
     """How many rows there are in several lists, each counted once."""
-    return len({row for rows in places.values() for row in rows})
+    return len({(source, place.row) for rows in places.values() for source, place in rows})

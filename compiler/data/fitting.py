@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -9,7 +10,9 @@ from compiler.data.examples import Example, shortened
 from compiler.data.faults import FaultLog, told_of_rows
 from compiler.data.ledger import Ledger
 from compiler.data.row import RowFault
+from compiler.data.row_list import RowList
 from compiler.data.sources import Source
+from compiler.data.store import Examples
 from compiler.diagnostics import Diagnostic, Severity
 
 SHORTEST = 16
@@ -35,12 +38,12 @@ class Limit:
         return bool(self.context) and self.tokens >= self.context
 
 
-def find_limit(asked: int | str, train: Sequence[Example], held_out: Sequence[Example], context: int) -> Limit:
+def find_limit(asked: int | str, train: Examples, held_out: Examples, context: int) -> Limit:
     """The limit that a recipe asks for; for ``auto`` the longest row of both sides, as far as the model goes."""
     if isinstance(asked, int):
         return Limit(asked, "set by the recipe", context)
-    longest = max((len(example.ids) for example in train), default=0)
-    measured = max((len(example.ids) for example in held_out), default=0)
+    longest = max(train.lengths(), default=0)
+    measured = max(held_out.lengths(), default=0)
     which = "the longest row" if longest >= measured else "the longest row, a held-out one,"
     longest = max(longest, measured)
     if context and longest > context:
@@ -60,19 +63,20 @@ class Fitting:
     ledger: Ledger
     problems: list[Diagnostic] = field(default_factory=list)
 
-    def fitted(self, examples: list[Example]) -> list[Example]:
+    def fitted(self, examples: Examples) -> Examples:
         """The examples that are short enough, or are made so."""
-        kept: list[Example] = []
-        cut: list[Example] = []
+        kept, cut = array("I"), RowList()
+        lost = longest = 0
         faults = FaultLog()
-        for example in examples:
-            if len(example.ids) <= self.limit.tokens:
-                kept.append(example)
+        for at, length in enumerate(examples.lengths()):
+            if length <= self.limit.tokens:
+                kept.append(examples.numbers[at])
                 continue
-            short = shortened(example, self.limit.tokens)
-            if self.policy == "truncate" and short.learnt_tokens:
-                cut.append(example)
-                kept.append(short)
+            example = examples[at]
+            if self.policy == "truncate" and shortened(example, self.limit.tokens).learnt_tokens:
+                cut.append((example.source, example.place))
+                kept.append(examples.numbers[at])
+                lost, longest = lost + length - self.limit.tokens, max(longest, length)
                 continue
             fault = self._fault(example)
             source = self.sources[example.source]
@@ -81,19 +85,23 @@ class Fitting:
         self.ledger.truncated += len(cut)
         severity = Severity.ERROR if self.policy == "fail" else Severity.WARNING
         self.problems += faults.diagnostics(severity=severity, fate="" if self.policy == "fail" else "dropped")
-        self._tell_cut(cut)
-        return kept
+        if cut:
+            self._tell_cut(cut, lost, longest)
+        return examples.of(kept, limit=self.limit.tokens)
 
     def _fault(self, example: Example) -> RowFault:
         length, most = len(example.ids), self.limit.tokens
         what = f"{length} tokens, {length - most} more than {self.limit.in_words}"
+        advice = self._advice(example.source, length)
         if self.policy == "truncate":
             message = f"{what}, and what is before them holds nothing of the answer"
-            return RowFault("D050", message, "no answer left after truncation", help_text=self._advice(example, length))
-        return RowFault("D050", what, "longer than max_length", help_text=self._advice(example, length))
+            return RowFault(
+                "D050", message, "no answer left after truncation", help_text=self._advice(example.source, length)
+            )
+        return RowFault("D050", what, "longer than max_length", help_text=advice)
 
-    def _advice(self, example: Example, length: int) -> str:
-        if self.sources[example.source].is_text:
+    def _advice(self, source: int, length: int) -> str:
+        if self.sources[source].is_text:
             ways = [f"split it into files of at most {self.limit.tokens} tokens each"]
         else:
             ways = ["shorten the rows, or cut each into several"]
@@ -105,12 +113,11 @@ class Fitting:
             ways.append('on_too_long = "truncate" in [training] keeps their beginnings')
         return "; or ".join(ways)
 
-    def _tell_cut(self, cut: list[Example]) -> None:
-        lost = sum(len(example.ids) - self.limit.tokens for example in cut)
+    def _tell_cut(self, cut: RowList, lost: int, longest: int) -> None:
         self.problems += told_of_rows(
             "D051",
             f"cut at {self.limit.in_words}; {lost} tokens are lost",
-            [(example.source, example.place) for example in cut],
+            cut,
             self.sources,
-            help_text=self._advice(cut[0], max(len(example.ids) for example in cut)) if cut else "",
+            help_text=self._advice(cut[0][0], longest),
         )

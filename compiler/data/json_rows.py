@@ -26,6 +26,12 @@ _LINES = "write it as JSON lines (.jsonl): one object a line"
 
 def json_lines(source: Source) -> RowsRead:
     """One object a line; empty lines are no rows. Raises SourceFault and OSError."""
+    for place, line in lines_of(source):
+        yield place, row_of_line(line) if isinstance(line, bytes) else line
+
+
+def lines_of(source: Source) -> Iterator[tuple[Place, bytes | RowFault]]:
+    """The lines that are rows, as they stand in the file. Raises SourceFault and OSError."""
     with source.path.open("rb") as stream:
         head = stream.read(LOOKED_AT)
         refuse_disguise(source, head)
@@ -44,10 +50,11 @@ def json_lines(source: Source) -> RowsRead:
             if number == 1:
                 line = line.removeprefix(BOM)
             if line.strip():
-                yield place, _row_of(line)
+                yield place, line
 
 
-def _row_of(line: bytes) -> Row | RowFault:
+def row_of_line(line: bytes) -> Row | RowFault:
+    """The row that a line holds, or what is wrong with it."""
     try:
         text = line.decode("utf-8").rstrip("\r\n")
     except UnicodeDecodeError as error:

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
+from array import array
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from hashlib import blake2b
 from pathlib import Path
 
 from compiler.data.audit import Audit, audit
-from compiler.data.conversations import Conversation
 from compiler.data.examples import Example, fingerprint
 from compiler.data.findings import judge, judge_contents, judge_questions, judge_system, judge_texts, rows_in
 from compiler.data.fitting import Fitting, Limit, find_limit
+from compiler.data.identity import content_of
+from compiler.data.kept import remember_audit, remembered_audit
 from compiler.data.ledger import Ledger
 from compiler.data.lengths import LengthSummary, summarize
 from compiler.data.limits import limited
-from compiler.data.reading import Item, SourceReading
-from compiler.data.row import RowsOf
-from compiler.data.split import held_out_keys
-from compiler.data.text_audit import audit_texts
-from compiler.data.text_files import folder_sha256, text_files
-from compiler.data.tokenising import Tokenising
+from compiler.data.obtain import Obtained, obtain
+from compiler.data.prompt_template import load_prompt_template
+from compiler.data.reading import TOLD_EVERY
+from compiler.data.row_list import RowList
+from compiler.data.split import DIGEST
+from compiler.data.store import Examples
 from compiler.data.tokenizer import ChatTokenizer
 from compiler.diagnostics import Diagnostic, describe_os_error, has_errors
-from compiler.facts.hashes import sha256_file
 from compiler.language.recipe import Recipe
 from compiler.plan import InputFile
 from compiler.progress import Progress
@@ -34,8 +35,8 @@ __all__ = ["Example", "PreparedData", "prepare"]
 class PreparedData:
     """Training and held-out examples in the order of the sources, and the story of every row."""
 
-    train: list[Example]
-    held_out: list[Example]
+    train: Examples
+    held_out: Examples
     max_length: int
     max_length_reason: str
     ledger: Ledger
@@ -61,41 +62,41 @@ def prepare(
     ``root`` is the recipe's folder; ``context_length`` the positions the model was trained for, 0 if unknown.
     """
     progress = progress or (lambda *_: None)
-    ledger = Ledger()
-    reading = SourceReading(recipe.data, root, allow_outside, progress, ledger)
-    work = _Preparation(recipe, tokenizer, context_length, progress, reading, ledger)
-    data = work.run()
+    template, problems = None, list[Diagnostic]()
+    if recipe.data.prompt_template:
+        template, problems = load_prompt_template(recipe.data.prompt_template, root, allow_outside=allow_outside)
+        if template is None:
+            return None, problems
+    rows = obtain(recipe, tokenizer, template, root, progress, allow_outside=allow_outside)
+    work = _Preparation(recipe, tokenizer, context_length, progress, rows, [*problems, *rows.notes.problems])
+    data = None if has_errors(work.problems) else work.run()
     return (None if has_errors(work.problems) else data), work.problems
 
 
 @dataclass(slots=True)
 class _Preparation:
-    """One pass over the data; each stage leaves what the next one needs."""
+    """From the examples of all rows to those that train; each stage leaves what the next one needs."""
 
     recipe: Recipe
     tokenizer: ChatTokenizer
     context_length: int
     progress: Progress
-    reading: SourceReading
-    ledger: Ledger
-    problems: list[Diagnostic] = field(default_factory=list)
+    rows: Obtained
+    problems: list[Diagnostic]
     counted: dict[str, int] = field(default_factory=dict)
     """Rows of findings, by the names of their limits."""
 
+    @property
+    def ledger(self) -> Ledger:
+        return self.rows.notes.ledger
+
     def run(self) -> PreparedData | None:
-        train, held_out = self.reading.read_all()
-        self.problems += self.reading.problems
-        if has_errors(self.problems):
-            return None
-        train, held_out = self._sides(train, held_out)
-        if not train:
+        learnt, measured = self._sides()
+        if not learnt:
             self._nothing_left()
             return None
-        known = _known_questions(train, held_out) if self.recipe.data.held_out_path else []
-        self._look_at_texts(train, held_out)
-        learnt, measured = self._tokenised(train, held_out)
-        if has_errors(self.problems):
-            return None
+        self._judge_rows(len(learnt) + len(measured))
+        known = _known_questions(learnt, measured) if self.recipe.data.held_out_path else RowList()
         limit = find_limit(self.recipe.training.max_length, learnt, measured, self.context_length)
         learnt, measured = self._fitted(learnt, measured, limit)
         learnt = self._weighted(learnt)
@@ -117,49 +118,28 @@ class _Preparation:
         message = f"none of {self.ledger.rows} rows is left to train on" + (f": {where}" if where else "")
         self._tell("D030", message, "mend those rows, or add others")
 
-    def _sides(self, train: list[Item], held_out: list[Item]) -> tuple[list[Item], list[Item]]:
+    def _sides(self) -> tuple[Examples, Examples]:
         """Training rows and held-out rows, by file or by a share of the questions."""
-        data = self.recipe.data
-        if data.held_out_path:
-            return train, held_out
-        keys = held_out_keys({item.conversation.key() for item in train}, data.held_out_share)
-        if not keys:
-            return train, []
-        sides: tuple[list[Item], list[Item]] = ([], [])
-        for item in train:
-            sides[item.conversation.key() in keys].append(item)
-        train.clear()  # what is on a side is held there alone, and let go once it is tokenised
-        return sides
+        store, holds_out = self.rows.store, self.rows.notes.split.chooser()
+        learnt, measured = array("I"), array("I")
+        held_out_sources = {n for n, source in enumerate(self.rows.sources) if "held_out_path" in source.field}
+        keys = store.index.keys.tobytes()
+        for number, source in enumerate(store.index.sources):
+            key = keys[number * DIGEST : (number + 1) * DIGEST]
+            (measured if source in held_out_sources or holds_out(key) else learnt).append(number)
+        return Examples(store, learnt), Examples(store, measured, held_out=True)
 
-    def _look_at_texts(self, train: list[Item], held_out: list[Item]) -> None:
-        recipe = self.recipe
-        names = [source.name for source in self.reading.sources]
-        found = audit_texts(train, held_out, names, language=recipe.recipe.language, system=recipe.data.system)
-        self.counted |= found.counts()
-        self.problems += judge_contents(found, self.reading.sources, recipe.data.audit)
+    def _judge_rows(self, rows: int) -> None:
+        """What was found in the rows while they were read and tokenised, against the recipe's limits."""
+        notes, sources, limits = self.rows.notes, self.rows.sources, self.recipe.data.audit
+        told = judge_system(self.tokenizer.control_token_in(self.recipe.data.system)) if notes.has_messages else []
+        self.problems += [*told, *judge_contents(notes.contents, sources, limits)]
+        self.problems += judge_texts(notes.masks, notes.control, sources, limits, rows=rows)
+        self.counted |= notes.contents.counts()
+        self.counted |= {"partly_learnt": rows_in(notes.masks), "control_tokens": rows_in(notes.control)}
 
-    def _tokenised(self, train: list[Item], held_out: list[Item]) -> tuple[list[Example], list[Example]]:
-        conversations = any(item.conversation.messages for item in (*train[:1], *held_out[:1]))
-        if conversations and not self.tokenizer.has_chat_template:
-            self._tell(
-                "M030",
-                "the model has no chat template, so a conversation cannot be written for it",
-                "take the model's instruction-tuned version, or name a Jinja2 file in [model] chat_template",
-            )
-            return [], []
-        sources, limits = self.reading.sources, self.recipe.data.audit
-        work = Tokenising(self.recipe, self.tokenizer, sources, self.ledger, self.progress)
-        rows = len(train) + len(held_out)
-        sides = work.tokenise(train, held_out)
-        told = judge_system(self.tokenizer.control_token_in(self.recipe.data.system)) if conversations else []
-        self.problems += [*work.problems, *told, *judge_texts(work.masks, work.control, sources, limits, rows=rows)]
-        self.counted |= {"partly_learnt": rows_in(work.masks), "control_tokens": rows_in(work.control)}
-        return sides
-
-    def _fitted(
-        self, learnt: list[Example], measured: list[Example], limit: Limit
-    ) -> tuple[list[Example], list[Example]]:
-        work = Fitting(limit, self.recipe.training.on_too_long, self.reading.sources, self.ledger)
+    def _fitted(self, learnt: Examples, measured: Examples, limit: Limit) -> tuple[Examples, Examples]:
+        work = Fitting(limit, self.recipe.training.on_too_long, self.rows.sources, self.ledger)
         rows = len(learnt) + len(measured)
         sides = work.fitted(learnt), work.fitted(measured)
         self.counted["cut"] = cut = self.ledger.truncated
@@ -168,27 +148,26 @@ class _Preparation:
             self.problems += limited([problem], most, count=cut, rows=rows) if problem.code == "D051" else [problem]
         return sides
 
-    def _weighted(self, examples: list[Example]) -> list[Example]:
+    def _weighted(self, examples: Examples) -> Examples:
         """Training examples as often as their source's weight says."""
         if all(source.weight == 1.0 for source in self.recipe.data.sources):
             return examples
-        result = []
-        for example in examples:
-            if not example.copies:
-                name = self.reading.sources[example.source].name
-                self.ledger.drop("not sampled (weight)", name, example.row)
-            self.ledger.repeated += max(0, example.copies - 1)
-            result += [example] * example.copies
-        return result
+        index, sources = examples.store.index, self.rows.sources
+        result = array("I")
+        for number in examples.numbers:
+            times = index.copies[number]
+            if not times:
+                self.ledger.drop("not sampled (weight)", sources[index.sources[number]].name, index.rows[number])
+            self.ledger.repeated += max(0, times - 1)
+            result.extend([number] * times)
+        return examples.of(result)
 
     # --- the result -----------------------------------------------------------------------------
 
-    def _result(
-        self, train: list[Example], held_out: list[Example], limit: Limit, known: RowsOf
-    ) -> PreparedData | None:
-        found = audit(train, held_out, self.tokenizer)
+    def _result(self, train: Examples, held_out: Examples, limit: Limit, known: RowList) -> PreparedData | None:
+        found, of_all = self._audited(train, held_out, limit)
         found.elsewhere.update(self.counted, questions_in_train=len(set(known) - set(found.held_out_in_train)))
-        sources, forms, limits = self.reading.sources, self.reading.forms, self.recipe.data.audit
+        sources, forms, limits = self.rows.sources, self.rows.notes.forms, self.recipe.data.audit
         self.problems += [*judge(found, sources, limits), *judge_questions(known, found, sources, limits)]
         try:
             inputs = self._inputs()
@@ -205,32 +184,56 @@ class _Preparation:
             inputs=inputs,
             format=" + ".join(dict.fromkeys(form.name for form in forms)),
             format_reason="; ".join(dict.fromkeys(form.reason for form in forms)),
-            fingerprint=fingerprint(train, held_out),
-            lengths=summarize([len(example.ids) for example in train]),
+            fingerprint=of_all,
+            lengths=summarize(train.lengths()),
         )
+
+    def _audited(self, train: Examples, held_out: Examples, limit: Limit) -> tuple[Audit, str]:
+        """The audit and the fingerprint of the examples, which take a look at every token."""
+        folder = self.rows.folder
+        name = f"audit-{limit.tokens}-{self.recipe.training.on_too_long}"
+        known = remembered_audit(folder, name) if folder is not None else None
+        if known is not None:
+            return known
+        rows = _Counting(self.progress, 2 * (len(train) + len(held_out)))
+        found = audit(rows.told(train), rows.told(held_out), self.tokenizer)
+        of_all = fingerprint(rows.told(train), rows.told(held_out))
+        if folder is not None:
+            remember_audit(folder, name, found, of_all)
+        return found, of_all
 
     def _inputs(self) -> list[InputFile]:
         inputs = []
-        for source in self.reading.sources:
-            folder = source.kind == "folder"
-            files = text_files(source.path) if folder else [source.path]
-            inputs.append(
-                InputFile(
-                    role="held-out" if "held_out_path" in source.field else "data",
-                    path=source.name,
-                    sha256=folder_sha256(source.path) if folder else sha256_file(source.path),
-                    bytes=sum(file.stat().st_size for file in files),
-                )
-            )
+        for source in self.rows.sources:
+            content = content_of(source)
+            role = "held-out" if "held_out_path" in source.field else "data"
+            inputs.append(InputFile(role=role, path=source.name, sha256=content.sha256, bytes=content.bytes))
         return inputs
 
 
-def _known_questions(train: list[Item], held_out: list[Item]) -> RowsOf:
+class _Counting:
+    """Tells how far several passes over the examples are."""
+
+    def __init__(self, progress: Progress, total: int) -> None:
+        self._progress, self._total, self._done = progress, total, 0
+
+    def told(self, examples: Examples) -> Iterator[Example]:
+        """The examples, counted as they go by."""
+        for example in examples:
+            yield example
+            self._done += 1
+            if self._done % TOLD_EVERY == 0 or self._done == self._total:
+                self._progress("checking rows", self._done, self._total)
+
+
+def _known_questions(train: Examples, held_out: Examples) -> RowList:
     """Held-out rows whose question is trained on."""
-    known = {_digest(item.conversation) for item in train if item.conversation.messages}
-    asked = (item for item in held_out if item.conversation.messages)
-    return [(item.source, item.place) for item in asked if _digest(item.conversation) in known]
-
-
-def _digest(conversation: Conversation) -> bytes:
-    return blake2b(conversation.key().encode("utf-8", "surrogatepass"), digest_size=16).digest()
+    index = train.store.index
+    asked = {index.key(number) for number in held_out.numbers if index.chats[number]}
+    known = {key for number in train.numbers if index.chats[number] and (key := index.key(number)) in asked}
+    found = RowList()
+    for at, number in enumerate(held_out.numbers):
+        if index.chats[number] and index.key(number) in known:
+            example = held_out[at]
+            found.append((example.source, example.place))
+    return found

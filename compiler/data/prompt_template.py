@@ -34,11 +34,15 @@ class PromptTemplate:
 
     def __init__(self, named: NamedPath, source: str) -> None:
         self._named = named
-        self._source = source
+        self.source = source
         self._environment = _Environment(
             trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined, keep_trailing_newline=False
         )
         self._template = compile_bounded(self._environment, source)
+
+    def __reduce__(self) -> tuple[type[PromptTemplate], tuple[NamedPath, str]]:
+        """Another process compiles it again."""
+        return PromptTemplate, (self._named, self.source)
 
     def prompt(self, row: Row, columns: Collection[str]) -> str | RowFault:
         """The prompt of a row, or why it has none; ``columns`` are those that the first rows of its source have.
@@ -70,7 +74,7 @@ class PromptTemplate:
         if found is not None:
             return found[1]
         found = _NO_ATTRIBUTE.fullmatch(message)
-        of_row = found is not None and re.search(rf"\brow(\.|\[['\"]){re.escape(found[1])}\b", self._source)
+        of_row = found is not None and re.search(rf"\brow(\.|\[['\"]){re.escape(found[1])}\b", self.source)
         return found[1] if found is not None and of_row else None
 
     def _no_column(self, name: str, columns: Collection[str], line: int | None) -> Diagnostic:

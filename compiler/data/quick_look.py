@@ -102,5 +102,5 @@ class _Look:
                 conversations.append(found)
         self.problems += [*problems, *bad_rows(faults, self.data)]
         if self.template is not None and "held_out_path" not in source.field:
-            self.problems += one_prompt_for_all(conversations)
+            self.problems += one_prompt_for_all(one.key() for one in conversations)
         return form

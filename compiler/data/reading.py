@@ -1,109 +1,150 @@
-"""The rows of all sources of a recipe as conversations, every bad row told and counted."""
+"""The rows of all sources of a recipe as stored examples, every bad row told and counted."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
-from compiler.data.conversations import Conversation, conversations_in, one_prompt_for_all
+from compiler.data.batch import Batch, Tokenised, in_batches, told_at
+from compiler.data.conversations import one_prompt_for_all
 from compiler.data.faults import FaultLog, bad_rows
 from compiler.data.formats import Format, format_told_by, of_another_kind
-from compiler.data.ledger import Ledger
 from compiler.data.named_path import NamedPath
-from compiler.data.prompt_template import PromptTemplate, TemplateRefused, load_prompt_template
-from compiler.data.row import Place, RowFault
-from compiler.data.rows import read_rows
+from compiler.data.notes import Notes
+from compiler.data.prompt_template import TemplateRefused
+from compiler.data.row_list import RowList
+from compiler.data.rows import raw_rows, read_rows
 from compiler.data.sources import Source, SourceFault, held_out_paths, open_source, training_paths
-from compiler.diagnostics import Diagnostic
+from compiler.data.split import DIGEST
+from compiler.data.store import Store
+from compiler.data.text_audit import TextAudit
+from compiler.diagnostics import Diagnostic, has_errors
 from compiler.language.recipe import DataTable
 from compiler.progress import Progress
 
 TOLD_EVERY = 200
 
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """A conversation, the number of its source, and its place there."""
-
-    source: int
-    place: Place
-    conversation: Conversation
+Run = Callable[[Iterable[Batch]], Iterator[Tokenised]]
+"""Tokenises batches, here or elsewhere; what came of them is told in their order."""
 
 
 @dataclass(slots=True)
 class SourceReading:
-    """One pass over the sources; what it finds is left in ``problems``, ``ledger``, ``sources`` and ``forms``."""
+    """One pass over the sources, a batch of rows at a time; what it finds is left in ``notes`` and ``store``."""
 
     data: DataTable
     root: Path
     allow_outside: bool
     progress: Progress
-    ledger: Ledger
-    problems: list[Diagnostic] = field(default_factory=list)
+    notes: Notes
+    store: Store
+    texts: TextAudit
     sources: list[Source] = field(default_factory=list)
-    forms: list[Format] = field(default_factory=list)
+    read_as: list[tuple[Format | None, tuple[str, ...]]] = field(default_factory=list)
+    """The format of each source and the columns of its first rows."""
+    _refused: FaultLog = field(default_factory=FaultLog)
+    _taken: int = 0
+    _prompts: dict[bytes, int] = field(default_factory=dict)
+    _told: list[Diagnostic] = field(default_factory=list)
+    """What came of tokenising: it is of interest only when all rows could be read."""
 
-    def read_all(self) -> tuple[list[Item], list[Item]]:
-        """Training rows and those of the held-out file, in the order of the sources."""
-        template = None
-        if self.data.prompt_template:
-            template, problems = load_prompt_template(
-                self.data.prompt_template, self.root, allow_outside=self.allow_outside
-            )
-            self.problems += problems
-            if template is None:
-                return [], []
+    def read_all(self, run: Run) -> None:
+        """Read the training rows, then those of the held-out file, in the order of the sources."""
+        notes = self.notes
         try:
-            train = [item for named in training_paths(self.data) for item in self._read(named, template)]
-            learnt = list(self.forms)
-            held_out = [item for named in held_out_paths(self.data) for item in self._read(named, template)]
+            for named in training_paths(self.data):
+                self._read(named, run, held_out=False)
+            learnt = list(notes.forms)
+            for named in held_out_paths(self.data):
+                self._read(named, run, held_out=True)
         except TemplateRefused as refused:
-            self.problems.append(refused.diagnostic)
-            return [], []
-        if template is not None:
-            self.problems += one_prompt_for_all(item.conversation for item in train)
-        for form in self.forms[len(learnt) :]:
-            self.problems += of_another_kind(form, learnt)
-        return self._first_rows(train), held_out
+            notes.problems.append(refused.diagnostic)
+            return
+        if self.data.prompt_template:
+            notes.problems += one_prompt_for_all(key for key, times in self._prompts.items() for _ in range(times))
+        for form in notes.forms[len(learnt) :]:
+            notes.problems += of_another_kind(form, learnt)
+        if not has_errors(notes.problems):
+            notes.problems += self._told or bad_rows(self._refused, self.data)
 
-    def _read(self, named: NamedPath, template: PromptTemplate | None) -> Iterator[Item]:
+    def _read(self, named: NamedPath, run: Run, *, held_out: bool) -> None:
+        notes = self.notes
         source, problems = open_source(named, self.root, allow_outside=self.allow_outside)
-        self.problems += problems
+        notes.problems += problems
         if source is None:
             return
-        number = len(self.sources)
         self.sources.append(source)
         faults = FaultLog()
         count = 0
         try:
             seen, form, problems = format_told_by(source, read_rows(source), self.data)
-            self.problems += problems
+            notes.problems += problems
+            self.read_as.append((form, tuple(seen)))
             if form is not None:
-                self.forms.append(form)
-            prompt_of = partial(template.prompt, columns=seen) if template is not None else None
-            rows = read_rows(source) if form is not None or not seen else ()
-            for place, found in conversations_in(rows, form, self.data.system, prompt_of):
-                count += 1
-                if count % TOLD_EVERY == 0:
-                    self.progress(f"reading {source.name}", count, None)
-                if isinstance(found, RowFault):
-                    faults.add(source, place, found)
-                    self.ledger.drop(found.reason, source.name, place.row)
-                else:
-                    yield Item(number, place, found)
+                notes.forms.append(form)
+            if form is not None or not seen:
+                for done in run(self._batches(source, form, tuple(seen), faults, held_out=held_out)):
+                    count = self._count(source, count, done)
+                    self._add(source, faults, done, held_out=held_out)
         except TemplateRefused:
             raise
         except SourceFault as fault:
-            self.problems.append(fault.diagnostic)
-        self.ledger.sources.append((source.name, count))
-        self.problems += bad_rows(faults, self.data)
+            notes.problems.append(fault.diagnostic)
+        notes.ledger.sources.append((source.name, count))
+        notes.problems += bad_rows(faults, self.data)
 
-    def _first_rows(self, items: list[Item]) -> list[Item]:
-        most = self.data.max_rows
-        if most is None:
-            return items
-        for item in items[most:]:
-            self.ledger.drop("beyond max_rows", self.sources[item.source].name, item.place.row)
-        return items[:most]
+    def _batches(
+        self, source: Source, form: Format | None, columns: tuple[str, ...], faults: FaultLog, *, held_out: bool
+    ) -> Iterator[Batch]:
+        number = len(self.sources) - 1
+        for rows in in_batches(raw_rows(source)):
+            most = None if held_out or self.data.max_rows is None else max(0, self.data.max_rows - self._taken)
+            if self._told or has_errors(self.notes.problems) or (faults and self.data.on_bad_row == "fail"):
+                most = 0  # there will be nothing to learn from: the rest is read for its faults alone
+            yield Batch(number, source.name, form, columns, held_out, most, rows)
+
+    def _count(self, source: Source, before: int, done: Tokenised) -> int:
+        count = before + done.count
+        for number in told_at(before, count, TOLD_EVERY):
+            self.progress(f"reading {source.name}", number, None)
+        return count
+
+    def _add(self, source: Source, faults: FaultLog, done: Tokenised, *, held_out: bool) -> None:
+        """Put what came of a batch to the rest."""
+        notes, ledger = self.notes, self.notes.ledger
+        if done.prompt_template_fault is not None:
+            raise TemplateRefused(done.prompt_template_fault)
+        for place, fault in done.unreadable:
+            faults.add(source, place, fault)
+            ledger.drop(fault.reason, source.name, place.row)
+        for row in done.beyond:
+            ledger.drop("beyond max_rows", source.name, row)
+        if not held_out:
+            self._see(done)
+        notes.has_messages |= done.has_messages
+        if self._told:
+            return
+        if done.chat_template_fault is not None:
+            self._told.append(done.chat_template_fault)
+            return
+        if done.looked is not None:
+            self.texts.merge(done.looked)
+        for place, fault in done.refused:
+            self._refused.add(source, place, fault)
+            ledger.drop(fault.reason, source.name, place.row)
+        for here, found in ((notes.masks, done.masks), (notes.control, done.control)):
+            for text, rows in found.items():
+                here.setdefault(text, RowList()).extend(rows)
+        self.store.extend(done.index, bytes(done.ids), bytes(done.texts))
+
+    def _see(self, done: Tokenised) -> None:
+        """Take note of the questions of a batch, for the split, and whether they differ at all."""
+        keys = [bytes(done.keys[at : at + DIGEST]) for at in range(0, len(done.keys), DIGEST)]
+        for key in keys:
+            if key in self._prompts or len(self._prompts) < 2:
+                self._prompts[key] = min(2, self._prompts.get(key, 0) + 1)
+        taken = keys[: len(keys) - len(done.beyond)]
+        self._taken += len(taken)
+        for key in taken:
+            self.notes.split.see(key)

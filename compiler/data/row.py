@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, NamedTuple, TypeAlias
 
@@ -37,11 +37,14 @@ class RowFault:
     line: int | None = None
 
 
-RowsOf: TypeAlias = list[tuple[int, Place]]
-"""Places of rows, each with the number of its source."""
+RowsOf: TypeAlias = Sequence[tuple[int, Place]]
+"""Places of rows, each with the number of its source; a ``RowList`` where there may be very many."""
 
 RowsRead: TypeAlias = Iterator[tuple[Place, Row | RowFault]]
 """The rows of a source, one by one, each with its place."""
+
+RawRow: TypeAlias = bytes | Row | RowFault
+"""A row before it is looked at: a line of JSON lines as it stands there, or what a reader made of it."""
 
 
 def too_long(what: str, *, help_text: str) -> RowFault:

@@ -6,11 +6,12 @@ those a person finds again: the line in JSON lines, the record (1 = first below 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice
 
-from compiler.data.row import Place, Row, RowFault, RowsRead
+from compiler.data.row import Place, RawRow, Row, RowFault, RowsRead
 from compiler.data.sources import Source, SourceFault
 from compiler.data.text_files import text_files
 from compiler.diagnostics import describe_os_error
@@ -43,8 +44,25 @@ def _reader_of(kind: str) -> Callable[[Source], RowsRead]:
 
 def read_rows(source: Source) -> RowsRead:
     """The rows of a source with their places, one by one. Raises SourceFault when it cannot go on."""
-    try:
+    with _told(source):
         yield from _reader_of(source.kind)(source)
+
+
+def raw_rows(source: Source) -> Iterator[tuple[Place, RawRow]]:
+    """The same rows, where that can wait not yet parsed: others may do it. Raises SourceFault."""
+    if source.kind != "jsonl":
+        yield from read_rows(source)
+        return
+    from compiler.data.json_rows import lines_of
+
+    with _told(source):
+        yield from lines_of(source)
+
+
+@contextmanager
+def _told(source: Source) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         problem = describe_os_error(error, source.name, doing="reading the data")
         raise SourceFault(replace(problem, path=source.field)) from error
@@ -55,12 +73,9 @@ def glance(source: Source) -> list[tuple[Place, Row | RowFault]] | None:
 
     Raises SourceFault.
     """
-    try:
+    with _told(source):
         files = text_files(source.path) if source.kind == "folder" else [source.path]
         size = sum(file.stat().st_size for file in files)
-    except OSError as error:
-        problem = describe_os_error(error, source.name, doing="reading the data")
-        raise SourceFault(replace(problem, path=source.field)) from error
     if source.kind == "json" and size > SMALL_BYTES:
         return None
     return list(islice(read_rows(source), SMALL_ROWS if size <= SMALL_BYTES else FIRST_ROWS))

@@ -6,10 +6,9 @@ are merged. The few rows that may be near repeats are then read a second time an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from itertools import chain
 
 from compiler.data.conversations import Conversation
 from compiler.data.faults import in_words
@@ -17,11 +16,16 @@ from compiler.data.languages import other_language
 from compiler.data.near_duplicates import Comparison, NearDuplicates, words_of
 from compiler.data.noted import Noted
 from compiler.data.personal import personal_data_in
-from compiler.data.reading import Item
 from compiler.data.row import Place
+
+TextPlace = tuple[int, int]
+"""The number of a row's source, and the row's number there."""
 
 TextOf = tuple[int, Place, Conversation]
 """The number of a row's source, its place there, and its text."""
+
+Again = Callable[[Collection[TextPlace]], Iterable[TextOf]]
+"""Gives some rows a second time; it may give others too."""
 
 _ROWS_OF_A_SOURCE = 1 << 40
 
@@ -77,7 +81,7 @@ class TextAudit:
         language = other_language(conversation.answer or conversation.text, self.language)
         if language is not None:
             found.languages.setdefault(language, Noted()).add(source, place)
-        self.repeats.add(_number(source, place), _words(conversation), _whole(conversation), held_out=held_out)
+        self.repeats.add(_number(source, place.row), _words(conversation), _whole(conversation), held_out=held_out)
 
     def merge(self, other: TextAudit) -> None:
         """Take in the rows that another process looked at."""
@@ -90,8 +94,16 @@ class TextAudit:
                 mine.setdefault(name, Noted()).merge(noted)
         self.repeats.merge(other.repeats)
 
-    def finish(self, again: Callable[[], Iterable[TextOf]], names: Sequence[str]) -> TextFindings:
-        """Everything found; ``again`` gives the rows a second time, and is called only if some may be near repeats.
+    def hold_out(self, rows: Collection[TextPlace]) -> None:
+        """Tell which rows are held out, where that is known only once all are read."""
+        numbers = {_number(source, row) for source, row in rows}
+        for at, number in enumerate(self.repeats.rows):
+            if number in numbers:
+                self.repeats.held_out[at] = True
+        self.found.held_out = sum(self.repeats.held_out)
+
+    def finish(self, again: Again, names: Sequence[str]) -> TextFindings:
+        """Everything found; ``again`` gives rows a second time, and is called only if some may be near repeats.
 
         ``names`` are those of the sources.
         """
@@ -99,8 +111,8 @@ class TextAudit:
         if not work.pairs:
             return self.found
         wanted: dict[int, tuple[int, Place]] = {}
-        for source, place, conversation in again():
-            number = _number(source, place)
+        for source, place, conversation in again({divmod(number, _ROWS_OF_A_SOURCE) for number in work.wanted}):
+            number = _number(source, place.row)
             if number in work.wanted:
                 wanted[number] = source, place
                 work.add(number, _words(conversation))
@@ -113,23 +125,8 @@ class TextAudit:
         return self.found
 
 
-def audit_texts(
-    train: list[Item], held_out: list[Item], names: Sequence[str], *, language: str, system: str
-) -> TextFindings:
-    """The audit of rows that are all in memory."""
-    audit = TextAudit(language, system)
-    for items in (train, held_out):
-        for item in items:
-            audit.add(item.source, item.place, item.conversation, held_out=items is held_out)
-
-    def again() -> Iterator[TextOf]:
-        return ((item.source, item.place, item.conversation) for item in chain(train, held_out))
-
-    return audit.finish(again, names)
-
-
-def _number(source: int, place: Place) -> int:
-    return source * _ROWS_OF_A_SOURCE + place.row
+def _number(source: int, row: int) -> int:
+    return source * _ROWS_OF_A_SOURCE + row
 
 
 def _whole(conversation: Conversation) -> int:

@@ -1,25 +1,30 @@
-"""Conversations to examples, many at a time, with what could not be masked or written as asked."""
+"""Rows to examples, a batch at a time, with what could not be read, masked or written as asked.
+
+What comes of a batch depends on nothing but the batch, so that it is the same in whichever process it is made.
+"""
 
 from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
 
-from compiler.data.conversations import Conversation
+from compiler.data.batch import Batch, Tokenised
+from compiler.data.conversations import Conversation, conversations_in
 from compiler.data.examples import Example
-from compiler.data.faults import FaultLog, bad_rows
-from compiler.data.ledger import Ledger
+from compiler.data.json_rows import row_of_line
 from compiler.data.named_path import NamedPath
-from compiler.data.reading import TOLD_EVERY, Item
-from compiler.data.row import RowFault, RowsOf
-from compiler.data.sources import Source
-from compiler.data.split import copies
+from compiler.data.prompt_template import PromptTemplate, TemplateRefused
+from compiler.data.row import Place, Row, RowFault
+from compiler.data.split import copies, digest_of, place_of
+from compiler.data.store import text_of
 from compiler.data.template_file import CHAT_TEMPLATE, unusable
+from compiler.data.text_audit import TextAudit
 from compiler.data.tokenizer import ChatTokenizer, RenderedChat, TemplateFault, TemplateUnusable
 from compiler.diagnostics import Diagnostic
 from compiler.language.recipe import Recipe
-from compiler.progress import Progress
 
 
 class _Stopped(Exception):  # noqa: N818 - carries a diagnostic to the end of the loop
@@ -28,62 +33,82 @@ class _Stopped(Exception):  # noqa: N818 - carries a diagnostic to the end of th
         self.diagnostic = diagnostic
 
 
+class _Item(NamedTuple):
+    place: Place
+    conversation: Conversation
+    key: bytes
+
+
 @dataclass(slots=True)
 class Tokenising:
-    """One pass over the conversations; what it finds is left in its lists."""
+    """All that turns rows into examples; it keeps nothing from one batch to the next."""
 
     recipe: Recipe
     tokenizer: ChatTokenizer
-    sources: list[Source]
-    ledger: Ledger
-    progress: Progress
-    problems: list[Diagnostic] = field(default_factory=list)
-    masks: dict[str, RowsOf] = field(default_factory=dict)
-    """What could not be masked as asked, in words, and where."""
-    control: dict[str, RowsOf] = field(default_factory=dict)
-    """The model's control tokens that texts hold, and where."""
+    template: PromptTemplate | None = None
 
-    def tokenise(self, train: list[Item], held_out: list[Item]) -> tuple[list[Example], list[Example]]:
-        """The examples of both sides; the lists of items are used up, so that memory holds each text once."""
-        total = len(train) + len(held_out)
-        faults = FaultLog()
-        learnt: list[Example] = []
-        measured: list[Example] = []
+    def tokenise(self, batch: Batch) -> Tokenised:
+        """What comes of a batch of rows."""
+        look = TextAudit(self.recipe.recipe.language, self.recipe.data.system)
+        done = Tokenised(looked=look)
+        items: list[_Item] = []
         try:
-            for examples, items in ((learnt, train), (measured, held_out)):
-                for batch in _batches(items):
-                    examples.extend(self._examples(batch, faults, keep_text=items is held_out))
-                    self.progress("tokenising rows", total - len(train) - len(held_out), total)
+            for place, found in self.conversations(batch):
+                done.count += 1
+                if isinstance(found, RowFault):
+                    done.unreadable.append((place, found))
+                    continue
+                item = _Item(place, found, digest_of(found.key()))
+                done.keys += item.key
+                if batch.most is not None and len(items) >= batch.most:
+                    done.beyond.append(place.row)
+                else:
+                    items.append(item)
+                    look.add(batch.source, place, found, held_out=batch.held_out)
+        except TemplateRefused as refused:
+            done.prompt_template_fault = refused.diagnostic
+            return done
+        done.has_messages = any(item.conversation.messages for item in items)
+        if done.has_messages and not self.tokenizer.has_chat_template:
+            done.chat_template_fault = _no_chat_template()
+            return done
+        try:
+            self._tokenise(batch, items, done)
         except _Stopped as stopped:
-            self.problems.append(stopped.diagnostic)
-            return [], []
-        self.problems += bad_rows(faults, self.recipe.data)
-        return learnt, measured
+            done.chat_template_fault = stopped.diagnostic
+        return done
 
-    def _examples(self, items: list[Item], faults: FaultLog, *, keep_text: bool) -> Iterator[Example]:
-        """The examples of some rows in their order; plain texts and conversations are each encoded together."""
+    def conversations(self, batch: Batch) -> Iterator[tuple[Place, Conversation | RowFault]]:
+        """What a batch's rows say. Raises TemplateRefused."""
+        rows: Iterator[tuple[Place, Row | RowFault]] = (
+            (place, row_of_line(row) if isinstance(row, bytes) else row) for place, row in batch.rows
+        )
+        prompt_of = partial(self.template.prompt, columns=batch.columns) if self.template is not None else None
+        return conversations_in(rows, batch.form, self.recipe.data.system, prompt_of)
+
+    def _tokenise(self, batch: Batch, items: list[_Item], done: Tokenised) -> None:
+        """Examples of some rows in their order; plain texts and conversations are each encoded together."""
         chats: list[RenderedChat] = []
         texts: list[str] = []
-        good: list[Item] = []
+        good: list[_Item] = []
         for item in items:
             if not item.conversation.messages:
                 texts.append(item.conversation.text)
                 good.append(item)
                 continue
-            chat = self._rendered(item)
+            chat = self._rendered(batch, item, done)
             if isinstance(chat, RowFault):
-                source = self.sources[item.source]
-                faults.add(source, item.place, chat)
-                self.ledger.drop(chat.reason, source.name, item.place.row)
+                done.refused.append((item.place, chat))
                 continue
             chats.append(chat)
             good.append(item)
         encoded_chats = iter(self.tokenizer.encode_chats(chats))
         encoded_texts = iter(self.tokenizer.encode_texts(texts))
-        for item in good:
+        kept = self._kept_texts(batch, [item.key for item in good])
+        for item, keeps_text in zip(good, kept, strict=True):
             if not item.conversation.messages:
                 ids = next(encoded_texts)
-                yield self._example(item, ids, ((0, len(ids)),), keep_text=keep_text)
+                self._add(batch, item, ids, ((0, len(ids)),), done, keeps_text=keeps_text)
                 continue
             encoded = next(encoded_chats)
             learnt = encoded.learnt
@@ -91,10 +116,18 @@ class Tokenising:
                 learnt = ((0, len(encoded.ids)),)
             else:
                 for text in encoded.faults:
-                    self.masks.setdefault(text, []).append((item.source, item.place))
-            yield self._example(item, encoded.ids, learnt, keep_text=keep_text)
+                    done.masks.setdefault(text, []).append((batch.source, item.place))
+            self._add(batch, item, encoded.ids, learnt, done, keeps_text=keeps_text)
 
-    def _rendered(self, item: Item) -> RenderedChat | RowFault:
+    def _kept_texts(self, batch: Batch, keys: list[bytes]) -> list[bool]:
+        """Whose text is kept beside the ids: rows that are held out for certain, or if no other row is."""
+        share = self.recipe.data.held_out_share
+        if batch.held_out or self.recipe.data.held_out_path or share <= 0:
+            return [batch.held_out] * len(keys)
+        least = min(keys, default=b"")
+        return [place_of(key) < share or key == least for key in keys]
+
+    def _rendered(self, batch: Batch, item: _Item, done: Tokenised) -> RenderedChat | RowFault:
         """A conversation as text, or its fault. Raises _Stopped for what no other row would change."""
         conversation = item.conversation
         for message in conversation.messages:
@@ -102,12 +135,12 @@ class Tokenising:
                 continue  # the recipe's own, told once
             token = self.tokenizer.control_token_in(message["content"])
             if token is not None:
-                self.control.setdefault(token, []).append((item.source, item.place))
+                done.control.setdefault(token, []).append((batch.source, item.place))
                 break
         try:
             return self.tokenizer.render_chat(list(conversation.messages), learnt_from=conversation.learnt_from)
         except TemplateUnusable as limit:
-            raise _Stopped(self._template_problem(limit, item)) from limit
+            raise _Stopped(self._template_problem(limit, f"{batch.name}, row {item.place.row}")) from limit
         except TemplateFault as fault:
             own = self.recipe.model.chat_template
             template = f"the chat template {own}" if own else "the model's chat template"
@@ -118,20 +151,31 @@ class Tokenising:
                 help_text="bring the conversation into the order the template wants, or name another template",
             )
 
-    def _template_problem(self, limit: TemplateUnusable, item: Item) -> Diagnostic:
+    def _template_problem(self, limit: TemplateUnusable, where: str) -> Diagnostic:
         own = self.recipe.model.chat_template
-        where = f"{self.sources[item.source].name}, row {item.place.row}"
         if own:
             return unusable(NamedPath(own, ("model", "chat_template"), CHAT_TEMPLATE), limit, at=where)
         message = f"the chat template of {self.recipe.model.id} cannot be used: {limit} (at {where})"
         help_text = "name a template of your own in [model] chat_template"
         return Diagnostic("M031", message, path=("model", "id"), help=help_text)
 
-    def _example(self, item: Item, ids: list[int], learnt: tuple[tuple[int, int], ...], *, keep_text: bool) -> Example:
-        conversation = item.conversation
-        prompt, answer = (conversation.prompt, conversation.answer) if keep_text else ((), "")
-        times = 1 if keep_text else self._copies(item.source, conversation)
-        return Example(item.source, item.place, array("i", ids), learnt, prompt, answer, times)
+    def _add(
+        self,
+        batch: Batch,
+        item: _Item,
+        ids: list[int],
+        learnt: tuple[tuple[int, int], ...],
+        done: Tokenised,
+        *,
+        keeps_text: bool,
+    ) -> None:
+        conversation, file = item.conversation, item.place.file
+        text = text_of(file, conversation.prompt, conversation.answer) if keeps_text else text_of(file, (), "")
+        times = 1 if batch.held_out else self._copies(batch.source, conversation)
+        example = Example(batch.source, item.place, array("i", ids), learnt, copies=times)
+        done.index.add(example, key=item.key, chat=bool(conversation.messages), text_length=len(text))
+        done.ids += example.ids.tobytes()
+        done.texts += text
 
     def _copies(self, source: int, conversation: Conversation) -> int:
         weights = self.recipe.data.sources
@@ -140,10 +184,9 @@ class Tokenising:
         return copies(weights[source].weight, f"{conversation.prompt}{conversation.answer}{conversation.text}")
 
 
-def _batches(items: list[Item]) -> Iterator[list[Item]]:
-    """The items in their order, so many at a time; they are taken out of the list."""
-    items.reverse()
-    while items:
-        batch = items[: -TOLD_EVERY - 1 : -1]
-        del items[-TOLD_EVERY:]
-        yield batch
+def _no_chat_template() -> Diagnostic:
+    return Diagnostic(
+        "M030",
+        "the model has no chat template, so a conversation cannot be written for it",
+        help="take the model's instruction-tuned version, or name a Jinja2 file in [model] chat_template",
+    )

@@ -84,6 +84,10 @@ class ChatTokenizer:
         control = [t.content for t in tokenizer.get_added_tokens_decoder().values() if t.special]
         self._control, self._control_signs = _any_of(control), {token[0] for token in control if token}
 
+    def __reduce__(self) -> tuple[type[ChatTokenizer], tuple[Tokenizer, dict[str, str], str | None]]:
+        """Another process makes it again."""
+        return ChatTokenizer, (self._tokenizer, self._special_tokens, self._source)
+
     @property
     def has_chat_template(self) -> bool:
         """Whether conversations can be rendered at all."""
@@ -138,7 +142,7 @@ class ChatTokenizer:
 
     def encode_texts(self, texts: Sequence[str]) -> list[list[int]]:
         """Ids of plain texts with the tokenizer's own special tokens, each ended by end-of-sequence."""
-        found: list[list[int]] = [encoding.ids for encoding in self._tokenizer.encode_batch(texts)]
+        found: list[list[int]] = [encoding.ids for encoding in self._tokenizer.encode_batch_fast(texts)]
         for ids in found:
             if self.eos_token_id is not None and (not ids or ids[-1] != self.eos_token_id):
                 ids.append(self.eos_token_id)

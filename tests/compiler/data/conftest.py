@@ -13,10 +13,14 @@ from hypothesis import strategies as st
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
 from compiler.data.conversations import is_blank
+from compiler.data.examples import Example
 from compiler.data.named_path import NamedPath
 from compiler.data.row import Row, RowFault
 from compiler.data.rows import read_rows
 from compiler.data.sources import Source, SourceFault, open_source
+from compiler.data.split import digest_of
+from compiler.data.spool import Spool
+from compiler.data.store import Examples, Index, Store, text_of
 from compiler.data.tokenizer import ChatTokenizer, EncodedChat, load_tokenizer
 from compiler.diagnostics import Diagnostic
 from compiler.facts.models import locate_model
@@ -126,3 +130,14 @@ def refusal_of(folder: Path, name: str, data: bytes) -> Diagnostic:
 def codes(problems: Iterable[Diagnostic]) -> list[str]:
     """The codes of problems in their order."""
     return [problem.code for problem in problems]
+
+
+def stored(examples: Iterable[Example], *, held_out: bool = False) -> Examples:
+    """Examples in a store of their own."""
+    store = Store(Index(), Spool(), Spool())
+    for number, example in enumerate(examples):
+        text = text_of(example.place.file, example.prompt, example.answer)
+        index = Index()
+        index.add(example, key=digest_of(str(number)), chat=bool(example.prompt), text_length=len(text))
+        store.extend(index, example.ids.tobytes(), text)
+    return Examples(store, range(len(store)), held_out=held_out)

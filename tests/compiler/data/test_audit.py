@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from compiler.data.audit import Audit, audit
 from compiler.data.examples import Example
 from compiler.data.row import Place
+from compiler.data.row_list import RowList
 from compiler.data.tokenizer import ChatTokenizer
 from tests.compiler.data.conftest import CHATML, byte_tokenizer, tiny
 
@@ -92,6 +93,6 @@ def test_the_counts_add_up(drawn: list[tuple[list[int], int, int]]) -> None:
 
 
 def test_plain_data_is_counts_alone() -> None:
-    plain = Audit(duplicates=[(0, Place(3)), (0, Place(4))]).as_json()
+    plain = Audit(duplicates=RowList([(0, Place(3)), (0, Place(4))])).as_json()
     assert plain["duplicates"] == 2
     assert all(isinstance(value, int) for value in plain.values())

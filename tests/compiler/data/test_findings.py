@@ -9,6 +9,7 @@ import pytest
 from compiler.data.audit import Audit
 from compiler.data.findings import judge, judge_questions, judge_texts
 from compiler.data.row import Place, RowsOf
+from compiler.data.row_list import RowList
 from compiler.data.sources import Source
 from compiler.data.tokenizer import ACROSS, REWRITTEN, UNASKED
 from compiler.diagnostics import Severity, Span
@@ -22,12 +23,12 @@ ROWS: RowsOf = [(1, Place(number, number + 3)) for number in range(62, 116)]
 @pytest.mark.parametrize(
     ("found", "code", "severity"),
     [
-        (Audit(nothing_learnt=ROWS), "D040", Severity.ERROR),
-        (Audit(rows=100, end_of_turn_not_learnt=ROWS), "D041", Severity.WARNING),
-        (Audit(end_of_turn_not_learnt=ROWS), "D041", Severity.ERROR),
-        (Audit(doubled_bos=ROWS), "D042", Severity.WARNING),
-        (Audit(duplicates=ROWS), "D045", Severity.WARNING),
-        (Audit(held_out_in_train=ROWS), "D044", Severity.WARNING),
+        (Audit(nothing_learnt=RowList(ROWS)), "D040", Severity.ERROR),
+        (Audit(rows=100, end_of_turn_not_learnt=RowList(ROWS)), "D041", Severity.WARNING),
+        (Audit(end_of_turn_not_learnt=RowList(ROWS)), "D041", Severity.ERROR),
+        (Audit(doubled_bos=RowList(ROWS)), "D042", Severity.WARNING),
+        (Audit(duplicates=RowList(ROWS)), "D045", Severity.WARNING),
+        (Audit(held_out_in_train=RowList(ROWS)), "D044", Severity.WARNING),
     ],
 )
 def test_each_finding_names_its_rows_at_the_first_of_them(found: Audit, code: str, severity: Severity) -> None:
@@ -43,7 +44,7 @@ def test_nothing_found_is_nothing_told() -> None:
 
 
 def test_rows_of_several_files_are_told_apart() -> None:
-    told = judge(Audit(duplicates=[(0, Place(2, 2)), *ROWS]), SOURCES)
+    told = judge(Audit(duplicates=RowList([(0, Place(2, 2)), *ROWS])), SOURCES)
     assert [(problem.file, problem.message.partition(":")[0]) for problem in told] == [
         ("a.jsonl", "row 2"),
         ("b.csv", "rows 62, 63, 64 and 51 more"),
@@ -52,10 +53,10 @@ def test_rows_of_several_files_are_told_apart() -> None:
 
 def test_known_questions_are_told_unless_the_whole_row_is_known() -> None:
     known = [(1, Place(1, 2)), (1, Place(2, 3))]
-    (told,) = judge_questions(known, Audit(held_out_in_train=known[:1]), SOURCES)
+    (told,) = judge_questions(known, Audit(held_out_in_train=RowList(known[:1])), SOURCES)
     assert told.code == "D046"
     assert told.message.startswith("row 2: ")
-    assert judge_questions(known, Audit(held_out_in_train=known), SOURCES) == []
+    assert judge_questions(known, Audit(held_out_in_train=RowList(known)), SOURCES) == []
 
 
 def test_each_fault_of_a_mask_has_a_remedy() -> None:

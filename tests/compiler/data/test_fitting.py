@@ -16,7 +16,7 @@ from compiler.data.ledger import Ledger
 from compiler.data.row import Place
 from compiler.data.sources import Source
 from compiler.diagnostics import Severity
-from tests.compiler.data.conftest import codes
+from tests.compiler.data.conftest import codes, stored
 
 SOURCES = [Source("a.jsonl", Path("a.jsonl"), "jsonl"), Source("book.txt", Path("book.txt"), "text")]
 
@@ -30,7 +30,7 @@ def example(length: int, learnt: int | None = None, *, row: int = 1, source: int
 
 def fitted(examples: list[Example], tokens: int, policy: str, *, context: int = 0) -> tuple[list[Example], Fitting]:
     work = Fitting(Limit(tokens, "", context), policy, SOURCES, Ledger())
-    return work.fitted(examples), work
+    return list(work.fitted(stored(examples))), work
 
 
 # --- the limit ------------------------------------------------------------------------------------------------
@@ -40,7 +40,7 @@ def fitted(examples: list[Example], tokens: int, policy: str, *, context: int = 
 def test_auto_cuts_nothing_of_either_side_that_the_model_can_read(
     train: list[int], held_out: list[int], context: int
 ) -> None:
-    limit = find_limit("auto", [example(n) for n in train], [example(n) for n in held_out], context)
+    limit = find_limit("auto", stored(map(example, train)), stored(map(example, held_out)), context)
     longest = max([*train, *held_out], default=0)
     assert limit.tokens == max(min(longest, context) if context else longest, SHORTEST)
     assert limit.tokens <= max(context or 60, SHORTEST)
@@ -52,9 +52,9 @@ def test_auto_cuts_nothing_of_either_side_that_the_model_can_read(
 
 
 def test_what_the_recipe_says_is_the_limit() -> None:
-    limit = find_limit(30, [example(50)], [], 40)
+    limit = find_limit(30, stored([example(50)]), stored([]), 40)
     assert (limit.tokens, limit.reason, limit.is_context) == (30, "set by the recipe", False)
-    assert find_limit(40, [], [], 40).is_context
+    assert find_limit(40, stored([]), stored([]), 40).is_context
 
 
 # --- what is longer -------------------------------------------------------------------------------------------

@@ -79,3 +79,12 @@ def test_ranges_as_a_person_writes_them() -> None:
     assert ranges([]) == ""
     assert ranges([7]) == "7"
     assert ranges([3, 1, 2, 7, 9, 8, 7]) == "1-3,7-9"
+
+
+def test_a_million_bad_rows_are_one_range() -> None:
+    ledger = Ledger([("a.jsonl", 1_000_000)])
+    for row in range(1, 1_000_001):
+        ledger.drop("not JSON", "a.jsonl", row)
+    assert ledger.adds_up()
+    assert ledger.as_json()["dropped_rows"] == {"not JSON": {"a.jsonl": "1-1000000"}}
+    assert ledger.dropped["not JSON"].as_json() == {"a.jsonl": [1, 1_000_000]}

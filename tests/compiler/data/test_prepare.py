@@ -463,17 +463,18 @@ def test_progress_is_told_to_its_end(tmp_path: Path) -> None:
     assert data is not None
     read = [step for step in told if step[0] == "reading rows.jsonl"]
     assert read == [("reading rows.jsonl", 200, None), ("reading rows.jsonl", 400, None)]
-    counts = [done for what, done, total in told[len(read) :] if (what, total) == ("tokenising rows", 450)]
-    assert len(counts) == len(told) - len(read) > 2
+    counts = [done for what, done, total in told[len(read) + 1 :] if (what, total) == ("checking rows", 900)]
+    assert told[len(read)] == ("comparing rows", 0, None)
+    assert len(counts) == len(told) - len(read) - 1 > 2
     assert counts == sorted(counts)
-    assert counts[-1] == 450
+    assert counts[-1] == 900
 
 
 def test_a_file_that_goes_away_meanwhile_is_told(tmp_path: Path) -> None:
     written(tmp_path, pairs(3))
 
     def take_away(what: str, *_: object) -> None:
-        if what == "tokenising rows":
+        if what == "checking rows":
             (tmp_path / "rows.jsonl").unlink(missing_ok=True)
 
     data, problems = prepare(

@@ -9,11 +9,28 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compiler.data.split import copies, held_out_keys, position
+from compiler.data.split import Split, copies, digest_of, place_of, position
 
 keys = st.sets(st.text(max_size=12), max_size=30)
 several = st.sets(st.text(max_size=12), min_size=2, max_size=30)
 ranks = st.integers(0, 100)
+
+
+def held_out_keys(questions: set[str], share: float) -> set[str]:
+    """The questions that are held out, once all of them are seen."""
+    split = Split(share)
+    for question in questions:
+        split.see(digest_of(question))
+    holds_out = split.chooser()
+    return {question for question in questions if holds_out(digest_of(question))}
+
+
+@given(share=st.floats(0.001, 0.999), key=st.text(max_size=5), near=st.integers(-2000, 2000))
+def test_the_border_is_where_positions_reach_the_share(share: float, key: str, near: int) -> None:
+    split = Split(share, bytes(16), b"\xff" * 16)
+    close = min(max(int(share * 2**64) + near, 0), 2**64 - 1).to_bytes(8, "big") + digest_of(key)[8:]
+    for digest in (digest_of(key), close):
+        assert split.chooser()(digest) == (place_of(digest) < share)
 
 
 @given(st.text(), st.text(max_size=5))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +56,7 @@ def audited(found: list[TextOf]) -> TextAudit:
 
 
 def finished(audit: TextAudit, found: list[TextOf]) -> TextFindings:
-    def again() -> Iterator[TextOf]:
+    def again(_: Collection[tuple[int, int]]) -> Iterator[TextOf]:
         return iter(found)
 
     return audit.finish(again, [source.name for source in SOURCES])
