@@ -24,6 +24,14 @@ from runtime.orders import SIGNALS
 from runtime.run_folder import Launch, RunFolder, new_run, read_launch, run_name
 from runtime.state import LEAVING, State, look, read_story
 
+SPINS = "20000"
+"""How often a thread of GNU OpenMP looks for work before it sleeps.
+
+As often as it likes, and beside any other work on the CPU a step takes up to fifteen times as long; not at all, and a
+step on an idle CPU takes 15 % longer. With so many it is 4 %, and twice the time beside other work
+(benchmarks/README.md).
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Launched:
@@ -87,9 +95,8 @@ def environment(plan: Plan, *, offline: bool = False) -> dict[str, str]:
     }
     if offline or plan.model.kind != "hub":
         quiet["HF_HUB_OFFLINE"] = "1"
-    # Threads that wait for each other must not spin: beside any other work on a CPU, spinning makes a step
-    # take fifteen times as long (benchmarks/). A person's own setting comes first.
-    return {"OMP_WAIT_POLICY": "PASSIVE", **os.environ, **quiet}
+    waiting = {} if "OMP_WAIT_POLICY" in os.environ else {"GOMP_SPINCOUNT": SPINS}
+    return {**waiting, **os.environ, **quiet}  # a person's own setting of either comes first
 
 
 def running_run(runs: Path, plan: Plan, root: Path) -> RunFolder | None:

@@ -120,7 +120,9 @@ def test_only_a_model_of_the_hub_may_ask_the_hub(monkeypatch: pytest.MonkeyPatch
     from_wheel = environment(PLAN)
     assert from_wheel["HF_HUB_OFFLINE"] == "1"
     assert from_wheel["HF_HOME"] == "/somewhere"
-    assert from_wheel["OMP_WAIT_POLICY"] == "PASSIVE"
+    assert from_wheel["GOMP_SPINCOUNT"] == "20000"
+    monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
+    assert "GOMP_SPINCOUNT" not in environment(PLAN)
     offline = environment(make_plan(model=PLAN.model.model_copy(update={"kind": "hub"})), offline=True)
     assert offline["HF_HUB_OFFLINE"] == "1"
     from_hub = environment(make_plan(model=PLAN.model.model_copy(update={"kind": "hub"})))
