@@ -28,7 +28,7 @@ SPINS = "20000"
 """How often a thread of GNU OpenMP looks for work before it sleeps.
 
 As often as it likes, and beside any other work on the CPU a step takes up to fifteen times as long; not at all, and a
-step on an idle CPU takes 15 % longer. With so many it is 4 %, and twice the time beside other work
+step on an idle CPU takes 15 % longer. With so many it is 4 %, and three times the time at worst beside other work
 (benchmarks/README.md).
 """
 
