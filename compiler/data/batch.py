@@ -47,6 +47,8 @@ class Tokenised:
     ``keys`` are the digests of all questions, one after the other; ``ids`` and ``texts`` belong to ``index``.
     """
 
+    looked: TextAudit
+    """What the texts of the conversations told."""
     count: int = 0
     unreadable: list[tuple[Place, RowFault]] = field(default_factory=list)
     beyond: list[int] = field(default_factory=list)
@@ -59,8 +61,6 @@ class Tokenised:
     index: Index = field(default_factory=Index)
     ids: bytearray = field(default_factory=bytearray)
     texts: bytearray = field(default_factory=bytearray)
-    looked: TextAudit | None = None
-    """What the texts of the conversations told."""
     prompt_template_fault: Diagnostic | None = None
     """Why no row can be read on."""
     chat_template_fault: Diagnostic | None = None

@@ -78,7 +78,7 @@ def identity(
 def _program() -> list[str]:
     """Whatever may make other examples of the same rows: this code, and the libraries that it uses."""
     code = sha256()
-    for file in sorted(Path(__file__).parent.glob("*.py")):
+    for file in sorted(path for path in Path(__file__).parent.iterdir() if path.suffix in {".py", ".toml"}):
         code.update(file.read_bytes())
     libraries = [f"{name} {version(name)}" for name in ("recipec", "tokenizers", "jinja2")]
     return [code.hexdigest(), *libraries, platform.python_version(), sys.byteorder]

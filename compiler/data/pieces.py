@@ -42,14 +42,17 @@ def pieces(example: Example, tokenizer: ChatTokenizer) -> list[Piece]:
 def _texts(example: Example, start: int, end: int, tokenizer: ChatTokenizer) -> Iterator[tuple[tuple[int, ...], str]]:
     at = start
     while at < end:
-        sizes = range(1, min(LONGEST_CHARACTER, end - at) + 1)
-        tried = [(size, _text(example, at, at + size, tokenizer)) for size in sizes[:1]]
-        if BROKEN in tried[0][1]:
-            tried += [(size, _text(example, at, at + size, tokenizer)) for size in sizes[1:]]
-        # Bytes that make no character, whatever comes next, stand each for itself.
-        size, text = next((found for found in tried if BROKEN not in found[1]), tried[0])
-        yield tuple(example.ids[at : at + size]), text
+        size = _size_of_next(example, at, end, tokenizer)
+        yield tuple(example.ids[at : at + size]), _text(example, at, at + size, tokenizer)
         at += size
+
+
+def _size_of_next(example: Example, at: int, end: int, tokenizer: ChatTokenizer) -> int:
+    """As many tokens as make whole characters; one where none do, whatever comes next."""
+    for size in range(1, min(LONGEST_CHARACTER, end - at) + 1):
+        if BROKEN not in _text(example, at, at + size, tokenizer):
+            return size
+    return 1
 
 
 def _text(example: Example, start: int, end: int, tokenizer: ChatTokenizer) -> str:

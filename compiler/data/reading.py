@@ -128,8 +128,7 @@ class SourceReading:
         if done.chat_template_fault is not None:
             self._told.append(done.chat_template_fault)
             return
-        if done.looked is not None:
-            self.texts.merge(done.looked)
+        self.texts.merge(done.looked)
         for place, fault in done.refused:
             self._refused.add(source, place, fault)
             ledger.drop(fault.reason, source.name, place.row)

@@ -17,7 +17,7 @@ from compiler.data.tokenising import Tokenising
 def finish_texts(reading: SourceReading, tokenising: Tokenising) -> TextFindings:
     """What the texts of all rows told, once all are read."""
     if not reading.data.held_out_path:
-        reading.texts.hold_out(set(_held_out(reading)))
+        reading.texts.hold_out(_held_out(reading))
     reading.progress("comparing rows", 0, None)
     names = [source.name for source in reading.sources]
     return reading.texts.finish(lambda wanted: _again(reading, tokenising, wanted), names)

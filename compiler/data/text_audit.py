@@ -94,7 +94,7 @@ class TextAudit:
                 mine.setdefault(name, Noted()).merge(noted)
         self.repeats.merge(other.repeats)
 
-    def hold_out(self, rows: Collection[TextPlace]) -> None:
+    def hold_out(self, rows: Iterable[TextPlace]) -> None:
         """Tell which rows are held out, where that is known only once all are read."""
         numbers = {_number(source, row) for source, row in rows}
         for at, number in enumerate(self.repeats.rows):

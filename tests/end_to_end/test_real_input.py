@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.end_to_end.conftest import Recipe, events, only_run, short_recipe
+from tests.tiny_llama import save_tiny_llama
 
 COLUMNS = 'columns = { prompt = "intitulé", completion = "texte de la réponse" }\nheld_out_share = 0.004'
 QUICK = "[training]\nmax_steps = 2\nbatch_size = 2\nlearning_rate = 1e-3"
@@ -88,9 +89,6 @@ def test_a_user_s_own_rows_train_with_no_change_but_the_path(tmp_path: Path, rec
 @pytest.fixture(scope="session")
 def folder_of_a_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small Llama as ``save_pretrained`` writes it, with the real small model's tokenizer."""
-    import torch
-    from transformers import LlamaConfig, LlamaForCausalLM
-
     from compiler.data.tokenizer import load_tokenizer
     from compiler.facts.models import locate_model
     from compiler.language.recipe import ModelTable
@@ -99,18 +97,7 @@ def folder_of_a_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert facts is not None
     tokenizer, _ = load_tokenizer(facts)
     assert tokenizer is not None
-    folder = tmp_path_factory.mktemp("own") / "model"
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=49152,
-        hidden_size=64,
-        intermediate_size=128,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        tie_word_embeddings=True,
-    )
-    LlamaForCausalLM(config).save_pretrained(folder)
+    folder = save_tiny_llama(tmp_path_factory.mktemp("own") / "model", vocab_size=49152, tied=True)
     tokenizer.save(folder)
     return folder
 

@@ -10,6 +10,7 @@ import pytest
 
 from compiler.diagnostics import Refusal
 from runtime.loading import load_causal_lm, refuse_invented
+from tests.tiny_llama import save_tiny_llama
 
 
 def refusal(**found: Any) -> str:
@@ -37,24 +38,10 @@ def test_what_was_invented_is_named() -> None:
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory: pytest.TempPathFactory) -> dict[bool, Path]:
     """A small Llama as save_pretrained writes it, with a tied head and with one of its own."""
-    import torch
-    from transformers import LlamaConfig, LlamaForCausalLM
-
-    torch.manual_seed(0)
-    folders = {}
-    for tied in (True, False):
-        folders[tied] = tmp_path_factory.mktemp("saved") / "model"
-        config = LlamaConfig(
-            vocab_size=300,
-            hidden_size=64,
-            intermediate_size=128,
-            num_hidden_layers=2,
-            num_attention_heads=4,
-            num_key_value_heads=2,
-            tie_word_embeddings=tied,
-        )
-        LlamaForCausalLM(config).save_pretrained(folders[tied])
-    return folders
+    return {
+        tied: save_tiny_llama(tmp_path_factory.mktemp("saved") / "model", vocab_size=300, tied=tied)
+        for tied in (True, False)
+    }
 
 
 def changed(folder: Path, target: Path, *, drop: str | None = None, **config: Any) -> Path:

@@ -14,6 +14,7 @@ from compiler.plan import LibraryCall, Plan
 from runtime.journal import JournalWriter
 from runtime.run_folder import RunFolder
 from tests.runtime.plans import make_plan
+from tests.tiny_llama import save_tiny_llama
 
 if TYPE_CHECKING:
     from runtime.training import Trainer
@@ -23,20 +24,10 @@ STEPS = 12
 
 def save_base(folder: Path) -> Path:
     """A base model as ``save_pretrained`` writes it, with a tokenizer that nothing is asked of."""
-    import torch
     from tokenizers import Tokenizer, models
-    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+    from transformers import PreTrainedTokenizerFast
 
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=64,
-        hidden_size=64,
-        intermediate_size=128,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-    )
-    LlamaForCausalLM(config).save_pretrained(folder)
+    save_tiny_llama(folder, vocab_size=64, tied=False)
     words = Tokenizer(models.WordLevel({"<pad>": 0, "<s>": 1, "a": 2}, unk_token="<s>"))
     PreTrainedTokenizerFast(tokenizer_object=words, pad_token="<pad>", eos_token="<s>").save_pretrained(folder)
     return folder
