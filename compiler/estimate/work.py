@@ -1,0 +1,48 @@
+"""One training step as everything that estimates sees it: the only input of memory, time and cost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from compiler.facts.architecture import Architecture
+from compiler.facts.parameters import Weight
+
+Backend = Literal["peft", "unsloth"]
+Method = Literal["lora", "qlora", "dora", "adalora", "full"]
+Sharding = Literal["none", "ddp", "fsdp"]
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What one device does in one optimizer step.
+
+    ``length`` is the longest padded (or packed) row in tokens; a micro-step sees ``micro_batch`` such rows, and
+    ``accumulation`` micro-steps make an optimizer step. ``target_modules`` are the short names that really carry
+    an adapter (empty for full fine-tuning). ``loss_type`` is TRL's: "chunked_nll" never builds whole logits.
+    ``versions`` are those of the package set that will run ("trl", "peft", …): memory differs by version.
+    """
+
+    architecture: Architecture
+    weights: tuple[Weight, ...]
+    backend: Backend
+    method: Method
+    quantization: Literal["none", "nf4", "fp4", "int8", "hqq-2bit"]
+    double_quant: bool
+    dtype: Literal["bfloat16", "float16", "float32"]
+    attention: Literal["sdpa", "eager", "flash_attention_2"]
+    r: int
+    target_modules: tuple[str, ...]
+    modules_to_save: tuple[str, ...]
+    lora_dropout: float
+    optim: str
+    loss_type: str
+    packing: bool
+    gradient_checkpointing: bool
+    micro_batch: int
+    length: int
+    accumulation: int
+    devices: int
+    sharding: Sharding
+    device: Literal["cpu", "cuda"]
+    versions: tuple[tuple[str, str], ...]
