@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 Role = Literal["embedding", "head", "linear", "expert", "norm", "bias", "other"]
-"""``linear`` weights are what bitsandbytes quantises and what an adapter can sit on; ``expert`` are 3-D expert stacks."""
+"""``linear`` weights are what bitsandbytes quantises and what an adapter can sit on;
+``expert`` are 3-D stacks of experts."""
 
 
 @dataclass(frozen=True, slots=True)
