@@ -103,7 +103,8 @@ def _look_around(read: Read, root: Path, allowed: Permissions) -> list[Diagnosti
         if facts is not None:
             problems += against_model(recipe, document, facts)
     if recipe.data.path or recipe.data.sources:
-        found = quick_look(recipe.data, root=root, allow_outside=allowed.allow_outside, faulty=read.faulty)
+        may = allowed.allow_outside
+        found = quick_look(recipe.data, root=root, allow_outside=may, offline=allowed.offline, faulty=read.faulty)
         problems += placed(found, document, "data", "path" if recipe.data.path else "sources")
     return problems
 

@@ -120,8 +120,12 @@ def _data(
     allowed: Permissions,
     progress: Progress | None,
 ) -> tuple[PreparedData | None, list[Diagnostic]]:
+    from compiler.data.fetching import fetch_data_sets
     from compiler.data.prepare import prepare
 
+    problems = [] if allowed.offline else fetch_data_sets(recipe.data, root, progress=progress)
+    if problems:
+        return None, problems
     return prepare(
         recipe,
         tokenizer,

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from compiler.diagnostics import Diagnostic, describe_os_error
 from compiler.facts.hashes import sha256_file
+from compiler.facts.hub_data import hub_data, place_in_cache
 from compiler.facts.machine import target_of
 from compiler.facts.models import locate_model
 from compiler.language.recipe import HardwareTable
@@ -44,7 +45,13 @@ def _folder_sha256(path: Path) -> str:
 
 
 def _moved_files(plan: Plan, root: Path) -> list[Diagnostic]:
-    return [problem for file in plan.inputs for problem in _compare(file.role, file, root / file.path)]
+    return [problem for file in plan.inputs for problem in _compare(file.role, file, _place_of(file, root))]
+
+
+def _place_of(file: InputFile, root: Path) -> Path:
+    """Where an input is on this disk: below the recipe's folder, or in the hub's cache at the plan's commit."""
+    wanted = hub_data(file.path, root)
+    return root / file.path if wanted is None else place_in_cache(wanted)
 
 
 def _moved_model(plan: Plan, root: Path, *, offline: bool) -> list[Diagnostic]:

@@ -73,28 +73,33 @@ def lines(inputs: Inputs, shown: Sequence[tuple[str, Example]], *, whole: bool) 
         yield from row_lines(pieces(example, inputs.tokenizer), marks)
 
 
-def row_lines(found: Sequence[Piece], marks: Marks) -> Iterator[str]:
+def row_lines(found: Sequence[Piece], marks: Marks) -> list[str]:
     """A row's text with its line breaks (shown as ↵), points between tokens, and what is learnt of it marked."""
-    line = ""
+    lines = [""]
     before: Piece | None = None
     for piece in found:
         if before is not None:
-            if before.learnt and not piece.learnt and not marks.underline:
-                line += "⟧"
+            if before.learnt and not piece.learnt:
+                _close(lines, marks)
             if before.text and not before.text.endswith("\n"):
-                line += marks.quiet(BORDER)
+                lines[-1] += marks.quiet(BORDER)
         if piece.learnt and (before is None or not before.learnt) and not marks.underline:
-            line += "⟦"
+            lines[-1] += "⟦"
         *ended, rest = piece.text.split("\n")
         for part in ended:
-            yield line + _token(f"{visible(part)}↵", piece, marks)
-            line = ""
-        line += _token(visible(rest), piece, marks)
+            lines[-1] += _token(f"{visible(part)}↵", piece, marks)
+            lines.append("")
+        lines[-1] += _token(visible(rest), piece, marks)
         before = piece
-    if before is not None and before.learnt and not marks.underline:
-        line += "⟧"
-    if line:
-        yield line
+    if before is not None and before.learnt:
+        _close(lines, marks)
+    return lines if lines[-1] else lines[:-1]
+
+
+def _close(lines: list[str], marks: Marks) -> None:
+    """End what is learnt: after its last token, even where that is a line end."""
+    if not marks.underline:
+        lines[-1 if lines[-1] or len(lines) == 1 else -2] += "⟧"
 
 
 def _token(text: str, piece: Piece, marks: Marks) -> str:

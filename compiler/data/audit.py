@@ -76,7 +76,7 @@ def audit(train: Iterable[Example], held_out: Iterable[Example], tokenizer: Chat
         found.supervised_tokens += example.learnt_tokens
         if not example.learnt_tokens:
             found.nothing_learnt.append(where)
-        elif example.ids[example.learnt[-1][1] - 1] in stops:
+        elif _ends(example, stops):
             found.end_of_turn_learnt += 1
         else:
             found.end_of_turn_not_learnt.append(where)
@@ -90,6 +90,12 @@ def audit(train: Iterable[Example], held_out: Iterable[Example], tokenizer: Chat
         if _digest(example) in seen:
             found.held_out_in_train.append((example.source, example.place))
     return found
+
+
+def _ends(example: Example, stops: set[int]) -> bool:
+    """Whether an end-of-turn token is learnt with the last answer; many templates write a line end after it."""
+    first, last = example.learnt[-1]
+    return any(example.ids[at] in stops for at in range(last - 1, first - 1, -1))
 
 
 def _digest(example: Example) -> bytes:

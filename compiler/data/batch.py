@@ -28,7 +28,8 @@ class Batch:
     """Some rows of the source with the number ``source``, as they are read.
 
     ``form`` is the source's format, None where no row told it; ``columns`` those that its first rows have. Of
-    ``most`` conversations examples are made, of all when it is None; the rest is only read.
+    ``most`` conversations examples are made, of all when it is None; the rest is only read. Each is used as often
+    as ``weight`` says.
     """
 
     source: int
@@ -38,6 +39,7 @@ class Batch:
     held_out: bool
     most: int | None
     rows: list[tuple[Place, RawRow]]
+    weight: float = 1.0
 
 
 @dataclass(slots=True)

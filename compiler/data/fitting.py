@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from array import array
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -38,10 +40,15 @@ class Limit:
         return bool(self.context) and self.tokens >= self.context
 
 
-def find_limit(asked: int | str, train: Examples, held_out: Examples, context: int) -> Limit:
-    """The limit that a recipe asks for; for ``auto`` the longest row of both sides, as far as the model goes."""
+def find_limit(asked: int | str, train: Examples, held_out: Examples, context: int, *, share: float = 1.0) -> Limit:
+    """The limit that a recipe asks for; for ``auto`` the longest row of both sides, as far as the model goes.
+
+    Below 1, ``share`` of the rows need fit whole: then it is the smallest length that keeps as many.
+    """
     if isinstance(asked, int):
         return Limit(asked, "set by the recipe", context)
+    if share < 1.0:
+        return _limit_for_most(sorted([*train.lengths(), *held_out.lengths()]), context, share)
     longest = max(train.lengths(), default=0)
     measured = max(held_out.lengths(), default=0)
     which = "the longest row" if longest >= measured else "the longest row, a held-out one,"
@@ -51,6 +58,16 @@ def find_limit(asked: int | str, train: Examples, held_out: Examples, context: i
     if longest < SHORTEST:
         return Limit(SHORTEST, f"the least there is; {which} has {longest} tokens", context)
     return Limit(longest, f"{which.rstrip(',')}, so that nothing is cut", context)
+
+
+def _limit_for_most(lengths: list[int], context: int, share: float) -> Limit:
+    """The smallest limit that leaves a share of the rows whole, nearest rank."""
+    whole = max(1, math.ceil(share * len(lengths) - 1e-9))
+    tokens = max(SHORTEST, lengths[whole - 1] if lengths else 0)
+    if context and tokens > context:
+        return Limit(context, f"the model's context; {share:.6g} of the rows would need {tokens} tokens", context)
+    whole = bisect_right(lengths, tokens)
+    return Limit(tokens, f"the smallest that keeps {whole} of {len(lengths)} rows whole, as asked", context)
 
 
 @dataclass(slots=True)

@@ -11,8 +11,9 @@ from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
 
+from compiler.data.opening import open_sources
 from compiler.data.prompt_template import PromptTemplate
-from compiler.data.sources import Source, held_out_paths, open_source, training_paths
+from compiler.data.sources import Source, held_out_paths, training_paths
 from compiler.data.text_files import folder_sha256, text_files
 from compiler.data.tokenizer import ChatTokenizer
 from compiler.facts.hashes import sha256_file
@@ -29,12 +30,12 @@ class Content:
 
 def sources_of(recipe: Recipe, root: Path, *, allow_outside: bool) -> list[Source] | None:
     """The sources in the order in which they are read; None where one of them cannot be opened."""
-    found = []
+    found: list[Source] = []
     for named in (*training_paths(recipe.data), *held_out_paths(recipe.data)):
-        source, _ = open_source(named, root, allow_outside=allow_outside)
-        if source is None:
+        opened = open_sources(named, root, allow_outside=allow_outside)
+        if opened.problems:
             return None
-        found.append(source)
+        found += opened.sources
     return found
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from pathlib import Path
 
@@ -11,14 +10,11 @@ from compiler.diagnostics import Diagnostic, KeyPath, nearest
 _ESCAPES = str.maketrans({"\t": r"\t", "\n": r"\n", "\r": r"\r", "\b": r"\b", "\f": r"\f", "\x1b": r"\e"})
 _CONTROL = {"\t": "a tab", "\n": "a line feed", "\r": "a carriage return", "\b": "a backspace", "\f": "a form feed"}
 
-_HUB_NAME = re.compile(r"[A-Za-z0-9_-]+/[A-Za-z0-9_.-]+")
-
 
 def no_such_file(name: str, field: KeyPath, what: str, root: Path) -> Diagnostic:
     """The diagnostic of a file that is not there; only names inside ``root`` are looked at."""
-    problem = _of_the_hub(name, field, root) if what == "data file" else None
-    if problem is not None:
-        return problem
+    if what == "data file" and "://" in name:
+        return _address(name, field)
     return Diagnostic("D001", f"there is no {what} {_quoted(name)}", path=field, help=_hint(name, root))
 
 
@@ -31,18 +27,12 @@ def _shown(name: str) -> str:
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in short)
 
 
-def _of_the_hub(name: str, field: KeyPath, root: Path) -> Diagnostic | None:
-    address = "://" in name
-    if not address and not (_HUB_NAME.fullmatch(name) and "." not in name and not (root / name).parent.is_dir()):
-        return None
-    here = f"{_quoted(name)} is an address" if address else f"there is no {name} here"
-    dataset = name.removeprefix("hf://datasets/").removeprefix("https://huggingface.co/datasets/")
-    wanted = dataset if _HUB_NAME.fullmatch(dataset) else "ORG/NAME"
+def _address(name: str, field: KeyPath) -> Diagnostic:
     return Diagnostic(
         "D006",
-        f"{here}, and this version reads data from this disk only",
+        f"{_quoted(name)} is an address, and only data sets of the hub are fetched",
         path=field,
-        help=f"download it once (`hf download --repo-type dataset {wanted}`), then name the file",
+        help="download the file and put it beside the recipe; a data set of the hub is named ORG/NAME",
     )
 
 

@@ -97,7 +97,8 @@ class _Preparation:
             return None
         self._judge_rows(len(learnt) + len(measured))
         known = _known_questions(learnt, measured) if self.recipe.data.held_out_path else RowList()
-        limit = find_limit(self.recipe.training.max_length, learnt, measured, self.context_length)
+        asked = self.recipe.training
+        limit = find_limit(asked.max_length, learnt, measured, self.context_length, share=asked.max_length_share)
         learnt, measured = self._fitted(learnt, measured, limit)
         learnt = self._weighted(learnt)
         self.ledger.trained, self.ledger.held_out = len(learnt), len(measured)

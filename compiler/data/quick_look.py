@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,10 +12,11 @@ from compiler.data.conversations import conversations_in, one_prompt_for_all
 from compiler.data.faults import FaultLog, bad_rows
 from compiler.data.formats import Format, format_told_by, of_another_kind
 from compiler.data.named_path import NamedPath
+from compiler.data.opening import Opened, open_sources
 from compiler.data.row import RowFault
 from compiler.data.rows import glance
-from compiler.data.sources import Source, SourceFault, held_out_paths, open_source, training_paths
-from compiler.diagnostics import Diagnostic, KeyPath
+from compiler.data.sources import Source, SourceFault, held_out_paths, training_paths
+from compiler.diagnostics import Diagnostic, KeyPath, Severity
 from compiler.language.recipe import DataTable, Recipe
 
 if TYPE_CHECKING:
@@ -30,13 +33,14 @@ def own_template(recipe: Recipe, root: Path, *, allow_outside: bool) -> list[Dia
 
 
 def quick_look(
-    data: DataTable, *, root: Path, allow_outside: bool, faulty: frozenset[KeyPath] = frozenset()
+    data: DataTable, *, root: Path, allow_outside: bool, offline: bool, faulty: frozenset[KeyPath] = frozenset()
 ) -> list[Diagnostic]:
     """Faults of small sources, and of the first rows of larger ones; the compiler reads them all.
 
     ``faulty`` are fields of a recipe that are told as wrong: nothing is said that depends on one of them.
+    ``offline`` says that the hub will not be asked later either.
     """
-    look = _Look(data, root, faulty, allow_outside=allow_outside)
+    look = _Look(data, root, faulty, allow_outside=allow_outside, offline=offline)
     look.look_around()
     return look.problems
 
@@ -45,13 +49,28 @@ READ_BY = ("format", "columns", "prompt_template", "on_bad_row")
 """Fields that rows are read by."""
 
 
+MOST_FILES = 8
+"""Files that are looked at of a folder or data set with many."""
+
+
+def _may_be_fetched(opened: Opened, *, offline: bool) -> list[Diagnostic]:
+    """A data set that is not on this disk is nothing wrong, unless the hub must not be asked later either."""
+    if opened.absent is None or offline:
+        return opened.problems
+    message = f"there is no {opened.absent} here; compiling will ask the hub for it"
+    return [replace(problem, severity=Severity.NOTE, message=message) for problem in opened.problems]
+
+
 class _Look:
-    def __init__(self, data: DataTable, root: Path, faulty: frozenset[KeyPath], *, allow_outside: bool) -> None:
+    def __init__(
+        self, data: DataTable, root: Path, faulty: frozenset[KeyPath], *, allow_outside: bool, offline: bool
+    ) -> None:
         self.data = data
         self.root = root
         self.faulty = faulty
         self.reads_rows = not any(path[:2] == ("data", name) for path in faulty for name in READ_BY)
         self.allow_outside = allow_outside
+        self.offline = offline
         self.problems: list[Diagnostic] = []
         self.template: PromptTemplate | None = None
 
@@ -63,26 +82,26 @@ class _Look:
                 self.data.prompt_template, self.root, allow_outside=self.allow_outside
             )
             self.problems += problems
-        learnt = [form for named in training_paths(self.data) if (form := self._source(named)) is not None]
+        learnt = [form for named in training_paths(self.data) for form in self._forms(named)]
         for named in held_out_paths(self.data):
-            form = self._source(named)
-            if form is not None:
+            for form in self._forms(named):
                 self.problems += of_another_kind(form, learnt)
 
-    def _source(self, named: NamedPath) -> Format | None:
-        """The format of a source, once what is wrong with its rows is told."""
+    def _forms(self, named: NamedPath) -> Iterator[Format]:
+        """The formats of what one name stands for, once what is wrong with its rows is told."""
         if any(named.field[: len(path)] == path for path in self.faulty):
-            return None
-        source, problems = open_source(named, self.root, allow_outside=self.allow_outside)
-        self.problems += problems
-        if source is None or not self.reads_rows:
-            return None
-        try:
-            return self._rows(source)
-        except SourceFault as fault:
-            if fault.diagnostic not in self.problems:  # a template may fail at each source
-                self.problems.append(fault.diagnostic)
-            return None
+            return
+        opened = open_sources(named, self.root, allow_outside=self.allow_outside)
+        self.problems += _may_be_fetched(opened, offline=self.offline)
+        for source in opened.sources[:MOST_FILES] if self.reads_rows else []:
+            try:
+                form = self._rows(source)
+            except SourceFault as fault:
+                if fault.diagnostic not in self.problems:  # a template may fail at each source
+                    self.problems.append(fault.diagnostic)
+                continue
+            if form is not None:
+                yield form
 
     def _rows(self, source: Source) -> Format | None:
         """The format of a source, once its first rows are looked at. Raises SourceFault."""

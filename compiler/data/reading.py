@@ -12,10 +12,11 @@ from compiler.data.faults import FaultLog, bad_rows
 from compiler.data.formats import Format, format_told_by, of_another_kind
 from compiler.data.named_path import NamedPath
 from compiler.data.notes import Notes
+from compiler.data.opening import open_sources
 from compiler.data.prompt_template import TemplateRefused
 from compiler.data.row_list import RowList
 from compiler.data.rows import raw_rows, read_rows
-from compiler.data.sources import Source, SourceFault, held_out_paths, open_source, training_paths
+from compiler.data.sources import Source, SourceFault, held_out_paths, training_paths, weight_of
 from compiler.data.split import DIGEST
 from compiler.data.store import Store
 from compiler.data.text_audit import TextAudit
@@ -53,11 +54,11 @@ class SourceReading:
         """Read the training rows, then those of the held-out file, in the order of the sources."""
         notes = self.notes
         try:
-            for named in training_paths(self.data):
-                self._read(named, run, held_out=False)
+            for source in self._opened(training_paths(self.data)):
+                self._read(source, run, held_out=False)
             learnt = list(notes.forms)
-            for named in held_out_paths(self.data):
-                self._read(named, run, held_out=True)
+            for source in self._opened(held_out_paths(self.data)):
+                self._read(source, run, held_out=True)
         except TemplateRefused as refused:
             notes.problems.append(refused.diagnostic)
             return
@@ -68,12 +69,14 @@ class SourceReading:
         if not has_errors(notes.problems):
             notes.problems += self._told or bad_rows(self._refused, self.data)
 
-    def _read(self, named: NamedPath, run: Run, *, held_out: bool) -> None:
+    def _opened(self, paths: list[NamedPath]) -> Iterator[Source]:
+        for named in paths:
+            opened = open_sources(named, self.root, allow_outside=self.allow_outside)
+            self.notes.problems += opened.problems
+            yield from opened.sources
+
+    def _read(self, source: Source, run: Run, *, held_out: bool) -> None:
         notes = self.notes
-        source, problems = open_source(named, self.root, allow_outside=self.allow_outside)
-        notes.problems += problems
-        if source is None:
-            return
         self.sources.append(source)
         faults = FaultLog()
         count = 0
@@ -102,7 +105,8 @@ class SourceReading:
             most = None if held_out or self.data.max_rows is None else max(0, self.data.max_rows - self._taken)
             if self._told or has_errors(self.notes.problems) or (faults and self.data.on_bad_row == "fail"):
                 most = 0  # there will be nothing to learn from: the rest is read for its faults alone
-            yield Batch(number, source.name, form, columns, held_out, most, rows)
+            weight = 1.0 if held_out else weight_of(source, self.data)
+            yield Batch(number, source.name, form, columns, held_out, most, rows, weight)
 
     def _count(self, source: Source, before: int, done: Tokenised) -> int:
         count = before + done.count

@@ -106,6 +106,14 @@ def training_paths(data: DataTable) -> list[NamedPath]:
     return [NamedPath(source.path, ("data", "sources", i, "path")) for i, source in enumerate(data.sources)]
 
 
+def weight_of(source: Source, data: DataTable) -> float:
+    """How often the rows of a source are used, as the recipe says."""
+    match source.field:
+        case ("data", "sources", int(number), _):
+            return data.sources[number].weight
+    return 1.0
+
+
 def held_out_paths(data: DataTable) -> list[NamedPath]:
     """The source that a recipe measures with, if it names one."""
     return [NamedPath(data.held_out_path, ("data", "held_out_path"))] if data.held_out_path else []

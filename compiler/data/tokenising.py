@@ -171,17 +171,17 @@ class Tokenising:
     ) -> None:
         conversation, file = item.conversation, item.place.file
         text = text_of(file, conversation.prompt, conversation.answer) if keeps_text else text_of(file, (), "")
-        times = 1 if batch.held_out else self._copies(batch.source, conversation)
+        times = _copies(batch.weight, conversation)
         example = Example(batch.source, item.place, array("i", ids), learnt, copies=times)
         done.index.add(example, key=item.key, chat=bool(conversation.messages), text_length=len(text))
         done.ids += example.ids.tobytes()
         done.texts += text
 
-    def _copies(self, source: int, conversation: Conversation) -> int:
-        weights = self.recipe.data.sources
-        if source >= len(weights) or weights[source].weight == 1.0:
-            return 1
-        return copies(weights[source].weight, f"{conversation.prompt}{conversation.answer}{conversation.text}")
+
+def _copies(weight: float, conversation: Conversation) -> int:
+    if weight == 1.0:
+        return 1
+    return copies(weight, f"{conversation.prompt}{conversation.answer}{conversation.text}")
 
 
 def _no_chat_template() -> Diagnostic:

@@ -220,7 +220,7 @@ class ChatTokenizer:
         return (start, len(text)) if start >= 0 and message["content"].strip() else None
 
     def _masked(self, chat: RenderedChat, ids: list[int], offsets: list[tuple[int, int]]) -> EncodedChat:
-        """The ids that stand in the text's stretches, each up to its end-of-turn token."""
+        """The ids that stand in the text's stretches: what TRL learns, up to the line end that many templates write."""
         learnt: list[tuple[int, int]] = []
         faults = chat.faults
         for begin, end in chat.stretches:
@@ -228,10 +228,8 @@ class ChatTokenizer:
             if first and offsets[first - 1][1] > begin:
                 faults = (*faults, ACROSS) if ACROSS not in faults else faults
             last = bisect_left(offsets, (end,))
-            # What follows the end of turn (a line end, as a rule) is the template's, not the assistant's.
-            stop = next((i for i in range(last - 1, first - 1, -1) if ids[i] in self.stop_token_ids), last - 1)
-            if stop >= first:
-                learnt.append((first, stop + 1))
+            if last > first:
+                learnt.append((first, last))
         return EncodedChat(ids, tuple(learnt), faults)
 
     # --- on disk --------------------------------------------------------------------------------

@@ -128,7 +128,7 @@ class SourceTable(Table):
 
     path: str = field(
         ...,
-        "File, or folder of text files, relative to the recipe; data of a hub is downloaded beforehand.",
+        "File, folder of rows or texts (relative to the recipe), or hub data set (ORG/NAME).",
         min_length=1,
         max_length=1000,
     )
@@ -163,7 +163,7 @@ class DataTable(Table):
 
     path: str = field(
         "",
-        "Training data: .jsonl, .json, .csv or .parquet, relative to the recipe.",
+        "Training data: a .jsonl, .json, .csv, .parquet or text file, a folder, or a hub data set (ORG/NAME).",
         max_length=1000,
         examples=["train.jsonl"],
     )
@@ -280,6 +280,14 @@ class TrainingTable(Table):
         "Longest training example; longer ones are counted and cut or dropped.",
         unit="tokens",
         examples=[2048],
+    )
+    max_length_share: float = field(
+        1.0,
+        "Where max_length is auto: the share of rows that must fit whole; the longer ones go the way of on_too_long.",
+        unit="share of rows",
+        gt=0.0,
+        le=1.0,
+        examples=[0.99],
     )
     on_too_long: Literal["drop", "truncate", "fail"] = field(
         "drop", "What happens to a row longer than max_length; each one is counted and named."

@@ -121,6 +121,12 @@ def replaced_settings(reading: Reading) -> Iterator[Diagnostic]:
             "the questions are asked",
         ),
         (
+            isinstance(training.max_length, int),
+            ("training", "max_length_share"),
+            ("training", "max_length"),
+            "max_length is set, and nothing is left to choose",
+        ),
+        (
             constant and training.warmup_steps > 0,
             ("training", "warmup_steps"),
             ("training", "lr_scheduler_type"),

@@ -45,8 +45,8 @@ def test_lengths_ledger_audit_and_rows_are_shown() -> None:
         assert words in told.stdout
     learnt = re.findall(r"⟦(.*?)⟧", told.stdout)
     assert [text.replace("·", "") for text in learnt] == [
-        "Réponse 1.<|im_end|>",
-        "Réponse 3.<|im_end|>",
+        "Réponse 1.<|im_end|>↵",
+        "Réponse 3.<|im_end|>↵",
     ]  # row 2 is held out
     assert "\x1b" not in told.stdout
 
@@ -57,7 +57,7 @@ def test_programs_get_the_same() -> None:
     assert document["train_rows"] == len(document["rows"]) == 20 - 1 - document["held_out_rows"]
     for row in document["rows"]:
         learnt = "".join(token["text"] for token in row["tokens"] if token["learnt"])
-        assert learnt == f"Réponse {row['row']}.<|im_end|>"
+        assert learnt == f"Réponse {row['row']}.<|im_end|>\n"
     assert sum(part["rows"] for part in document["histogram"]) == document["train_rows"]
     held_out = json.loads(data("--json", "--side", "held-out", "--count", "30").stdout)["rows"]
     assert {row["side"] for row in held_out} == {"held-out"}

@@ -38,7 +38,7 @@ def test_good_examples_have_nothing_wrong() -> None:
     [
         (example([1, 5, END], (0, 0), row=7), "nothing_learnt"),
         (example([1, 2], row=7), "end_of_turn_not_learnt"),
-        (example([1, END, 2], row=7), "end_of_turn_not_learnt"),
+        (example([1, 7, END], (0, 2), row=7), "end_of_turn_not_learnt"),
         (example([BOS, BOS, 1, END], row=7), "doubled_bos"),
         (example([1, 2, END], row=7), "duplicates"),
         (example([1, 2, END], row=1, source=1), "duplicates"),

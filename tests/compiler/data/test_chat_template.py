@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from datetime import date
 from functools import cache
-from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from compiler.data.chat_template import FIXED_DATE, ChatTemplate, GenerationTag, Message, own_chat_template
 from compiler.data.rendering import TemplateUnusable
 from compiler.data.sandbox import TemplateFault
+from tests.chat_templates import of_trl, of_unsloth
 from tests.compiler.data.conftest import CHATML, said
 
 SPECIAL = {"bos_token": "<s>", "eos_token": "</s>"}
@@ -38,15 +38,7 @@ def messages(turns: list[tuple[str, str]]) -> list[Message]:
     return [{"role": role, "content": content} for role, content in turns]
 
 
-def shipped_templates() -> dict[str, str]:
-    """The chat templates that TRL ships, without importing it."""
-    spec = find_spec("trl")
-    assert spec is not None
-    folder = Path((spec.submodule_search_locations or [""])[0]) / "chat_templates"
-    return {path.stem: path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.jinja"))}
-
-
-TEMPLATES = shipped_templates()
+TEMPLATES = {**of_trl(), **of_unsloth()}
 PARTS_ONLY = ("idefics3", "llava")
 """Templates that write nothing of a message whose content is a text."""
 

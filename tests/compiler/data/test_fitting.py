@@ -51,6 +51,30 @@ def test_auto_cuts_nothing_of_either_side_that_the_model_can_read(
     assert ("held-out" in limit.reason) == (max(held_out, default=0) > max(train, default=0))
 
 
+@given(
+    st.lists(st.integers(SHORTEST, 60), min_size=1, max_size=30),
+    st.lists(st.integers(SHORTEST, 60), max_size=5),
+    st.floats(0.01, 0.999),
+    st.sampled_from([0, 40]),
+)
+def test_auto_with_a_share_is_the_smallest_that_keeps_as_many_rows_whole(
+    train: list[int], held_out: list[int], share: float, context: int
+) -> None:
+    limit = find_limit("auto", stored(map(example, train)), stored(map(example, held_out)), context, share=share)
+    lengths = [*train, *held_out]
+
+    def whole(tokens: int) -> int:
+        return sum(length <= tokens for length in lengths)
+
+    if "context" in limit.reason:
+        assert limit.tokens == context
+        assert whole(context) < share * len(lengths)
+        return
+    assert whole(limit.tokens) >= share * len(lengths) - 1e-6
+    assert limit.tokens == SHORTEST or whole(limit.tokens - 1) < share * len(lengths)
+    assert f"{whole(limit.tokens)} of {len(lengths)} rows" in limit.reason
+
+
 def test_what_the_recipe_says_is_the_limit() -> None:
     limit = find_limit(30, stored([example(50)]), stored([]), 40)
     assert (limit.tokens, limit.reason, limit.is_context) == (30, "set by the recipe", False)

@@ -421,7 +421,7 @@ def test_trl_s_lists_of_messages_are_conversations(tmp_path: Path) -> None:
     assert data.format == "prompt-completion"
     for example in data.train:
         learnt = [label for label in example.labels if label >= 0]
-        assert tiny().decode(learnt, skip_special_tokens=False) == "c<|im_end|>"
+        assert tiny().decode(learnt, skip_special_tokens=False) == "c<|im_end|>\n"
 
 
 def test_what_is_left_of_nothing_is_told_with_the_reasons(tmp_path: Path) -> None:

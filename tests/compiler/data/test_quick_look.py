@@ -22,7 +22,7 @@ GOOD = json_lines(pairs(3))
 
 
 def looked(folder: Path, **data: Any) -> list[Diagnostic]:
-    return quick_look(recipe(**data).data, root=folder, allow_outside=False)
+    return quick_look(recipe(**data).data, root=folder, allow_outside=False, offline=False)
 
 
 @pytest.mark.parametrize(
@@ -166,7 +166,7 @@ def test_an_error_of_the_quick_look_is_one_of_the_compiler(
     name = "rows.jsonl" if lines else "rows.json"
     (folder / name).write_bytes(json_lines(rows) if lines else json.dumps(rows).encode())
     wanted = recipe(path=name, on_bad_row="drop" if drop else "fail")
-    told = quick_look(wanted.data, root=folder, allow_outside=False)
+    told = quick_look(wanted.data, root=folder, allow_outside=False, offline=False)
     data, problems = prepare(wanted, tiny(), root=folder, context_length=0, allow_outside=False)
     if has_errors(told):
         assert data is None

@@ -29,14 +29,16 @@ def asked(question: str, answer: str) -> Conversation:
     return Conversation(({"role": "user", "content": question}, {"role": "assistant", "content": answer}))
 
 
-def batch(*conversations: Conversation, source: int = 0, held_out: bool = False, most: int | None = None) -> Batch:
+def batch(
+    *conversations: Conversation, source: int = 0, held_out: bool = False, most: int | None = None, weight: float = 1.0
+) -> Batch:
     """Rows that are read as these conversations: all of messages, or all plain text."""
     rows: list[tuple[Place, RawRow]] = [
         (Place(number, number), {"messages": list(one.messages)} if one.messages else {"text": one.text})
         for number, one in enumerate(conversations, 1)
     ]
     form = FORM if not conversations or conversations[0].messages else TEXT
-    return Batch(source, "ab"[source] + ".jsonl", form, (), held_out, most, rows)
+    return Batch(source, "ab"[source] + ".jsonl", form, (), held_out, most, rows, weight)
 
 
 def work(wanted: Recipe | None = None, tokenizer: ChatTokenizer | None = None) -> Tokenising:
@@ -66,7 +68,7 @@ def test_together_and_alone_are_the_same(conversations: list[Conversation], held
         encoded = encode_chat(tiny(), list(one.messages))
         assert (list(example.ids), example.learnt) == (encoded.ids, encoded.learnt)
         answer = [label for label in example.labels if label >= 0]
-        assert tiny().decode(answer, skip_special_tokens=False) == f"{one.answer}<|im_end|>"
+        assert tiny().decode(answer, skip_special_tokens=False) == f"{one.answer}<|im_end|>\n"
     kept = [(one.prompt, one.answer) if held_out else ((), "") for one in conversations]
     assert [(e.prompt, e.answer) for e in made] == kept  # what trains is needed as tokens alone
 
@@ -154,15 +156,12 @@ def test_plain_text_may_hold_control_tokens() -> None:
 
 
 def test_weights_say_how_often_a_row_is_used() -> None:
-    weighted = recipe(sources=[{"path": "a.jsonl", "weight": 1.0}, {"path": "b.jsonl", "weight": 2.5}])
     rows = [asked(f"q{n}", "a") for n in range(100)]
     plain = [Conversation(text=f"text {n}") for n in range(100)]
-    one = work(weighted)
+    one = work()
     for conversations in (rows, plain):
         assert {e.copies for e in examples(one.tokenise(batch(*conversations)))} == {1}
-        assert {e.copies for e in examples(one.tokenise(batch(*conversations, source=1)))} == {2, 3}
-        measured = one.tokenise(batch(*conversations, source=1, held_out=True))
-        assert {e.copies for e in examples(measured, held_out=True)} == {1}
+        assert {e.copies for e in examples(one.tokenise(batch(*conversations, weight=2.5)))} == {2, 3}
 
 
 def test_what_cannot_be_masked_is_noted_by_row() -> None:

@@ -57,7 +57,7 @@ def test_exactly_the_answers_and_their_ends_are_learnt(pairs: list[tuple[str, st
     tokenizer = tiny()
     talk = conversation(pairs, system=system)
     encoded = encode_chat(tokenizer, talk)
-    assert learnt(tokenizer, encoded) == [f"{answer}{END}" for _, answer in pairs]
+    assert learnt(tokenizer, encoded) == [f"{answer}{END}\n" for _, answer in pairs]
     assert set(encoded.mask) <= {0, 1}
     assert encoded.ids == tokenizer.encode(tokenizer.render(talk))
     assert encoded.faults == ()
@@ -67,13 +67,13 @@ def test_the_real_small_model_learns_the_same(smollm: ChatTokenizer) -> None:
     for talk in TALKS.values():
         answers = [m["content"] for m in talk if m["role"] == "assistant"]
         encoded = encode_chat(smollm, talk)
-        assert learnt(smollm, encoded) == [f"{answer}{END}" for answer in answers]
+        assert learnt(smollm, encoded) == [f"{answer}{END}\n" for answer in answers]
         assert encoded.faults == ()
 
 
 @given(pairs=turns)
 def test_a_generation_tag_says_what_is_learnt(pairs: list[tuple[str, str]]) -> None:
-    content = "{{ message['content'] }}<|im_end|>"
+    content = "{{ message['content'] }}<|im_end|>{{ '\\n' }}"
     tagged = CHATML.replace(content, f"{{% generation %}}{content}{{% endgeneration %}}")
     only_answers = tiny(
         tagged.replace("{% generation %}", "{% if message.role == 'assistant' %}{% generation %}").replace(
@@ -82,14 +82,14 @@ def test_a_generation_tag_says_what_is_learnt(pairs: list[tuple[str, str]]) -> N
     )
     talk = conversation(pairs)
     assert encode_chat(only_answers, talk) == encode_chat(tiny(), talk)
-    assert learnt(tiny(tagged), encode_chat(tiny(tagged), talk)) == [f"{m['content']}{END}" for m in talk]
+    assert learnt(tiny(tagged), encode_chat(tiny(tagged), talk)) == [f"{m['content']}{END}\n" for m in talk]
 
 
 def test_the_prompt_is_the_beginning_of_the_whole(smollm: ChatTokenizer) -> None:
     for talk in TALKS.values():
         prompt, encoded = smollm.encode_prompt(talk[:-1]), encode_chat(smollm, talk)
         assert encoded.ids[: len(prompt)] == prompt
-        assert encoded.mask[len(prompt) :] == [1] * (len(encoded.ids) - len(prompt) - 1) + [0]  # all but the line end
+        assert encoded.mask[len(prompt) :] == [1] * (len(encoded.ids) - len(prompt))
 
 
 def test_answers_that_cannot_be_told_apart_are_not_learnt_and_said_to_be() -> None:
@@ -98,28 +98,28 @@ def test_answers_that_cannot_be_told_apart_are_not_learnt_and_said_to_be() -> No
     dropping = "{{ message['content'] if loop.last else message['content'].split('|')[-1] }}"
     tokenizer = tiny(CHATML.replace(content, dropping))
     encoded = encode_chat(tokenizer, conversation([("a", "think|b"), ("c", "think|d"), ("e", "think|f")]))
-    assert learnt(tokenizer, encoded) == [f"think|f{END}"]
+    assert learnt(tokenizer, encoded) == [f"think|f{END}\n"]
     assert encoded.faults == (REWRITTEN,)
 
 
 def test_a_first_turn_of_the_assistant_is_not_the_templates_fault(smollm: ChatTokenizer) -> None:
     talk = messages([("assistant", "Bonjour !"), ("user", "a"), ("assistant", "b")])
     encoded = encode_chat(smollm, talk)
-    assert learnt(smollm, encoded) == [f"b{END}"]
+    assert learnt(smollm, encoded) == [f"b{END}\n"]
     assert encoded.faults == (UNASKED,)
 
 
 def test_a_template_may_refuse_a_conversation_that_is_cut_short() -> None:
     refusing = tiny("{{ raise_exception('no messages') if not messages }}" + CHATML)
     encoded = encode_chat(refusing, messages([("assistant", "Bonjour !"), ("user", "a"), ("assistant", "b")]))
-    assert learnt(refusing, encoded) == [f"b{END}"]
+    assert learnt(refusing, encoded) == [f"b{END}\n"]
     assert encoded.faults == (UNASKED,)
 
 
 @given(pairs=turns, kept=st.integers(1, 4))
 def test_what_stands_before_the_first_message_to_learn_is_not_learnt(pairs: list[tuple[str, str]], kept: int) -> None:
     talk = conversation(pairs)
-    content = "{{ message['content'] }}<|im_end|>"
+    content = "{{ message['content'] }}<|im_end|>{{ '\\n' }}"
     tagged = CHATML.replace(
         content,
         f"{{% if message.role == 'assistant' %}}{{% generation %}}{content}{{% endgeneration %}}"
@@ -127,7 +127,7 @@ def test_what_stands_before_the_first_message_to_learn_is_not_learnt(pairs: list
     )
     for tokenizer in (tiny(), tiny(tagged)):
         encoded = encode_chat(tokenizer, talk, learnt_from=max(0, len(talk) - 2 * kept))
-        assert learnt(tokenizer, encoded) == [f"{answer}{END}" for _, answer in pairs[-kept:]]
+        assert learnt(tokenizer, encoded) == [f"{answer}{END}\n" for _, answer in pairs[-kept:]]
         assert encoded.ids == encode_chat(tokenizer, talk).ids
 
 
@@ -135,7 +135,7 @@ def test_a_last_answer_is_found_by_its_text_where_the_prompt_is_another() -> Non
     """A template whose generation prompt opens a block that the rendered turn does not have."""
     tokenizer = tiny(CHATML.replace("assistant{{ '\\n' }}", "assistant{{ '\\n' }}<think>"))
     encoded = encode_chat(tokenizer, conversation([("a", "b c")]))
-    assert learnt(tokenizer, encoded) == [f"b c{END}"]
+    assert learnt(tokenizer, encoded) == [f"b c{END}\n"]
     assert encoded.faults == ()
 
 
@@ -326,21 +326,11 @@ def test_broken_files_are_told(tmp_path: Path, files: dict[str, bytes | None], c
 # --- Transformers ---------------------------------------------------------------------------------------------------
 
 
-def without_line_ends(ids: list[int], mask: list[int], stop: int) -> list[int]:
-    """A mask without what each of its runs holds after its last ``stop``: that is the template's."""
-    kept, after = list(mask), True
-    for i in reversed(range(len(ids))):
-        after = (after or not mask[i]) and ids[i] != stop
-        if after:
-            kept[i] = 0
-    return kept
-
-
 @pytest.mark.slow
 def test_ids_and_masks_are_those_of_transformers(
     smollm: ChatTokenizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Over all chat templates that TRL ships, and the model's own, with the small model's tokenizer."""
+    """Over all chat templates that TRL and Unsloth ship, and the model's own, with the small model's tokenizer."""
     import transformers
     from transformers.utils import chat_template_utils
 
@@ -376,8 +366,7 @@ def test_ids_and_masks_are_those_of_transformers(
             assert encoded.ids == whole["input_ids"], name
             ids += 1
             if marked and kind in TALKS:
-                (stop,) = ours.stop_token_ids
-                assert encoded.mask == without_line_ends(encoded.ids, whole["assistant_masks"], stop), name
+                assert encoded.mask == whole["assistant_masks"], name
                 masks += 1
     assert ids > 300
     assert masks > 50
