@@ -89,6 +89,7 @@ def _look_around(read: Read, root: Path, allowed: Permissions) -> list[Diagnosti
     recipe, document = read.recipe, read.document
     if recipe is None:
         return []
+    from compiler.acceptance.material import evaluation_material
     from compiler.against.model import against_model
     from compiler.data.quick_look import own_template, quick_look
     from compiler.facts.models import locate_model
@@ -102,6 +103,9 @@ def _look_around(read: Read, root: Path, allowed: Permissions) -> list[Diagnosti
         problems += placed(found, document, "model", "chat_template")
         if facts is not None:
             problems += against_model(recipe, document, facts)
+    if not _touches(read.faulty, "evaluation"):
+        _, found = evaluation_material(recipe.evaluation, root, allow_outside=allowed.allow_outside)
+        problems += placed(found, document, "evaluation")
     if recipe.data.path or recipe.data.sources:
         may = allowed.allow_outside
         found = quick_look(recipe.data, root=root, allow_outside=may, offline=allowed.offline, faulty=read.faulty)

@@ -103,6 +103,10 @@ def plan_of(inputs: Inputs, allowed: Permissions, *, file: Path) -> tuple[Plan |
             questions=list(recipe.evaluation.questions),
             sample_count=recipe.evaluation.sample_count,
             max_new_tokens=recipe.evaluation.max_new_tokens,
+            own_questions=inputs.material.questions,
+            terms=inputs.material.terms,
+            acceptance=list(recipe.evaluation.acceptance),
+            ship=recipe.evaluation.ship,
         ),
         save_total_limit=recipe.training.save_total_limit,
         early_stopping_patience=recipe.training.early_stopping_patience,
@@ -162,12 +166,14 @@ def _recipe_input(path: str, document: TomlDocument) -> InputFile:
 
 def _data_inputs(recipe: Recipe, data: PreparedData, root: Path) -> list[InputFile]:
     inputs = [InputFile(role=f.role, path=f.path, sha256=f.sha256, bytes=f.bytes) for f in data.inputs]
-    templates = (
+    named = (
         ("chat_template", recipe.model.chat_template),
         ("prompt_template", recipe.data.prompt_template),
+        ("glossary", recipe.evaluation.glossary),
+        ("questions", recipe.evaluation.questions_path),
     )
     present = {(f.role, f.path) for f in inputs}
-    for role, path in templates:
+    for role, path in named:
         if path and (role, path) not in present:
             content = (root / path).read_bytes()
             inputs.append(InputFile(role=role, path=path, sha256=sha256_bytes(content), bytes=len(content)))

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from compiler.acceptance.material import Material, evaluation_material
 from compiler.against.model import against_model
 from compiler.against.vocabulary import beyond_vocabulary
 from compiler.diagnostics import Diagnostic, has_errors
@@ -27,13 +28,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """The recipe with its text, the model's facts, the tokenizer, and the rows as tokens."""
+    """The recipe with its text, the model's facts, the tokenizer, the rows as tokens, what the evaluation needs."""
 
     document: TomlDocument
     recipe: Recipe
     facts: ModelFacts
     tokenizer: ChatTokenizer
     data: PreparedData
+    material: Material
 
 
 @dataclass(slots=True)
@@ -79,6 +81,8 @@ def gather(
     if recipe is None or done.failed():
         return done
     done.diagnostics += forbidden(recipe, document, allowed=allowed)
+    material, problems = evaluation_material(recipe.evaluation, done.root, allow_outside=allowed.allow_outside)
+    done.diagnostics += placed(problems, document, "evaluation")
     facts, problems = locate_model(model or recipe.model, root=done.root, offline=allowed.offline)
     done.diagnostics += placed(problems, document, "model", "id")
     if facts is None or done.failed():
@@ -92,7 +96,7 @@ def gather(
     if data is not None:
         done.diagnostics += placed(beyond_vocabulary(data, facts), document, "model", "id")
     if data is not None and not done.failed():
-        done.inputs = Inputs(document, recipe, facts, tokenizer, data)
+        done.inputs = Inputs(document, recipe, facts, tokenizer, data, material)
     return done
 
 

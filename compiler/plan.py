@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from compiler.diagnostics import Diagnostic, describe_os_error
 from compiler.facts.hashes import sha256_bytes
+from compiler.language.recipe import AcceptanceTable, OwnQuestion, ShipTable, Term
 
 FORMAT_VERSION = 1
 LARGEST_PLAN = 64 * 1024 * 1024
@@ -126,11 +127,17 @@ class LibraryCall(_Part):
 
 
 class EvaluationPart(_Part):
-    """What base and tuned model are asked."""
+    """What base and tuned model are asked, what their answers have to hold, and what is shipped."""
 
     questions: list[str]
     sample_count: int
     max_new_tokens: int
+    own_questions: list[OwnQuestion] = []
+    """The rows of ``questions_path``."""
+    terms: list[Term] = []
+    """The glossary."""
+    acceptance: list[AcceptanceTable] = []
+    ship: ShipTable = ShipTable()
 
 
 @dataclass(frozen=True, slots=True)

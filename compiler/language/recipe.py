@@ -23,6 +23,9 @@ MostRows = Literal["ignore", "warn", "fail"] | Annotated[float, Field(ge=0.0, le
 
 ModuleName = Annotated[str, Field(min_length=1, max_length=200)]
 
+Pattern = Annotated[str, Field(min_length=1, max_length=1000)]
+"""A regular expression of RE2's language, which is read in a time that grows with the text alone."""
+
 TargetPreset = Literal["attention-minimal", "attention", "all-linear"]
 
 TARGET_PRESETS: dict[TargetPreset, tuple[str, ...] | Literal["all-linear"]] = {
@@ -353,14 +356,118 @@ class BudgetTable(Table):
     max_hours: float | None = field(None, "Longest time the run may take.", unit="hours", gt=0.0, le=100_000)
 
 
+class Term(Table):
+    """[[term]] of a glossary: the word that is to be used, and those that are not."""
+
+    preferred: str = field(..., "The term.", min_length=1, max_length=200)
+    also: list[Annotated[str, Field(min_length=1, max_length=200)]] = field([], "As good as the term.", max_length=50)
+    forbidden: list[Annotated[str, Field(min_length=1, max_length=200)]] = field(
+        [], "Variants that are not to be used.", max_length=50
+    )
+    note: str = field("", "For people: where the term is from.", max_length=2000)
+
+
+class GlossaryFile(Table):
+    """A glossary: a TOML file of its own."""
+
+    term: list[Term] = field(..., "The terms.", min_length=1, max_length=10_000)
+
+
+class OwnQuestion(Table):
+    """A row of questions_path."""
+
+    question: str = field(..., "What is asked.", min_length=1)
+    answer: str | None = field(None, "What is expected, where that is known.")
+    tags: list[str] = field([], "What acceptance tests choose it by.")
+
+
+class AcceptanceTable(Table):
+    """[[evaluation.acceptance]]: one acceptance test; an answer passes it when all that is written here holds."""
+
+    name: str = field(
+        ...,
+        "What the test is called in every report.",
+        min_length=1,
+        max_length=80,
+        examples=["cites-the-article"],
+    )
+    tags: list[Annotated[str, Field(min_length=1, max_length=80)]] = field(
+        [], "Only rows and questions with one of these tags.", max_length=50, examples=[["citation"]]
+    )
+    when: str = field(
+        "", "Only questions in which this pattern is found.", max_length=1000, examples=["licenciement|préavis"]
+    )
+    questions: list[Annotated[str, Field(min_length=1, max_length=20_000)]] = field(
+        [], "Questions of its own, asked for this test alone.", max_length=200
+    )
+    must_cite: list[Pattern] = field(
+        [],
+        "One of these patterns is found in the answer.",
+        max_length=200,
+        examples=[["article [LRD]?\\.? ?\\d+"]],
+    )
+    must_not_claim: list[Pattern] = field(
+        [],
+        "None of these patterns is found in the answer.",
+        max_length=200,
+        examples=[["\\d+ ?mg\\b"]],
+    )
+    must_refuse: bool | None = field(
+        None, "The answer declines (true), or does not decline (false), in words of the recipe's language."
+    )
+    refusals: list[Pattern] = field(
+        [], "Patterns that an answer declines by, instead of the ones that recipec knows.", max_length=200
+    )
+    must_stay_in_language: bool = field(False, "The answer is in [recipe] language.")
+    must_use_glossary: bool = field(
+        False, "Where a term of the glossary is called for, the answer uses it and none of its variants."
+    )
+    min_words: int | None = field(None, "Shortest answer.", unit="words", ge=0, le=100_000)
+    max_words: int | None = field(None, "Longest answer.", unit="words", ge=1, le=100_000)
+    min_sentences: int | None = field(None, "Fewest sentences.", unit="sentences", ge=0, le=10_000)
+    max_sentences: int | None = field(None, "Most sentences.", unit="sentences", ge=1, le=10_000)
+    format: Literal["any", "prose", "list", "steps", "json"] = field(
+        "any", "How the answer is laid out: prose without lists, a list, steps numbered from 1, or JSON."
+    )
+    min_items: int | None = field(None, "Fewest items of the list or steps.", unit="items", ge=1, le=1000)
+    max_items: int | None = field(None, "Most items of the list or steps.", unit="items", ge=1, le=1000)
+    at_least: float | None = field(
+        None, "Least share of answers that pass, below which the tuned model is not shipped.", ge=0.0, le=1.0
+    )
+
+
+class ShipTable(Table):
+    """[evaluation.ship]: what the tuned model has to reach before it is shipped."""
+
+    score: float | None = field(None, "Least mean of the acceptance tests' scores.", ge=0.0, le=1.0, examples=[0.8])
+    terms: float | None = field(None, "Least share of the glossary's terms that are used rightly.", ge=0.0, le=1.0)
+    no_loss: bool = field(
+        True, "Nothing measured may be surely worse than the base: no test's score, and not the held-out loss."
+    )
+
+
 class EvaluationTable(Table):
-    """[evaluation]: what the tuned model is asked, beside its base."""
+    """[evaluation]: what the tuned model is asked, beside its base, and what its answers have to hold."""
 
     questions: list[Annotated[str, Field(min_length=1, max_length=20_000)]] = field(
         [], "Questions answered by base and tuned; held-out prompts when empty.", max_length=200
     )
+    questions_path: str = field(
+        "",
+        "More questions for `recipe eval`: .jsonl with question, and where known answer and tags.",
+        max_length=1000,
+        examples=["acceptance.jsonl"],
+    )
     sample_count: int = field(2, "Held-out prompts to answer when questions is empty.", ge=0, le=200)
     max_new_tokens: int = field(96, "Longest sample answer.", unit="tokens", ge=1, le=8192)
+    glossary: str = field(
+        "",
+        "A TOML file with the domain's terms, each with the variants that are not to be used.",
+        max_length=1000,
+        examples=["glossary.toml"],
+    )
+    acceptance: list[AcceptanceTable] = field([], "What answers have to hold, test by test.")
+    ship: ShipTable = field(ShipTable(), "What the tuned model has to reach before it is shipped.")
 
 
 class ExportTable(Table):

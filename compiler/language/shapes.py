@@ -211,6 +211,11 @@ def homes(key: str) -> Iterator[KeyPath]:
             yield path
 
 
+def in_list(path: KeyPath) -> bool:
+    """Whether a table, or one that it lies in, is an entry of a list: ``[[data.sources]]``."""
+    return any("tables" in shape.kinds for end in range(len(path)) if (shape := shape_at(path[: end + 1])) is not None)
+
+
 def header(path: KeyPath) -> str:
     """A table's header as a recipe writes it: ``[data.columns]``, ``[[data.sources]]``."""
     name = ".".join(_quoted(part) for part in names_of(path))

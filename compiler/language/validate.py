@@ -194,7 +194,8 @@ class _Walk:
             self.table(value, place, (*path, 0))
         elif isinstance(value, list) and value and all(isinstance(item, str) for item in value):
             self.problems.append(texts_for_tables(self.document, place, path, value))
-            self.put(path, [{"path": item} for item in value], place)
+            main = next(name for name, one in shapes_of(tables()[names_of(path)]).items() if one.required)
+            self.put(path, [{main: item} for item in value], place)
         else:
             self.put(path, value, place)
 

@@ -7,12 +7,18 @@ itself is faulty says nothing: that fault is told already.
 from __future__ import annotations
 
 from compiler.diagnostics import Diagnostic
-from compiler.rules import contradictions, not_built, passed_on, unwise
+from compiler.rules import acceptance, contradictions, not_built, passed_on, unwise
 from compiler.rules.reading import Reading, Rule
 
 __all__ = ["Reading", "break_rules"]
 
-RULES: tuple[Rule, ...] = (*contradictions.RULES, *passed_on.RULES, *not_built.RULES, *unwise.RULES)
+RULES: tuple[Rule, ...] = (
+    *contradictions.RULES,
+    *acceptance.RULES,
+    *passed_on.RULES,
+    *not_built.RULES,
+    *unwise.RULES,
+)
 
 
 def break_rules(reading: Reading) -> list[Diagnostic]:

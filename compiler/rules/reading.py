@@ -10,7 +10,7 @@ from compiler.language.recipe import Recipe
 from compiler.language.toml_source import TomlDocument
 from compiler.mending import edits
 
-Others = tuple[tuple[tuple[str, ...], str], ...]
+Others = tuple[tuple[KeyPath, str], ...]
 """Further fields that matter, each with what to say beside it."""
 
 
@@ -31,7 +31,7 @@ class Reading:
         """Whether the field, or a table it lies in, has been told as wrong."""
         return any(path[:depth] in self.faulty for depth in range(1, len(path) + 1))
 
-    def known(self, *paths: tuple[str, ...]) -> bool:
+    def known(self, *paths: KeyPath) -> bool:
         """Whether the values of all these fields are what the recipe means."""
         return not any(self.is_faulty(path) for path in paths)
 
@@ -62,7 +62,7 @@ class Reading:
     def told(
         self,
         code: str,
-        path: tuple[str, ...],
+        path: KeyPath,
         message: str,
         help_text: str,
         *,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from compiler.diagnostics import Diagnostic, Fix, KeyPath, Label, short
-from compiler.language.shapes import Shape, header, names_of, shape_at, shapes_of, tables
+from compiler.language.shapes import Shape, header, in_list, names_of, shape_at, shapes_of, tables
 from compiler.language.toml_source import UNREADABLE, TomlDocument
 from compiler.mending import edits
 from compiler.words.spelling import plain
@@ -150,7 +150,7 @@ class Home:
             return edits.rewrite(key.document, key.path, f"{self.name} = {text}", certain=certain)
         if key.given(self.field) is not None:
             return edits.remove_line(key.document, key.path)
-        certain = certain and "sources" not in self.field
+        certain = certain and not in_list(self.table)
         return edits.move(key.document, key.path, self.table, self.name, text, certain=certain)
 
     def advice(self, text: str | None = None) -> str:

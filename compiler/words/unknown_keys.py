@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from compiler.diagnostics import KeyPath, nearest, short
-from compiler.language.shapes import homes, shapes_of, tables
+from compiler.language.shapes import homes, in_list, shapes_of, tables
 from compiler.language.toml_source import TomlDocument
 from compiler.mending import edits
 from compiler.words.foreign import foreign, foreign_here, typo_of_foreign
@@ -118,12 +118,13 @@ def _misplaced(key: Key) -> Unknown | None:
 
 
 def _typo_elsewhere(key: Key) -> Unknown | None:
-    """A misspelt key of another table."""
-    everywhere = {name for schema in tables().values() for name, s in shapes_of(schema).items() if s.table is None}
+    """A misspelt key of another table, of which there is one: no slip makes a new entry of a list."""
+    single = {path: schema for path, schema in tables().items() if not in_list(path)}
+    everywhere = {name for schema in single.values() for name, s in shapes_of(schema).items() if s.table is None}
     guess = misspelt(key.folded, everywhere)
     if guess.name is None or not guess.sure:
         return None
-    places = [place for home in homes(guess.name) if key.fits(place := (*home, guess.name))]
+    places = [place for home in homes(guess.name) if home in single and key.fits(place := (*home, guess.name))]
     if not places:
         return None
     field = min(places, key=len)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from compiler.diagnostics import Diagnostic, Fix, KeyPath, Label, short
-from compiler.language.shapes import Shape, header, shapes_of, tables
+from compiler.language.shapes import Shape, header, names_of, shapes_of, tables
 from compiler.language.toml_source import TomlDocument
 from compiler.mending import edits
 from compiler.words.foreign import advice_on
@@ -211,7 +211,8 @@ def table_for_list(document: TomlDocument, place: KeyPath, path: KeyPath) -> Dia
 
 def texts_for_tables(document: TomlDocument, place: KeyPath, path: KeyPath, texts: list[str]) -> Diagnostic:
     """``sources = ["a.jsonl", "b.jsonl"]``."""
-    items = ", ".join(f"{{ path = {shown(text)} }}" for text in texts)
+    main = next(name for name, shape in shapes_of(tables()[names_of(path)]).items() if shape.required)
+    items = ", ".join(f"{{ {main} = {shown(text)} }}" for text in texts)
     fix = edits.replace_value(document, place, f"[{items}]")
     name = str(path[-1])
     return Diagnostic(
@@ -220,8 +221,8 @@ def texts_for_tables(document: TomlDocument, place: KeyPath, path: KeyPath, text
         file=document.file,
         path=path,
         span=document.value_span(place),
-        label="each entry is a table with `path`",
-        help=f"write {header(path)} and path = {shown(texts[0])} below it, once for each source",
+        label=f"each entry is a table with `{main}`",
+        help=f"write {header(path)} and {main} = {shown(texts[0])} below it, once for each entry",
         fixes=(fix,) if fix else (),
     )
 
