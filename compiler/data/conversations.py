@@ -16,8 +16,11 @@ from compiler.diagnostics import Diagnostic, Severity
 Message = dict[str, str]
 PromptOf = Callable[[Row], str | RowFault]
 
-LONGEST_CONVERSATION = 2_000_000
-"""Characters of a row's messages: half of what the sandbox lets a template write."""
+MOST_CHARACTERS = 2_000_000
+"""Characters of a row's text: beyond any context, and half of what the sandbox lets a template write.
+
+The tokenizer takes some 100 bytes for each of them while it works.
+"""
 
 ROLES = {
     "system": "system",
@@ -87,7 +90,9 @@ def read_conversation(
     """One row in its format, or what is wrong with it. ``prompt_of`` renders the prompt from a template."""
     if form.name == "text":
         text = _plain_text(row, form.columns["text"])
-        return text if isinstance(text, RowFault) else Conversation(text=text)
+        if isinstance(text, RowFault):
+            return text
+        return Conversation(text=text) if len(text) <= MOST_CHARACTERS else too_many_characters(len(text))
     if form.name in {"messages", "sharegpt"}:
         read = _messages(row, form.columns["messages"])
     else:
@@ -103,14 +108,14 @@ def read_conversation(
         messages.insert(0, {"role": "system", "content": before})
         learnt_from += learnt_from > 0
     length = sum(len(message["content"]) for message in messages)
-    if length > LONGEST_CONVERSATION:
+    if length > MOST_CHARACTERS:
         return too_many_characters(length)
     return Conversation(tuple(messages), learnt_from=learnt_from)
 
 
 def too_many_characters(length: int) -> RowFault:
     """The fault of a row that is longer than any model's context."""
-    message = f"the row has {length:,} characters, more than {LONGEST_CONVERSATION:,}"
+    message = f"the row has {length:,} characters, more than {MOST_CHARACTERS:,}"
     return RowFault("D013", message, "row too long", help_text="cut it into several rows, or leave it out")
 
 

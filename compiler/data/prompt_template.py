@@ -11,7 +11,7 @@ from typing import Any
 import jinja2
 
 from compiler.data.columns import did_you_mean
-from compiler.data.conversations import LONGEST_CONVERSATION, too_many_characters
+from compiler.data.conversations import MOST_CHARACTERS, too_many_characters
 from compiler.data.named_path import NamedPath
 from compiler.data.rendering import TemplateUnusable, render
 from compiler.data.row import Row, RowFault
@@ -53,7 +53,7 @@ class PromptTemplate:
             return render(self._template, self._environment, {**row, "row": row})
         except TemplateUnusable as fault:
             length = sum(len(value) if isinstance(value, str) else len(repr(value)) for value in row.values())
-            if length > LONGEST_CONVERSATION:
+            if length > MOST_CHARACTERS:
                 return too_many_characters(length)
             raise TemplateRefused(unusable(self._named, fault)) from fault
         except TemplateFault as fault:

@@ -149,7 +149,7 @@ def test_what_the_sandbox_stops_is_the_templates_fault(tmp_path: Path, source: s
 def test_what_the_sandbox_stops_on_a_huge_row_is_the_rows_fault(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "LONGEST_CONVERSATION", 100)
+    monkeypatch.setattr(module, "MOST_CHARACTERS", 100)
     fault = fault_of(tmp_path, ENDLESS, {"question": "q" * 101})
     assert fault.code == "D013"
 
