@@ -1,0 +1,230 @@
+"""The decoder of a language model and its loss, written as Transformers runs them, on sizes alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from compiler.estimate.graph import ROW, Leaf, Tape, Tensor, checkpoint, record
+from compiler.estimate.operations import (
+    Grads,
+    Matrix,
+    add,
+    dropout,
+    linear,
+    quantized_linear,
+    rms_norm,
+    rotary,
+    silu,
+    times,
+    times_number,
+    to,
+)
+from compiler.estimate.stack import Stack
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """A decoder's sizes, as the walk through a step needs them."""
+
+    hidden: int
+    heads: int
+    shared: int
+    head_dim: int
+    inner: int
+    vocabulary: int
+    tied: bool
+    layers: int
+
+
+@dataclass(frozen=True, slots=True)
+class Adapters:
+    """LoRA on linear layers: its rank, the short names that carry it, whether inputs are dropped, and DoRA's scale."""
+
+    r: int
+    targets: frozenset[str]
+    dropout: bool
+    dora: bool
+
+
+@dataclass(slots=True)
+class Step:
+    """One micro-step under way: everything that its operations look up."""
+
+    tape: Tape
+    shape: Shape
+    stack: Stack
+    length: int
+    adapters: Adapters | None
+    quantized: bool
+    attention: str
+    padded: bool
+    leaves: dict[tuple[int, str], Leaf] = field(default_factory=dict)
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of a micro-batch, as a size."""
+        return self.length * ROW
+
+    def leaf(self, layer: int, name: str, numbers: int, width: int) -> Leaf:
+        """A trained weight; the same one however often it is asked for."""
+        key = (layer, name)
+        if key not in self.leaves:
+            leaf = self.leaves[key] = Leaf(self.tape, numbers, width)
+            if self.stack.gradients_kept:  # counted with what lies there between steps
+                leaf.grad = Tensor(self.tape, 0, 0)
+        return self.leaves[key]
+
+    def trained(self, layer: int, name: str, numbers: int) -> Leaf | None:
+        """The weight as one that is trained, with full fine-tuning."""
+        return None if self.adapters else self.leaf(layer, name, numbers, self.stack.kept_width)
+
+    def project(self, x: Tensor, layer: int, name: str, inside: int, outside: int) -> Tensor:
+        """A linear layer with whatever sits on it."""
+        base = Matrix(inside, outside, self.stack.base_width, self.trained(layer, name, inside * outside))
+        result = self._quantized(x, base) if self.quantized else linear(x, base, autocast=self.stack.autocast)
+        if self.adapters is None or name not in self.adapters.targets:
+            return result
+        width = self.stack.adapter_width
+        down = Matrix(inside, self.adapters.r, width, self.leaf(layer, f"{name}.A", inside * self.adapters.r, width))
+        up = Matrix(self.adapters.r, outside, width, self.leaf(layer, f"{name}.B", outside * self.adapters.r, width))
+        out = result.width
+        if self.quantized:
+            if self.stack.defensive_clone:
+                result = times_number(result)
+            if not self.stack.autocast:
+                x = to(x, width)
+        else:
+            x = to(x, width)
+        dropped = dropout(x) if self.adapters.dropout else x
+        low = linear(dropped, down, autocast=self.stack.autocast)
+        del dropped
+        high = linear(low, up, autocast=self.stack.autocast)
+        del low
+        scaled = times_number(high)
+        del high
+        if self.quantized and not self.stack.autocast:
+            scaled = to(scaled, out)
+        result = add(result, scaled)
+        del scaled
+        return to(result, out)
+
+    def _quantized(self, x: Tensor, base: Matrix) -> Tensor:
+        """``Linear4bit.forward``: computes in its own type and returns the input's."""
+        compute = self.stack.base_width
+        narrow = to(x, compute)
+        width = x.width
+        del x
+        out = quantized_linear(narrow, base, dequantized=True)
+        return to(out, width)
+
+
+def attend(step: Step, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """Scaled dot-product attention in one kernel: keeps its inputs, its result and a sum for each head and token.
+
+    On CUDA the way back has FlashAttention-2's accumulator of the query's gradient in float32, and gradients of keys
+    and values for each head where heads share them (csrc/flash_attn/flash_api.cpp, ``mha_bwd``).
+    """
+    tape, shape = step.tape, step.shape
+    width = query.width
+    sums = Tensor(tape, step.tokens * shape.heads, 4)
+    queries, keys = query.numbers, key.numbers
+
+    def back(grad: Tensor, saved: tuple[Tensor, ...]) -> Grads:
+        of_query = Tensor(tape, queries, width)
+        of_key = Tensor(tape, keys, width)
+        of_value = Tensor(tape, keys, width)
+        if not tape.on_cpu:
+            expanded = 2 * queries * width if shape.shared != shape.heads else 0
+            tape.transient(queries * 4 + step.tokens * shape.heads * 4 + expanded)
+        return [of_query, of_key, of_value]
+
+    saved = (query.view(), key.view(), value.view(), sums)
+    return record(
+        tape,
+        [query, key, value],
+        saved,
+        back,
+        out=lambda: Tensor(tape, queries, width),
+        after=lambda out: (out.view(),),
+    )
+
+
+def decoder_layer(step: Step, number: int, hidden: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
+    """``LlamaDecoderLayer``."""
+    residual = hidden
+    hidden = _norm(step, number, "input_layernorm", hidden)
+    hidden = _attention(step, number, hidden, cosine, sine)
+    hidden = add(residual, hidden)
+    residual = hidden
+    hidden = _norm(step, number, "post_attention_layernorm", hidden)
+    hidden = _mlp(step, number, hidden)
+    return add(residual, hidden)
+
+
+def _norm(step: Step, number: int, name: str, x: Tensor) -> Tensor:
+    size = step.shape.hidden
+    width = step.stack.kept_width
+    return rms_norm(x, size, weight_width=width, weight=step.trained(number, name, size))
+
+
+def _attention(step: Step, number: int, hidden: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
+    shape = step.shape
+    size, all_heads, shared = shape.hidden, shape.heads * shape.head_dim, shape.shared * shape.head_dim
+    query = step.project(hidden, number, "q_proj", size, all_heads)
+    key = step.project(hidden, number, "k_proj", size, shared)
+    value = step.project(hidden, number, "v_proj", size, shared)
+    turned_query = rotary(query, cosine, sine)
+    turned_key = rotary(key, cosine, sine)
+    query, key = turned_query, turned_key
+    del turned_query, turned_key
+    out = attend(step, query, key, value)
+    return step.project(out, number, "o_proj", all_heads, size)
+
+
+def _mlp(step: Step, number: int, x: Tensor) -> Tensor:
+    size, inner = step.shape.hidden, step.shape.inner
+    gate = silu(step.project(x, number, "gate_proj", size, inner))
+    up = step.project(x, number, "up_proj", size, inner)
+    product = times(gate, up)
+    del gate, up
+    return step.project(product, number, "down_proj", inner, size)
+
+
+def embed(step: Step) -> Tensor:
+    """Token embeddings; with adapters under checkpoints they are made to want gradients, so that layers get one."""
+    shape, tape, width = step.shape, step.tape, step.stack.kept_width
+    leaf = step.trained(-1, "embed_tokens", shape.vocabulary * shape.hidden)
+
+    def back(grad: Tensor, saved: tuple[Tensor, ...]) -> Grads:
+        return [Tensor(tape, shape.vocabulary * shape.hidden, width)]
+
+    out = record(tape, [leaf], (), back, out=lambda: Tensor(tape, step.tokens * shape.hidden, width))
+    if leaf is None and step.stack.input_gradients:
+        out.node = _Ignored(tape)
+    return out
+
+
+class _Ignored(Leaf):
+    """An input that wants a gradient and keeps it: ``enable_input_require_grads`` makes the embeddings one."""
+
+    def __init__(self, tape: Tape) -> None:
+        super().__init__(tape, 0, 0)
+
+    def accumulate(self, grad: Tensor) -> None:
+        """The gradient of a leaf stays with it as long as the leaf, which goes with the step."""
+        self.grad = grad
+
+
+def run_layers(step: Step, hidden: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
+    """All layers, each under a checkpoint or none."""
+    for number in range(step.shape.layers):
+        if step.stack.checkpoint == "layer":
+            hidden = checkpoint(lambda x, n=number: decoder_layer(step, n, x, cosine, sine), hidden)  # type: ignore[misc]
+        else:
+            hidden = decoder_layer(step, number, hidden, cosine, sine)
+    return hidden
+
+
+def final_norm(step: Step, hidden: Tensor) -> Tensor:
+    """The norm before the head."""
+    return _norm(step, -1, "norm", hidden)

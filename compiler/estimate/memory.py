@@ -1,0 +1,251 @@
+"""Memory of one device in one training step: what lies there between steps, and what a step adds at its highest.
+
+A step is walked through on sizes alone (``step.py``): the same operations in the same order as the real code, with
+what each keeps for the way back. The walk's peaks are lines over the micro-batch and are kept, so a search over
+micro-batches, optimizers and cards walks once for all of them.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+from compiler.estimate.decoder import shape_of
+from compiler.estimate.graph import Line
+from compiler.estimate.layers import Adapters, Shape
+from compiler.estimate.outside import context, executor, held_back, workspaces
+from compiler.estimate.result import Amount, Memory, Moment, Term, Unknown
+from compiler.estimate.stack import Stack
+from compiler.estimate.stacks import stack_of
+from compiler.estimate.static import OptimizerKind, base_weights, optimizer_kind, state_bytes, trained_tensors
+from compiler.estimate.step import Walk, walk
+from compiler.estimate.work import Work
+
+_LONGEST = 1 << 32
+_PHASES: dict[str, Moment] = {"forward": "forward", "head": "head", "backward": "backward"}
+
+
+@dataclass(frozen=True, slots=True)
+class Between:
+    """Bytes that lie there from step to step, and what the update itself takes."""
+
+    base: int
+    scales: int
+    adapters: int
+    gradients: int
+    states: int
+    paged: int
+    update: int
+    loading: int
+    trained: int
+
+    @property
+    def kept(self) -> int:
+        """All but gradients."""
+        return self.base + self.scales + self.adapters + self.states
+
+
+def memory(work: Work, *, compute_capability: float = 8.0) -> Memory | Unknown:
+    """Memory of ``work`` on its device; a refusal for what is not known or makes no sense.
+
+    ``compute_capability`` is the GPU's, for what CUDA itself takes.
+    """
+    return memory_on(work, stack_of(work), compute_capability=compute_capability)
+
+
+def memory_on(work: Work, stack: Stack, *, compute_capability: float = 8.0) -> Memory | Unknown:
+    """The same on a stack that is said rather than derived from the work's backend and versions."""
+    if work.backend == "unsloth":
+        return Unknown("how Unsloth runs a layer is not built yet", "compare with the backend peft")
+    refusal = _refusal(work)
+    if refusal is not None:
+        return refusal
+    shape = shape_of(work.architecture, work.weights)
+    if isinstance(shape, Unknown):
+        return shape
+    kind = optimizer_kind(work.optim)
+    if kind is None:
+        known = "name one of AdamW's, Lion's, Adafactor's or SGD's, or trace it: recipe check --trace"
+        return Unknown(f"how the optimizer {work.optim} lies in memory is not known", known)
+    between = _between(work, stack, kind)
+    peaks = _peaks(work, stack, shape)
+    return _told(work, stack, between, peaks, compute_capability)
+
+
+def _refusal(work: Work) -> Unknown | None:
+    named = {
+        "layers": work.architecture.num_hidden_layers,
+        "hidden size": work.architecture.hidden_size,
+        "heads": work.architecture.num_attention_heads,
+        "key and value heads": work.architecture.num_key_value_heads,
+        "head size": work.architecture.head_dim,
+        "intermediate size": work.architecture.intermediate_size,
+        "words": work.architecture.vocab_size,
+        "rows of a micro-batch": work.micro_batch,
+        "tokens of a row": work.length,
+        "micro-steps": work.accumulation,
+        "devices": work.devices,
+    }
+    for name, value in named.items():
+        if not 0 < value < _LONGEST:
+            return Unknown(f"{value:,} is no number of {name}", "look at the model's config.json and the recipe")
+    if not work.weights:
+        return Unknown("the model's weights are not known", "name a model whose config.json is there")
+    if work.method != "full" and not 0 < work.r < _LONGEST:
+        return Unknown(f"a rank of {work.r:,} is none", "set [adapter] r to 1 or more")
+    return None
+
+
+def _between(work: Work, stack: Stack, kind: OptimizerKind) -> Between:
+    base, scales, loading = base_weights(
+        work.weights,
+        work.quantization,
+        double=work.double_quant,
+        base_width=stack.base_width,
+        kept_width=stack.kept_width,
+    )
+    trained = trained_tensors(work, adapter_width=stack.adapter_width, base_width=stack.base_width)
+    gradients = sum(each.numbers * each.count * each.width for each in trained)
+    states, paged = state_bytes(trained, kind)
+    largest = max((each.numbers * each.width for each in trained), default=0)
+    whole = kind.foreach and work.device == "cuda"
+    update = gradients if whole else 2 * largest * (kind.bits == 0 and kind.foreach)
+    shards = work.devices if work.sharding == "fsdp" else 1
+
+    def share(number: int) -> int:
+        return math.ceil(number / shards)
+
+    return Between(
+        base=share(base),
+        scales=share(scales),
+        adapters=0 if work.method == "full" else share(gradients),
+        gradients=share(gradients),
+        states=share(states),
+        paged=share(paged),
+        update=share(update),
+        loading=loading,
+        trained=sum(each.numbers * each.count for each in trained),
+    )
+
+
+def _peaks(work: Work, stack: Stack, shape: Shape) -> dict[str, tuple[int, int]]:
+    """What each phase adds at its highest, and what of it grows with the layers."""
+    adapters = None
+    if work.method != "full":
+        adapters = Adapters(work.r, frozenset(work.target_modules), work.lora_dropout > 0, work.method == "dora")
+    tokens = max(1, work.micro_batch * (work.length - 1))
+    chunk = min(stack.chunk, tokens)
+    asked = Walk(
+        shape=replace(shape, layers=0),
+        stack=replace(stack, chunk=chunk),
+        adapters=adapters,
+        length=work.length,
+        quantized=work.quantization != "none",
+        attention=work.attention,
+        gpu=work.device == "cuda",
+        chunks=min(3, math.ceil(tokens / chunk)),
+        padded=work.micro_batch > 1 and not work.packing,
+    )
+    return _at(_walked(asked), shape.layers, work.micro_batch)
+
+
+def _at(walked: list[dict[str, tuple[Line, ...]]], layers: int, rows: int) -> dict[str, tuple[int, int]]:
+    """Each phase at ``rows`` rows: its peak with all layers, and the part that lies there for layers passed."""
+    found: dict[str, tuple[int, int]] = {}
+    two, three = walked
+    for phase in _PHASES:
+        less = max(base + slope * rows for base, slope in two[phase])
+        more = max(base + slope * rows for base, slope in three[phase])
+        found[phase] = (max(0, more + (more - less) * (layers - 3)), max(0, more - less) * layers)
+    return found
+
+
+@lru_cache(maxsize=4096)
+def _walked(asked: Walk) -> list[dict[str, tuple[Line, ...]]]:
+    return [walk(replace(asked, shape=replace(asked.shape, layers=layers))) for layers in (2, 3)]
+
+
+def _told(work: Work, stack: Stack, between: Between, peaks: dict[str, tuple[int, int]], capability: float) -> Memory:
+    gpu = work.device == "cuda"
+    kept = between.kept + (between.gradients if stack.gradients_kept else 0)
+    extra = _communication(work, between)
+    totals: dict[Moment, int] = {_PHASES[phase]: kept + extra + peak for phase, (peak, _) in peaks.items()}
+    totals["optimizer"] = between.kept + between.gradients + extra + between.update
+    totals["loading"] = between.base + between.scales + between.loading
+    moment = max(totals, key=lambda each: totals[each])
+    workspace = workspaces(capability) if gpu else 0
+    workspace = 0 if moment == "loading" else workspace
+    allocated = totals[moment] + workspace
+    step = peaks.get(moment, (0, 0))
+    terms = _terms(work, stack, between, moment, step=step, extra=extra, libraries=workspace)
+    return Memory(
+        terms=terms,
+        allocated=_band(allocated, 0.01, workspace + (8 << 20)),
+        reserved=held_back(work, allocated) if gpu else _band(allocated, 0.01, 8 << 20),
+        process=context(work, allocated, capability) if gpu else executor(work, allocated),
+        host=_host(work, between) if gpu else Amount(0, 0, 0),
+        moment=moment,
+    )
+
+
+def _band(amount: int, share: float, constant: int) -> Amount:
+    margin = int(amount * share) + constant
+    return Amount(amount, max(0, amount - margin), amount + margin)
+
+
+def _communication(work: Work, between: Between) -> int:
+    """What several devices add: DDP's buckets are a copy of all gradients, FSDP has two layers whole at a time.
+
+    Sources: torch/nn/parallel/distributed.py (``gradient_as_bucket_view=False``), torch/distributed/fsdp (one unit in
+    use, one fetched ahead).
+    """
+    if work.devices == 1:
+        return 0
+    if work.sharding == "fsdp":
+        return 2 * between.base * work.devices // max(1, work.architecture.num_hidden_layers)
+    return between.gradients if work.sharding == "ddp" else 0
+
+
+def _terms(
+    work: Work, stack: Stack, between: Between, moment: Moment, *, step: tuple[int, int], extra: int, libraries: int
+) -> tuple[Term, ...]:
+    """The parts at the moment of the peak; they sum to what is allocated."""
+    how = "as loaded" if work.quantization == "none" else f"{work.quantization}, the rest {8 * stack.kept_width} bits"
+    terms = [
+        Term("weights", between.base, f"{work.dtype}, {how}", "config.json; bitsandbytes/functional.py"),
+        Term("scales", between.scales, "absolute maxima of the packed blocks", "QLoRA, 2305.14314, section 3"),
+    ]
+    if moment == "loading":
+        terms.append(Term("loading", between.loading, "the largest tensor before it is packed", "Transformers' loader"))
+    else:
+        terms += [
+            Term("adapters", between.adapters, f"r = {work.r}, {8 * stack.adapter_width} bits", "PEFT, LoraLayer"),
+            Term("optimizer", between.states, work.optim, "torch/optim/adamw.py; bitsandbytes/optim/optimizer.py"),
+            Term("communication", extra, f"{work.sharding} over {work.devices} devices", "torch.distributed"),
+            Term("libraries", libraries, "matrix products' workspace, two threads", "aten/src/ATen/cuda/CUDABlas.cpp"),
+        ]
+    if moment == "optimizer":
+        terms.append(Term("gradients", between.gradients, "of every trained weight", "torch.autograd"))
+        terms.append(Term("update", between.update, "copies while weights are updated", "torch/optim/adamw.py"))
+    elif moment != "loading":
+        if stack.gradients_kept:
+            terms.append(Term("gradients", between.gradients, "kept from micro-step to micro-step", "torch.autograd"))
+        peak, layers = step
+        layers = min(layers, peak)
+        what = "inputs of the layers" if stack.checkpoint != "none" else "what layers keep for the way back"
+        names = {"forward": "layer", "head": "logits and loss", "backward": "layer and gradients"}
+        terms += [
+            Term("activations", layers, what, "a step walked through, operation by operation"),
+            Term(names[moment], peak - layers, "at work at the highest moment", "the same walk"),
+        ]
+    return tuple(term for term in terms if term.bytes)
+
+
+def _host(work: Work, between: Between) -> Amount:
+    """Main memory beside a GPU: the process itself, states that may leave the GPU, offloaded checkpoints."""
+    own = executor(work, 0).bytes + between.paged
+    if work.backend == "unsloth" and work.gradient_checkpointing:
+        sizes = work.architecture
+        own += sizes.num_hidden_layers * work.micro_batch * work.length * sizes.hidden_size * 2
+    return Amount(own, int(own * 0.7), int(own * 1.5))

@@ -1,0 +1,257 @@
+"""The operations of a decoder as PyTorch runs them: what each makes, keeps for the way back, and makes there.
+
+Formulas of the way back are those of tools/autograd/derivatives.yaml in PyTorch 2.13; tests hold them against the real
+code on fake tensors. Sizes are in numbers (elements); a width is bytes of one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from compiler.estimate.graph import Leaf, Tape, Tensor, record
+
+Grads = list[Tensor | None]
+
+
+def fresh(tape: Tape, numbers: int, width: int) -> Callable[[], Tensor]:
+    """Makes a tensor of its own."""
+    return lambda: Tensor(tape, numbers, width)
+
+
+def to(x: Tensor, width: int) -> Tensor:
+    """``x.to(dtype)``: nothing at all when it has that width already."""
+    if x.width == width:
+        return x
+    before = x.width
+
+    def back(grad: Tensor, saved: tuple[Tensor, ...]) -> Grads:
+        return [Tensor(grad.tape, grad.numbers, before)]
+
+    return record(x.tape, [x], (), back, out=fresh(x.tape, x.numbers, width))
+
+
+def add(x: Tensor, y: Tensor, *, width: int | None = None) -> Tensor:
+    """``x + y``; of two widths the larger one wins, and each gradient is cast back."""
+    widths = x.width, y.width
+    out = max(widths) if width is None else width
+
+    def forward() -> Tensor:
+        result = Tensor(x.tape, x.numbers, out)
+        if x.tape.on_cpu and widths[0] != widths[1]:
+            x.tape.transient(x.numbers * out)
+        return result
+
+    def back(grad: Tensor, saved: tuple[Tensor, ...]) -> Grads:
+        return [grad.view() if each == grad.width else Tensor(grad.tape, grad.numbers, each) for each in widths]
+
+    return record(x.tape, [x, y], (), back, out=forward)
+
+
+def times_number(x: Tensor) -> Tensor:
+    """``x * 0.5``: keeps nothing, and makes a tensor each way."""
+
+    def back(grad: Tensor, saved: tuple[Tensor, ...]) -> Grads:
+        return [Tensor(grad.tape, grad.numbers, grad.width)]
+
+    return record(x.tape, [x], (), back, out=fresh(x.tape, x.numbers, x.width))
+
+
+def times(x: Tensor, y: Tensor) -> Tensor:
+    """``x * y`` of the same shape: each is kept for the other's gradient."""
+    saved = tuple(kept.view() for kept, other in ((y, x), (x, y)) if other.node)
+    wants = [x.node is not None, y.node is not None]
+
+    def back(grad: Tensor, saved: tuple[Tensor, ...]) -> Grads:
+        return [Tensor(grad.tape, grad.numbers, grad.width) if each else None for each in wants]
+
+    return record(x.tape, [x, y], saved, back, out=fresh(x.tape, x.numbers, max(x.width, y.width)))
+
+
+def times_constant(x: Tensor, constant: Tensor, *, keep: bool = True) -> Tensor:
+    """``x * constant`` broadcast, as with the cosines of rotary embeddings."""
+
+    def back(grad: Tensor, saved: tuple[Tensor, ...]) -> Grads:
+        return [Tensor(grad.tape, grad.numbers, grad.width)]
+
+    saved = (constant.view(),) if keep else ()
+    return record(x.tape, [x], saved, back, out=fresh(x.tape, x.numbers, max(x.width, constant.width)))
+
+
+def silu(x: Tensor) -> Tensor:
+    """One kernel each way; keeps its input. GELU in its one-kernel form is the same."""
+
+    def back(grad: Tensor, saved: tuple[Tensor, ...]) -> Grads:
+        return [Tensor(grad.tape, grad.numbers, grad.width)]
+
+    return record(x.tape, [x], (x.view(),), back, out=fresh(x.tape, x.numbers, x.width))
+
+
+def dropout(x: Tensor) -> Tensor:
+    """A result and a mask, which is kept: of one byte a number on CUDA, of the input's type on a CPU."""
+    tape = x.tape
+
+    def back(grad: Tensor, saved: tuple[Tensor, ...]) -> Grads:
+        return [Tensor(grad.tape, grad.numbers, grad.width)]
+
+    mask = Tensor(tape, x.numbers, x.width if tape.on_cpu else 1)
+    return record(tape, [x], (mask,), back, out=fresh(tape, x.numbers, x.width))
+
+
+def linear(x: Tensor, weight: Matrix, *, autocast: int = 0) -> Tensor:
+    """``F.linear``: keeps its input if the weight is trained, and the weight if the input wants a gradient.
+
+    Under autocast (its width, else 0) wider inputs and weights are cast first; casts of trained weights are kept until
+    autocast ends (aten/src/ATen/autocast_mode.cpp, ``cached_cast``), those of frozen ones are made for each use.
+    """
+    tape = x.tape
+    width = weight.width
+    cast: Tensor | None = None
+    leaf: Tensor | Leaf | None = weight.leaf
+    if autocast:
+        x = to(x, autocast)
+        if weight.width > autocast:
+            width = autocast
+            cast = Tensor(tape, weight.numbers, autocast)
+            if weight.leaf is not None:
+                cast = _cast_of(weight.leaf, cast)
+                leaf = cast
+                tape.casts.append(cast)
+    rows = x.numbers // weight.inside
+    wants, trained, inside, outside = x.node is not None, weight.leaf is not None, weight.inside, weight.outside
+    bias = weight.bias
+
+    def back(grad: Tensor, saved: tuple[Tensor, ...]) -> Grads:
+        of_weight = Tensor(tape, inside * outside, width) if trained else None
+        of_input = Tensor(tape, rows * inside, width) if wants else None
+        return [of_input, of_weight, Tensor(tape, outside, width) if bias else None]
+
+    saved = ((x.view(),) if trained else ()) + ((cast,) if cast is not None and wants else ())
+    out = fresh(tape, rows * outside, width)
+    return record(tape, [x, leaf, bias], saved, back, out=out, weight=wants)
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """A linear layer's weight; ``leaf`` and ``bias`` are there when they are trained."""
+
+    inside: int
+    outside: int
+    width: int
+    leaf: Leaf | None = None
+    bias: Leaf | None = None
+
+    @property
+    def numbers(self) -> int:
+        """Elements."""
+        return self.inside * self.outside
+
+
+def _cast_of(leaf: Leaf, cast: Tensor) -> Tensor:
+    """A trained weight in autocast's type: its gradient is cast back on the way to the leaf."""
+
+    def back(grad: Tensor, saved: tuple[Tensor, ...]) -> Grads:
+        return [Tensor(grad.tape, leaf.numbers, leaf.width)]
+
+    return record(leaf.tape, [leaf], (), back, out=lambda: cast)
+
+
+def quantized_linear(x: Tensor, weight: Matrix, *, dequantized: bool) -> Tensor:
+    """bitsandbytes' ``MatMul4Bit``: keeps the packed weight only, and unpacks it for each use that has no kernel.
+
+    ``dequantized`` says that the way forward unpacks too (backends/cuda/ops.py: more than 1536 rows, or no kernel).
+    """
+    tape, width = x.tape, x.width
+    rows = x.numbers // weight.inside
+    whole = weight.numbers * width
+
+    def forward() -> Tensor:
+        unpacked = Tensor(tape, whole, 1) if dequantized else None
+        result = Tensor(tape, rows * weight.outside, width)
+        del unpacked
+        return result
+
+    def back(grad: Tensor, saved: tuple[Tensor, ...]) -> Grads:
+        unpacked = Tensor(tape, whole, 1)
+        result = Tensor(tape, rows * weight.inside, width)
+        del unpacked
+        return [result]
+
+    return record(tape, [x], (), back, out=forward, weight=True)
+
+
+def rms_norm(x: Tensor, size: int, *, weight_width: int, weight: Leaf | None) -> Tensor:
+    """``LlamaRMSNorm``: square, mean, scale in float32, back to the input's type, times the weight."""
+    narrow = x.width
+    normal = _normalised(to(x, 4), size)
+    return scaled(to(normal, narrow), size, weight_width=weight_width, weight=weight)
+
+
+def _normalised(x: Tensor, size: int) -> Tensor:
+    """``x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + eps)`` in float32."""
+    tape, numbers = x.tape, x.numbers
+    scale = Tensor(tape, numbers // size, 4)
+    tape.transient(numbers * 4)
+
+    def back(grad: Tensor, saved: tuple[Tensor, ...]) -> Grads:
+        first = Tensor(tape, numbers, 4)
+        product = Tensor(tape, numbers, 4)
+        del product, grad
+        spread = Tensor(tape, numbers, 4)
+        power = Tensor(tape, numbers, 4)
+        doubled = Tensor(tape, numbers, 4)
+        second = Tensor(tape, numbers, 4)
+        del spread, power, doubled, second
+        return [first]
+
+    return record(tape, [x], (x.view(), scale), back, out=fresh(tape, numbers, 4))
+
+
+def scaled(x: Tensor, size: int, *, weight_width: int, weight: Leaf | None) -> Tensor:
+    """``weight * x``: a wider weight makes the result wider, and its gradient is cast back."""
+    tape, numbers, width = x.tape, x.numbers, x.width
+    outside = max(width, weight_width)
+    wants = x.node is not None
+
+    def back(grad: Tensor, saved: tuple[Tensor, ...]) -> Grads:
+        of_weight = None
+        if weight is not None:
+            tape.transient(numbers * grad.width)
+            of_weight = Tensor(tape, size, weight_width)
+        of_input = Tensor(tape, numbers, grad.width) if wants else None
+        if of_input is not None and grad.width != width:
+            del grad
+            of_input = Tensor(tape, numbers, width)
+        return [of_input, of_weight]
+
+    saved = (x.view(),) if weight is not None else ()
+    return record(tape, [x, weight], saved, back, out=fresh(tape, numbers, outside), weight=wants)
+
+
+def rotary(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
+    """``apply_rotary_pos_emb`` of one of query and key: x * cos + rotate_half(x) * sin."""
+    tape, numbers, width = x.tape, x.numbers, x.width
+
+    def forward() -> Tensor:
+        first = Tensor(tape, numbers, width)
+        half = Tensor(tape, numbers // 2, width)
+        turned = Tensor(tape, numbers, width)
+        del half
+        second = Tensor(tape, numbers, width)
+        del turned
+        result = Tensor(tape, numbers, width)
+        del first, second
+        return result
+
+    def back(grad: Tensor, saved: tuple[Tensor, ...]) -> Grads:
+        turned = Tensor(tape, numbers, width)
+        half = Tensor(tape, numbers // 2, width)
+        upper = Tensor(tape, numbers, width)
+        del half
+        lower = Tensor(tape, numbers, width)
+        del turned, lower
+        straight = Tensor(tape, numbers, width)
+        del grad, straight
+        return [upper]
+
+    return record(tape, [x], (cosine.view(), sine.view()), back, out=forward)

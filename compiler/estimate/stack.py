@@ -1,0 +1,36 @@
+"""What a training stack does beyond its recipe: casts, losses, checkpoints, gradients, by library and version."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Loss = Literal["whole", "trl-whole", "chunked", "tiled", "fused"]
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """The parts of a training loop that decide its memory. Widths are bytes of one number.
+
+    ``base_width`` is that of weights which are not quantised, ``kept_width`` that of embeddings, norms and head
+    (4 after PEFT's ``prepare_model_for_kbit_training``), ``adapter_width`` that of adapters. ``autocast`` is the width
+    that autocast computes in, 0 without. ``outputs_in_float`` is accelerate's ``convert_outputs_to_fp32``;
+    ``logits_held`` says that the loop holds the model's output while it goes back. ``gradients_kept`` are
+    there from the first micro-step on: with accumulation, or when they are zeroed rather than dropped.
+    """
+
+    base_width: int
+    kept_width: int
+    adapter_width: int
+    autocast: int
+    loss: Loss
+    chunk: int = 256
+    outputs_in_float: bool = False
+    logits_held: bool = False
+    gradients_kept: bool = False
+    checkpoint: Literal["none", "layer", "offload"] = "none"
+    input_gradients: bool = False
+    fused_optimizer: bool = False
+    foreach_optimizer: bool = False
+    defensive_clone: bool = True
+    flash: bool = True

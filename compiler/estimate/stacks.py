@@ -1,0 +1,65 @@
+"""Which stack a recipe's work runs on, by backend and by the versions of its packages."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from compiler.estimate.stack import Loss, Stack
+from compiler.estimate.work import Work
+from compiler.facts.packages import tested_set
+
+WIDTH = {"bfloat16": 2, "float16": 2, "float32": 4}
+
+
+def version(work: Work, package: str) -> tuple[int, ...]:
+    """The version of a package as numbers; that of the tested set when the work does not say."""
+    text = dict(work.versions).get(package) or tested_set().get(package, "0")
+    parts = []
+    for part in text.split("."):
+        digits = "".join(character for character in part if character.isdigit())
+        if not digits:
+            break
+        parts.append(int(digits))
+    return tuple(parts)
+
+
+def stack_of(work: Work) -> Stack:
+    """The stack of a recipe's own run.
+
+    TRL trains under autocast when the model is in 16 bits, keeps adapters on a plain base in float32 (PEFT's
+    ``autocast_adapter_dtype``) and casts those on a quantised base to bfloat16 (sft_trainer.py, since 0.26); before, it
+    called ``prepare_model_for_kbit_training``, which made whatever is not quantised float32.
+    """
+    width = WIDTH[work.dtype]
+    packed = work.quantization != "none"
+    old = version(work, "trl") < (0, 26)
+    upcast = packed and old and work.backend == "peft"
+    adapter = 2 if packed and not upcast else 4
+    if work.backend == "unsloth":
+        adapter = 4
+    return Stack(
+        base_width=width,
+        kept_width=4 if upcast else width,
+        adapter_width=adapter,
+        autocast=2 if width == 2 else 0,
+        loss=_loss(work),
+        outputs_in_float=width == 2,
+        gradients_kept=work.accumulation > 1,
+        checkpoint=_checkpoint(work),
+        input_gradients=work.gradient_checkpointing and work.method != "full",
+    )
+
+
+def _loss(work: Work) -> Loss:
+    """TRL 1.16 tiles the head and never has logits; "chunked_nll" is there since 1.7; else they are whole."""
+    if work.backend == "unsloth":
+        return "fused"
+    if work.loss_type != "chunked_nll" or version(work, "trl") < (1, 7):
+        return "trl-whole"
+    return "chunked" if version(work, "trl") < (1, 16) or work.device == "cpu" else "tiled"
+
+
+def _checkpoint(work: Work) -> Literal["none", "layer", "offload"]:
+    if not work.gradient_checkpointing:
+        return "none"
+    return "offload" if work.backend == "unsloth" and work.device == "cuda" else "layer"

@@ -1,0 +1,60 @@
+"""One training step walked through on sizes: the highest live bytes of each of its phases."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from compiler.estimate.graph import Line, Tape, Tensor, backward
+from compiler.estimate.heads import chunked_loss, whole_loss
+from compiler.estimate.layers import Adapters, Shape, Step, embed, final_norm, run_layers
+from compiler.estimate.stack import Stack
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """Everything that a walk through a step depends on: all of the work but its rows, its states and its devices.
+
+    ``chunks`` are those of a loss in chunks, of which three stand for any more. ``padded`` says that attention gets a
+    mask, since rows differ in length.
+    """
+
+    shape: Shape
+    stack: Stack
+    adapters: Adapters | None
+    length: int
+    quantized: bool
+    attention: str
+    gpu: bool
+    chunks: int
+    padded: bool
+
+
+def walk(asked: Walk) -> dict[str, tuple[Line, ...]]:
+    """Live bytes above what lies in memory between steps, by phase: forward, head, backward."""
+    tape = Tape(on_cpu=not asked.gpu)
+    shape, stack, length = asked.shape, asked.stack, asked.length
+    step = Step(tape, shape, stack, length, asked.adapters, asked.quantized, asked.attention, asked.padded)
+    tape.enter("forward")
+    ids = Tensor(tape, step.tokens, 8)
+    labels = Tensor(tape, step.tokens, 8)
+    hidden = embed(step)
+    cosine = Tensor(tape, length * shape.head_dim, hidden.width)
+    sine = Tensor(tape, length * shape.head_dim, hidden.width)
+    hidden = run_layers(step, hidden, cosine, sine)
+    before_head = len(tape.nodes)
+    del cosine, sine
+    tape.enter("head")
+    hidden = final_norm(step, hidden)
+    logits = None
+    if stack.loss == "chunked":
+        loss = chunked_loss(step, hidden, asked.chunks)
+    else:
+        loss, logits = whole_loss(step, hidden)
+    del hidden
+    tape.casts.clear()
+    if not stack.logits_held:
+        del logits
+    backward(tape, loss, at={before_head: "backward"})
+    del loss, ids, labels
+    tape.enter("end")
+    return tape.peaks()
