@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from compiler.estimate.attention import attend
 from compiler.estimate.graph import ROW, Leaf, Tape, Tensor, checkpoint, record
 from compiler.estimate.operations import (
     Grads,
@@ -57,7 +58,9 @@ class Step:
     adapters: Adapters | None
     quantized: bool
     attention: str
-    padded: bool
+    masked: bool
+    second_begins: int = -1
+    last_begins: int = -1
     leaves: dict[tuple[int, str], Leaf] = field(default_factory=dict)
 
     @property
@@ -118,42 +121,20 @@ class Step:
         return to(out, width)
 
 
-def attend(step: Step, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-    """Scaled dot-product attention in one kernel: keeps its inputs, its result and a sum for each head and token.
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What all layers are given: rotary embeddings, and attention's mask if it needs one."""
 
-    On CUDA the way back has FlashAttention-2's accumulator of the query's gradient in float32, and gradients of keys
-    and values for each head where heads share them (csrc/flash_attn/flash_api.cpp, ``mha_bwd``).
-    """
-    tape, shape = step.tape, step.shape
-    width = query.width
-    sums = Tensor(tape, step.tokens * shape.heads, 4)
-    queries, keys = query.numbers, key.numbers
-
-    def back(grad: Tensor, saved: tuple[Tensor, ...]) -> Grads:
-        of_query = Tensor(tape, queries, width)
-        of_key = Tensor(tape, keys, width)
-        of_value = Tensor(tape, keys, width)
-        if not tape.on_cpu:
-            expanded = 2 * queries * width if shape.shared != shape.heads else 0
-            tape.transient(queries * 4 + step.tokens * shape.heads * 4 + expanded)
-        return [of_query, of_key, of_value]
-
-    saved = (query.view(), key.view(), value.view(), sums)
-    return record(
-        tape,
-        [query, key, value],
-        saved,
-        back,
-        out=lambda: Tensor(tape, queries, width),
-        after=lambda out: (out.view(),),
-    )
+    cosine: Tensor
+    sine: Tensor
+    mask: Tensor | None
 
 
-def decoder_layer(step: Step, number: int, hidden: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
+def decoder_layer(step: Step, number: int, hidden: Tensor, shared: Shared) -> Tensor:
     """``LlamaDecoderLayer``."""
     residual = hidden
     hidden = _norm(step, number, "input_layernorm", hidden)
-    hidden = _attention(step, number, hidden, cosine, sine)
+    hidden = _attention(step, number, hidden, shared)
     hidden = add(residual, hidden)
     residual = hidden
     hidden = _norm(step, number, "post_attention_layernorm", hidden)
@@ -167,17 +148,17 @@ def _norm(step: Step, number: int, name: str, x: Tensor) -> Tensor:
     return rms_norm(x, size, weight_width=width, weight=step.trained(number, name, size))
 
 
-def _attention(step: Step, number: int, hidden: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
-    shape = step.shape
-    size, all_heads, shared = shape.hidden, shape.heads * shape.head_dim, shape.shared * shape.head_dim
+def _attention(step: Step, number: int, hidden: Tensor, shared: Shared) -> Tensor:
+    shape, cosine, sine, mask = step.shape, shared.cosine, shared.sine, shared.mask
+    size, all_heads, few = shape.hidden, shape.heads * shape.head_dim, shape.shared * shape.head_dim
     query = step.project(hidden, number, "q_proj", size, all_heads)
-    key = step.project(hidden, number, "k_proj", size, shared)
-    value = step.project(hidden, number, "v_proj", size, shared)
+    key = step.project(hidden, number, "k_proj", size, few)
+    value = step.project(hidden, number, "v_proj", size, few)
     turned_query = rotary(query, cosine, sine)
     turned_key = rotary(key, cosine, sine)
     query, key = turned_query, turned_key
     del turned_query, turned_key
-    out = attend(step, query, key, value)
+    out = attend(step, query, key, value, mask)
     return step.project(out, number, "o_proj", all_heads, size)
 
 
@@ -215,13 +196,16 @@ class _Ignored(Leaf):
         self.grad = grad
 
 
-def run_layers(step: Step, hidden: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
+def run_layers(step: Step, hidden: Tensor, shared: Shared) -> Tensor:
     """All layers, each under a checkpoint or none."""
     for number in range(step.shape.layers):
+        step.last_begins = len(step.tape.nodes)
+        if number == 1:
+            step.second_begins = step.last_begins
         if step.stack.checkpoint == "layer":
-            hidden = checkpoint(lambda x, n=number: decoder_layer(step, n, x, cosine, sine), hidden)  # type: ignore[misc]
+            hidden = checkpoint(lambda x, n=number: decoder_layer(step, n, x, shared), hidden)  # type: ignore[misc]
         else:
-            hidden = decoder_layer(step, number, hidden, cosine, sine)
+            hidden = decoder_layer(step, number, hidden, shared)
     return hidden
 
 

@@ -23,7 +23,17 @@ from compiler.estimate.step import Walk, walk
 from compiler.estimate.work import Work
 
 _LONGEST = 1 << 32
-_PHASES: dict[str, Moment] = {"forward": "forward", "head": "head", "backward": "backward"}
+_MOMENTS: dict[str, Moment] = {
+    "forward": "forward",
+    "head": "head",
+    "loss": "head",
+    "last layer": "backward",
+    "middle layers": "backward",
+    "first layer": "backward",
+    "optimizer": "optimizer",
+    "loading": "loading",
+}
+"""The moments that people are told, of the walk's phases."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +155,7 @@ def _peaks(work: Work, stack: Stack, shape: Shape) -> dict[str, tuple[int, int]]
         attention=work.attention,
         gpu=work.device == "cuda",
         chunks=min(3, math.ceil(tokens / chunk)),
-        padded=work.micro_batch > 1 and not work.packing,
+        masked=stack.masked if stack.masked is not None else work.micro_batch > 1 and not work.packing,
     )
     return _at(_walked(asked), shape.layers, work.micro_batch)
 
@@ -153,31 +163,31 @@ def _peaks(work: Work, stack: Stack, shape: Shape) -> dict[str, tuple[int, int]]
 def _at(walked: list[dict[str, tuple[Line, ...]]], layers: int, rows: int) -> dict[str, tuple[int, int]]:
     """Each phase at ``rows`` rows: its peak with all layers, and the part that lies there for layers passed."""
     found: dict[str, tuple[int, int]] = {}
-    two, three = walked
-    for phase in _PHASES:
-        less = max(base + slope * rows for base, slope in two[phase])
-        more = max(base + slope * rows for base, slope in three[phase])
-        found[phase] = (max(0, more + (more - less) * (layers - 3)), max(0, more - less) * layers)
+    fewer, greater = walked
+    for phase in fewer.keys() & _MOMENTS.keys():
+        less = max(base + slope * rows for base, slope in fewer[phase])
+        more = max(base + slope * rows for base, slope in greater[phase])
+        found[phase] = (max(0, less + (more - less) * (layers - 3)), max(0, more - less) * layers)
     return found
 
 
 @lru_cache(maxsize=4096)
 def _walked(asked: Walk) -> list[dict[str, tuple[Line, ...]]]:
-    return [walk(replace(asked, shape=replace(asked.shape, layers=layers))) for layers in (2, 3)]
+    return [walk(replace(asked, shape=replace(asked.shape, layers=layers))) for layers in (3, 4)]
 
 
 def _told(work: Work, stack: Stack, between: Between, peaks: dict[str, tuple[int, int]], capability: float) -> Memory:
     gpu = work.device == "cuda"
     kept = between.kept + (between.gradients if stack.gradients_kept else 0)
     extra = _communication(work, between)
-    totals: dict[Moment, int] = {_PHASES[phase]: kept + extra + peak for phase, (peak, _) in peaks.items()}
+    totals = {phase: kept + extra + peak for phase, (peak, _) in peaks.items()}
     totals["optimizer"] = between.kept + between.gradients + extra + between.update
     totals["loading"] = between.base + between.scales + between.loading
-    moment = max(totals, key=lambda each: totals[each])
-    workspace = workspaces(capability) if gpu else 0
-    workspace = 0 if moment == "loading" else workspace
-    allocated = totals[moment] + workspace
-    step = peaks.get(moment, (0, 0))
+    highest = max(totals, key=lambda each: totals[each])
+    moment = _MOMENTS[highest]
+    workspace = workspaces(capability) if gpu and moment != "loading" else 0
+    allocated = totals[highest] + workspace
+    step = peaks.get(highest, (0, 0))
     terms = _terms(work, stack, between, moment, step=step, extra=extra, libraries=workspace)
     return Memory(
         terms=terms,

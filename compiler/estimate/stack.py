@@ -16,7 +16,9 @@ class Stack:
     (4 after PEFT's ``prepare_model_for_kbit_training``), ``adapter_width`` that of adapters. ``autocast`` is the width
     that autocast computes in, 0 without. ``outputs_in_float`` is accelerate's ``convert_outputs_to_fp32``;
     ``logits_held`` says that the loop holds the model's output while it goes back. ``gradients_kept`` are
-    there from the first micro-step on: with accumulation, or when they are zeroed rather than dropped.
+    there from the first micro-step on: with accumulation, or when they are zeroed rather than dropped. ``masked`` says
+    whether attention is given a mask (None: when rows are padded); ``expands_keys`` that keys and values are copied for
+    each head that shares them.
     """
 
     base_width: int
@@ -33,4 +35,5 @@ class Stack:
     fused_optimizer: bool = False
     foreach_optimizer: bool = False
     defensive_clone: bool = True
-    flash: bool = True
+    masked: bool | None = None
+    expands_keys: bool = False

@@ -1,0 +1,125 @@
+"""Attention as Transformers runs it: one kernel with or without a mask, or score by score."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from compiler.estimate.graph import ROW, Tape, Tensor, record
+from compiler.estimate.operations import Grads, fresh, times_number, to
+
+if TYPE_CHECKING:
+    from compiler.estimate.layers import Step
+
+
+def mask_for(step: Step, width: int) -> Tensor | None:
+    """The mask of a batch: a byte for each pair of tokens for one kernel, a number for scores (masking_utils.py)."""
+    pairs = step.length * step.length * ROW
+    if step.attention == "eager":
+        return Tensor(step.tape, pairs, width)
+    return Tensor(step.tape, pairs, 1) if step.masked and step.attention == "sdpa" else None
+
+
+def attend(step: Step, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
+    """From rotated queries and keys to a result for each head."""
+    if step.attention == "eager":
+        return _by_score(step, query, key, value, mask)
+    expands = step.shape.shared != step.shape.heads and (mask is not None or step.stack.expands_keys)
+    if expands:
+        key, value = repeat(key, query.numbers), repeat(value, query.numbers)
+    return _in_one_kernel(step, query, key, value, mask)
+
+
+def repeat(x: Tensor, numbers: int) -> Tensor:
+    """``repeat_kv``: keys or values copied for each head that shares them; on the way back they are summed."""
+    tape, before, width = x.tape, x.numbers, x.width
+
+    def back(grad: Tensor, saved: tuple[Tensor, ...]) -> Grads:
+        return [Tensor(tape, before, width)]
+
+    return record(tape, [x], (), back, out=fresh(tape, numbers, width))
+
+
+def _in_one_kernel(step: Step, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
+    """Keeps its inputs, its result, and a sum for each head and token; a mask as numbers beside them.
+
+    Without a mask it is FlashAttention-2 on CUDA, whose way back has the query's gradient in float32 and gradients of
+    keys and values for each head where heads share them (csrc/flash_attn/flash_api.cpp, ``mha_bwd``). With one it is
+    the memory-efficient kernel, which has the first of these too (mem_eff_attention/kernel_backward.h).
+    """
+    tape, shape = step.tape, step.shape
+    width, queries, keys = query.width, query.numbers, key.numbers
+    bias = Tensor(tape, mask.numbers, width) if mask is not None else None
+    sums = Tensor(tape, step.tokens * shape.heads, 4)
+    shares = shape.shared != shape.heads and keys != queries
+
+    def back(grad: Tensor, saved: tuple[Tensor, ...]) -> Grads:
+        of_query = Tensor(tape, queries, width)
+        of_key = Tensor(tape, keys, width)
+        of_value = Tensor(tape, keys, width)
+        if not tape.on_cpu:
+            wide = queries * 4 if width < 4 else 0
+            tape.transient(wide + step.tokens * shape.heads * 4 + (2 * queries * width if shares else 0))
+        return [of_query, of_key, of_value]
+
+    saved = (query.view(), key.view(), value.view(), sums, *([bias] if bias else []))
+    out = fresh(tape, queries, width)
+    return record(tape, [query, key, value], saved, back, out=out, after=lambda out: (out.view(),))
+
+
+def _by_score(step: Step, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
+    """``eager_attention_forward``: every score in the model's type, then in float32, then in the model's type again."""
+    tape, shape = step.tape, step.shape
+    width = query.width
+    if shape.shared != shape.heads:
+        key, value = repeat(key, query.numbers), repeat(value, query.numbers)
+    scores = _product(query, key, step.tokens * shape.heads * step.length, copies_first=True)
+    scores = times_number(scores)
+    if mask is not None:
+        scores = _with_mask(scores)
+    chances = _softmax(tape, scores, width)
+    result = _product(chances, value, query.numbers, copies_first=False)
+    return _copied(result)
+
+
+def _product(left: Tensor, right: Tensor, numbers: int, *, copies_first: bool) -> Tensor:
+    """A batched matrix product; queries of several rows lie across heads and are copied before it."""
+    tape, width = left.tape, left.width
+    sizes = left.numbers, right.numbers
+
+    def back(grad: Tensor, saved: tuple[Tensor, ...]) -> Grads:
+        return [Tensor(tape, sizes[0], width), Tensor(tape, sizes[1], width)]
+
+    kept = Tensor(tape, left.numbers, width) if copies_first else left.view()
+    return record(tape, [left, right], (kept, right.view()), back, out=fresh(tape, numbers, width))
+
+
+def _with_mask(scores: Tensor) -> Tensor:
+    def back(grad: Tensor, saved: tuple[Tensor, ...]) -> Grads:
+        return [grad]
+
+    return record(scores.tape, [scores], (), back, out=fresh(scores.tape, scores.numbers, scores.width))
+
+
+def _softmax(tape: Tape, scores: Tensor, width: int) -> Tensor:
+    """``softmax(scores, dtype=float32).to(dtype)``: CUDA reads 16-bit scores as they are, a CPU makes a copy first."""
+    read = to(scores, 4) if tape.on_cpu else scores
+    numbers, own = read.numbers, read.width
+
+    def back(grad: Tensor, saved: tuple[Tensor, ...]) -> Grads:
+        result = Tensor(tape, numbers, own)
+        if not tape.on_cpu:  # the product of gradient and result (aten/src/ATen/native/cuda/SoftMax.cu)
+            tape.transient(numbers * 4)
+        return [result]
+
+    chances = record(tape, [read], (), back, out=fresh(tape, numbers, 4), after=lambda out: (out.view(),))
+    del read
+    return to(chances, width)
+
+
+def _copied(x: Tensor) -> Tensor:
+    """``transpose(1, 2).contiguous()`` of what lies by head."""
+
+    def back(grad: Tensor, saved: tuple[Tensor, ...]) -> Grads:
+        return [grad]
+
+    return record(x.tape, [x], (), back, out=fresh(x.tape, x.numbers, x.width))
