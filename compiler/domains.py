@@ -39,7 +39,7 @@ def write_domain(name: str, target: Path, *, schema: str) -> list[Path]:
     try:
         for entry in sorted(_files(resources.files("recipes").joinpath(name)), key=lambda entry: entry.name):
             data = entry.read_bytes()
-            if entry.name == "recipe.toml":
+            if entry.name.endswith("recipe.toml"):
                 data = re.sub(rb"\A#:schema [^\n]*", f"#:schema ./{SCHEMA_FILE}".encode(), data)
             (partial / entry.name).write_bytes(data)
         (partial / SCHEMA_FILE).write_text(schema, encoding="utf-8")

