@@ -26,7 +26,9 @@ def attend(step: Step, query: Tensor, key: Tensor, value: Tensor, mask: Tensor |
     expands = step.shape.shared != step.shape.heads and (mask is not None or step.stack.expands_keys)
     if expands:
         key, value = repeat(key, query.numbers), repeat(value, query.numbers)
-    return _in_one_kernel(step, query, key, value, mask)
+    result = _in_one_kernel(step, query, key, value, mask)
+    by_head = step.shape.dialect.joined and (mask is None or step.tape.on_cpu)
+    return _copied(result) if by_head else result  # the result lies as queries do, which were joined by head
 
 
 def repeat(x: Tensor, numbers: int) -> Tensor:

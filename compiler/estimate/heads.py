@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from compiler.estimate.graph import Tensor, checkpoint, record
 from compiler.estimate.layers import Step
-from compiler.estimate.operations import Grads, Matrix, linear, to
+from compiler.estimate.operations import Grads, Matrix, fresh, linear, to
 
 
 def whole_loss(step: Step, hidden: Tensor) -> tuple[Tensor, Tensor | None]:
@@ -13,9 +13,11 @@ def whole_loss(step: Step, hidden: Tensor) -> tuple[Tensor, Tensor | None]:
     Logits, their float32 copy and its log-softmax; on the way back two gradients beside what log-softmax kept.
     """
     logits = linear(hidden, _head(step), autocast=step.stack.autocast)
+    if step.shape.dialect.softcap:
+        logits = softcapped(logits)
     outputs = logits
     wide = to(logits, 4)
-    loss = _cross_entropy(step, wide)
+    loss = _chosen(_log_softmax(wide))
     del wide
     if step.stack.outputs_in_float:
         outputs = to(logits, 4)
@@ -30,19 +32,45 @@ def _head(step: Step) -> Matrix:
     return Matrix(shape.hidden, shape.vocabulary, step.stack.kept_width, leaf)
 
 
-def _cross_entropy(step: Step, logits: Tensor) -> Tensor:
-    tape, numbers = step.tape, logits.numbers
+def _log_softmax(logits: Tensor) -> Tensor:
+    """Keeps its result; its gradient is as large."""
+    tape, numbers = logits.tape, logits.numbers
 
-    def back_softmax(grad: Tensor, saved: tuple[Tensor, ...]) -> Grads:
+    def back(grad: Tensor, saved: tuple[Tensor, ...]) -> Grads:
         return [Tensor(tape, numbers, 4)]
 
-    def back_loss(grad: Tensor, saved: tuple[Tensor, ...]) -> Grads:
+    return record(tape, [logits], (), back, out=fresh(tape, numbers, 4), after=lambda out: (out.view(),))
+
+
+def _chosen(chances: Tensor) -> Tensor:
+    """``nll_loss``: one number of each row; its gradient is a whole row of zeros and one number."""
+    tape, numbers = chances.tape, chances.numbers
+
+    def back(grad: Tensor, saved: tuple[Tensor, ...]) -> Grads:
         return [Tensor(tape, numbers, 4)]
 
-    chances = record(
-        tape, [logits], (), back_softmax, out=lambda: Tensor(tape, numbers, 4), after=lambda out: (out.view(),)
-    )
-    return record(tape, [chances], (chances.view(),), back_loss, out=lambda: Tensor(tape, 1, 4))
+    return record(tape, [chances], (chances.view(),), back, out=fresh(tape, 1, 4))
+
+
+def softcapped(logits: Tensor) -> Tensor:
+    """``softcap * tanh(logits / softcap)``: keeps the tangent, and makes a tensor for each of the three each way."""
+    tape, numbers, width = logits.tape, logits.numbers, logits.width
+
+    def forward() -> Tensor:
+        divided = Tensor(tape, numbers, width)
+        kept.append(Tensor(tape, numbers, width))
+        del divided
+        return Tensor(tape, numbers, width)
+
+    def back(grad: Tensor, saved: tuple[Tensor, ...]) -> Grads:
+        first = Tensor(tape, numbers, width)
+        del grad
+        second = Tensor(tape, numbers, width)
+        del first
+        return [Tensor(tape, numbers, width) if second.numbers else None]
+
+    kept: list[Tensor] = []
+    return record(tape, [logits], (), back, out=forward, after=lambda _: (kept.pop(),))
 
 
 def chunked_loss(step: Step, hidden: Tensor, rows: int) -> Tensor:
@@ -51,7 +79,7 @@ def chunked_loss(step: Step, hidden: Tensor, rows: int) -> Tensor:
     ``rows`` are the chunks that are walked; three stand for any more, as each gives back what it took.
     """
     tape, shape, chunk = step.tape, step.shape, step.stack.chunk
-    size, words = shape.hidden, shape.vocabulary
+    size = shape.hidden
     packed = _gather(step, hidden)
     del hidden
     total = Tensor(tape, 1, 4)
@@ -61,17 +89,10 @@ def chunked_loss(step: Step, hidden: Tensor, rows: int) -> Tensor:
         logits = linear(piece, head, autocast=step.stack.autocast)
         logits = to(logits, 4)
         numbers = logits.numbers
-
-        def back_softmax(grad: Tensor, saved: tuple[Tensor, ...]) -> Grads:
-            return [Tensor(tape, numbers, 4)]
-
-        def back_loss(grad: Tensor, saved: tuple[Tensor, ...]) -> Grads:
-            return [Tensor(tape, numbers, 4)]
-
-        chances = record(
-            tape, [logits], (), back_softmax, out=lambda: Tensor(tape, numbers, 4), after=lambda out: (out.view(),)
-        )
-        loss = record(tape, [chances], (chances.view(),), back_loss, out=lambda: Tensor(tape, 1, 4))
+        if shape.dialect.softcap:
+            logits = softcapped(logits)
+        chances = _log_softmax(logits)
+        loss = _chosen(chances)
         raised = Tensor(tape, numbers, 4)
         entropy = Tensor(tape, numbers, 4)
         assert tape.frame is not None
@@ -84,7 +105,6 @@ def chunked_loss(step: Step, hidden: Tensor, rows: int) -> Tensor:
         loss = checkpoint(one, piece)
         total = _plus(total, loss)
         del piece, loss
-    del words
     return total
 
 

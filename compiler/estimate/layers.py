@@ -11,7 +11,9 @@ from compiler.estimate.operations import (
     Matrix,
     add,
     dropout,
+    gemma_norm,
     linear,
+    parts,
     quantized_linear,
     rms_norm,
     rotary,
@@ -21,6 +23,27 @@ from compiler.estimate.operations import (
     to,
 )
 from compiler.estimate.stack import Stack
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How a family builds its layer out of the common parts.
+
+    ``gemma_norm``: one is added to the norm's weight, and all of it is done in float32. ``head_norm``: queries and keys
+    are normed by head. ``sandwich``: results of attention and MLP are normed too. ``attention`` names the linear layers
+    of query, key, value and result, or a fused one and that of the result; ``mlp`` those of gate, up and down, or a
+    fused one and down. ``joined``: what rotary embeddings turned is joined with the rest of the head anew.
+    ``scaled_embedding``: embeddings are multiplied once. ``softcap``: logits are pressed between two numbers.
+    """
+
+    gemma_norm: bool = False
+    head_norm: bool = False
+    sandwich: bool = False
+    attention: tuple[str, ...] = ("q_proj", "k_proj", "v_proj", "o_proj")
+    mlp: tuple[str, ...] = ("gate_proj", "up_proj", "down_proj")
+    joined: bool = False
+    scaled_embedding: bool = False
+    softcap: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +58,7 @@ class Shape:
     vocabulary: int
     tied: bool
     layers: int
+    dialect: Dialect = field(default_factory=Dialect)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,44 +155,70 @@ class Shared:
 
 
 def decoder_layer(step: Step, number: int, hidden: Tensor, shared: Shared) -> Tensor:
-    """``LlamaDecoderLayer``."""
+    """A layer of the family, e.g. ``LlamaDecoderLayer``."""
+    dialect = step.shape.dialect
     residual = hidden
-    hidden = _norm(step, number, "input_layernorm", hidden)
+    hidden = norm(step, number, "input_layernorm", hidden)
     hidden = _attention(step, number, hidden, shared)
+    if dialect.sandwich:
+        hidden = norm(step, number, "post_attention_layernorm", hidden)
     hidden = add(residual, hidden)
     residual = hidden
-    hidden = _norm(step, number, "post_attention_layernorm", hidden)
+    hidden = norm(step, number, "pre_feedforward_layernorm", hidden)
     hidden = _mlp(step, number, hidden)
+    if dialect.sandwich:
+        hidden = norm(step, number, "post_feedforward_layernorm", hidden)
     return add(residual, hidden)
 
 
-def _norm(step: Step, number: int, name: str, x: Tensor) -> Tensor:
-    size = step.shape.hidden
+def norm(step: Step, number: int, name: str, x: Tensor, size: int = 0) -> Tensor:
+    """The family's norm over the hidden size, or over ``size`` numbers."""
+    size = size or step.shape.hidden
     width = step.stack.kept_width
-    return rms_norm(x, size, weight_width=width, weight=step.trained(number, name, size))
+    weight = step.trained(number, name, size)
+    if step.shape.dialect.gemma_norm:
+        return gemma_norm(x, size, weight_width=width, weight=weight)
+    return rms_norm(x, size, weight_width=width, weight=weight)
 
 
 def _attention(step: Step, number: int, hidden: Tensor, shared: Shared) -> Tensor:
-    shape, cosine, sine, mask = step.shape, shared.cosine, shared.sine, shared.mask
+    shape, dialect = step.shape, step.shape.dialect
     size, all_heads, few = shape.hidden, shape.heads * shape.head_dim, shape.shared * shape.head_dim
-    query = step.project(hidden, number, "q_proj", size, all_heads)
-    key = step.project(hidden, number, "k_proj", size, few)
-    value = step.project(hidden, number, "v_proj", size, few)
-    turned_query = rotary(query, cosine, sine)
-    turned_key = rotary(key, cosine, sine)
+    names = dialect.attention
+    if len(names) == 2:
+        whole = step.project(hidden, number, names[0], size, all_heads + 2 * few)
+        query, key, value = parts(whole, (all_heads, few, few))
+        del whole
+    else:
+        query = step.project(hidden, number, names[0], size, all_heads)
+        if dialect.head_norm:
+            query = norm(step, number, "q_norm", query, shape.head_dim)
+        key = step.project(hidden, number, names[1], size, few)
+        if dialect.head_norm:
+            key = norm(step, number, "k_norm", key, shape.head_dim)
+        value = step.project(hidden, number, names[2], size, few)
+    turned_query = rotary(query, shared.cosine, shared.sine, joined=dialect.joined)
+    turned_key = rotary(key, shared.cosine, shared.sine, joined=dialect.joined)
     query, key = turned_query, turned_key
     del turned_query, turned_key
-    out = attend(step, query, key, value, mask)
-    return step.project(out, number, "o_proj", all_heads, size)
+    out = attend(step, query, key, value, shared.mask)
+    return step.project(out, number, names[-1], all_heads, size)
 
 
 def _mlp(step: Step, number: int, x: Tensor) -> Tensor:
-    size, inner = step.shape.hidden, step.shape.inner
-    gate = silu(step.project(x, number, "gate_proj", size, inner))
-    up = step.project(x, number, "up_proj", size, inner)
+    size, inner, dialect = step.shape.hidden, step.shape.inner, step.shape.dialect
+    names = dialect.mlp
+    if len(names) == 2:
+        up = step.project(x, number, names[0], size, 2 * inner)
+        gate, up = parts(up, (inner, inner))
+        product = times(up, silu(gate))
+        del gate, up
+        return step.project(product, number, names[1], inner, size)
+    gate = silu(step.project(x, number, names[0], size, inner))
+    up = step.project(x, number, names[1], size, inner)
     product = times(gate, up)
     del gate, up
-    return step.project(product, number, "down_proj", inner, size)
+    return step.project(product, number, names[2], inner, size)
 
 
 def embed(step: Step) -> Tensor:
@@ -182,7 +232,7 @@ def embed(step: Step) -> Tensor:
     out = record(tape, [leaf], (), back, out=lambda: Tensor(tape, step.tokens * shape.hidden, width))
     if leaf is None and step.stack.input_gradients:
         out.node = _Ignored(tape)
-    return out
+    return times_number(out) if shape.dialect.scaled_embedding else out
 
 
 class _Ignored(Leaf):
@@ -211,4 +261,4 @@ def run_layers(step: Step, hidden: Tensor, shared: Shared) -> Tensor:
 
 def final_norm(step: Step, hidden: Tensor) -> Tensor:
     """The norm before the head."""
-    return _norm(step, -1, "norm", hidden)
+    return norm(step, -1, "norm", hidden)

@@ -228,8 +228,46 @@ def scaled(x: Tensor, size: int, *, weight_width: int, weight: Leaf | None) -> T
     return record(tape, [x, weight], saved, back, out=fresh(tape, numbers, outside), weight=wants)
 
 
-def rotary(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
-    """``apply_rotary_pos_emb`` of one of query and key: x * cos + rotate_half(x) * sin."""
+def gemma_norm(x: Tensor, size: int, *, weight_width: int, weight: Leaf | None) -> Tensor:
+    """``Gemma3RMSNorm``: the same in float32, times one more than the weight, and the cast comes last."""
+    narrow = x.width
+    normal = _normalised(to(x, 4), size)
+    raised = Tensor(x.tape, size, 4)
+    result = _times_raised(normal, raised, size, weight_width=weight_width, weight=weight)
+    del normal
+    return to(result, narrow)
+
+
+def _times_raised(x: Tensor, raised: Tensor, size: int, *, weight_width: int, weight: Leaf | None) -> Tensor:
+    tape, numbers = x.tape, x.numbers
+
+    def back(grad: Tensor, saved: tuple[Tensor, ...]) -> Grads:
+        of_weight = None
+        if weight is not None:
+            tape.transient(numbers * 4)
+            of_weight = Tensor(tape, size, weight_width)
+        return [Tensor(tape, numbers, 4), of_weight]
+
+    saved = (raised.view(), *((x.view(),) if weight is not None else ()))
+    return record(tape, [x, weight], saved, back, out=fresh(tape, numbers, 4))
+
+
+def parts(x: Tensor, sizes: tuple[int, ...]) -> list[Tensor]:
+    """Slices of the last dimension: views, whose gradients are each as large as the whole."""
+    tape, width, whole = x.tape, x.width, x.numbers
+    rows = whole // sum(sizes)
+
+    def back(grad: Tensor, saved: tuple[Tensor, ...]) -> Grads:
+        return [Tensor(tape, whole, width)]
+
+    def piece(size: int) -> Tensor:
+        return record(tape, [x], (), back, out=lambda: x.view(rows * size))
+
+    return [piece(size) for size in sizes]
+
+
+def rotary(x: Tensor, cosine: Tensor, sine: Tensor, *, joined: bool) -> Tensor:
+    """``apply_rotary_pos_emb`` of one of query and key: x * cos + rotate_half(x) * sin; ``joined`` makes it anew."""
     tape, numbers, width = x.tape, x.numbers, x.width
 
     def forward() -> Tensor:
@@ -241,9 +279,10 @@ def rotary(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
         del turned
         result = Tensor(tape, numbers, width)
         del first, second
-        return result
+        return Tensor(tape, numbers, width) if joined else result
 
     def back(grad: Tensor, saved: tuple[Tensor, ...]) -> Grads:
+        rest = Tensor(tape, numbers, width) if joined else None
         turned = Tensor(tape, numbers, width)
         half = Tensor(tape, numbers // 2, width)
         upper = Tensor(tape, numbers, width)
@@ -252,6 +291,10 @@ def rotary(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
         del turned, lower
         straight = Tensor(tape, numbers, width)
         del grad, straight
-        return [upper]
+        if rest is None:
+            return [upper]
+        spread = Tensor(tape, numbers, width)
+        del upper, spread
+        return [rest]
 
     return record(tape, [x], (cosine.view(), sine.view()), back, out=forward)

@@ -24,6 +24,7 @@ STDIN = Path("-")
 @click.option("--json", "output", flag_value="json", type=click.Choice(FORMATS), help="Short for --format json.")
 @click.option("--fix", is_flag=True, help="Apply the fixes that are certain; comments and layout stay.")
 @click.option("--strict", is_flag=True, help="Warnings fail too.")
+@click.option("--trace", is_flag=True, help="Run one step of the model's code on fake tensors, for its memory.")
 @permissions
 def command(
     recipes: tuple[Path, ...],
@@ -31,6 +32,7 @@ def command(
     output: OutputFormat,
     fix: bool,
     strict: bool,
+    trace: bool,
     allow_outside: bool,
     trust_remote_code: bool,
     offline: bool,
@@ -38,16 +40,30 @@ def command(
     """Check RECIPES: files, folders (every recipe.toml below them), or - for standard input.
 
     Reads the recipe, finds the model and looks at the first rows of the data; the hub is never asked, and
-    with --offline a model that only the hub has is an error. Exit code 0 when all is well or only warned about.
+    with --offline a model that only the hub has is an error. With --trace it compiles one recipe and runs a step of it
+    without weights: seconds, and needs the packages that train. Exit code 0 when all is well or only warned about.
     """
     from compiler.permissions import Permissions
 
+    if trace:
+        _trace(recipes, Permissions(allow_outside, trust_remote_code, offline), output, fix=fix)
+        return
     if fix and STDIN in recipes and output not in FOR_PEOPLE:
         raise click.UsageError(f"--fix - prints the recipe, so it cannot print {output} as well")
     allowed = Permissions(allow_outside, trust_remote_code, offline)
     checked = [one for path in recipes or (Path(),) for one in _check(path, allowed, fix=fix)]
     _tell(checked, output)
     sys.exit(_exit_code(checked, strict=strict))
+
+
+def _trace(recipes: tuple[Path, ...], allowed: Permissions, output: OutputFormat, *, fix: bool) -> None:
+    """Compile one recipe, all of its rows included, and trace a step of its plan."""
+    from tui.tracing import trace_recipe
+
+    path = recipes[0] if recipes else Path()
+    if len(recipes) > 1 or path == STDIN or fix or output not in {"full", "concise", "json"}:
+        raise click.UsageError("--trace takes one recipe, and tells of it in words or with --json")
+    trace_recipe(path, allowed, as_json=output == "json")
 
 
 def _check(path: Path, allowed: Permissions, *, fix: bool) -> list[Checked]:

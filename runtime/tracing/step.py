@@ -1,0 +1,149 @@
+"""One training step of the real code on fake tensors, told as live bytes of each phase."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+
+import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.nn import functional
+
+from compiler.estimate.allocator import Allocator
+from runtime.tracing.job import Job
+from runtime.tracing.live import LiveBytes
+from runtime.tracing.model import made_fake, outline
+from runtime.tracing.optimizers import optimizer
+
+STEPS = 2
+"""Optimizer states appear in the first step and are there from the beginning of the second."""
+
+
+@dataclass(frozen=True, slots=True)
+class Traced:
+    """Bytes: weights as loaded, what lies there between steps, the most of each phase, and what the allocator held."""
+
+    loaded: int
+    between: int
+    peaks: dict[str, int]
+    allocated: int
+    reserved: int
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return asdict(self)
+
+
+class Watcher(Protocol):
+    """Who is told which phase begins."""
+
+    def enter(self, phase: str) -> None:
+        """What follows belongs to ``phase``."""
+
+
+def trace(job: Job) -> Traced:
+    """Run two optimizer steps and watch. Raises what the model's own code raises."""
+    cuda = job.device == "cuda"
+    live = LiveBytes(cuda=cuda)
+    tokens = job.micro_batch * (job.length - 1)
+    live.counted = math.ceil(tokens / job.stack.chunk) * job.stack.chunk
+    model = outline(job)
+    with FakeTensorMode(), live, _as_without_numbers(job), _as_on_cuda() if cuda else _as_it_is():
+        model = made_fake(job, model)
+        loaded = between = live.live
+        patch_loss(job, model)
+        run = optimizer(job, [weight for weight in model.parameters() if weight.requires_grad])
+        for _ in range(STEPS):
+            live.start_step()
+            for _ in range(job.accumulation):
+                micro_step(job, model, live)
+            live.enter("optimizer")
+            run.step()
+            run.zero_grad(set_to_none=not (job.stack.gradients_kept and job.accumulation == 1))
+            between = live.live
+    allocator = Allocator()
+    allocator.run(live.events)
+    return Traced(loaded, between, dict(live.peaks), allocator.most_allocated, allocator.most_reserved)
+
+
+def micro_step(job: Job, model: Any, watcher: Watcher) -> None:
+    """Forward and back once, as the trainer does it."""
+    watcher.enter("forward")
+    ids = torch.zeros(job.micro_batch, job.length, dtype=torch.long)
+    batch: dict[str, Any] = {"input_ids": ids, "labels": torch.zeros_like(ids), "use_cache": False}
+    if job.padded:
+        mask = torch.ones_like(ids)
+        mask[0, -1] = 0
+        batch["attention_mask"] = mask
+    stack = job.stack
+    computed = torch.bfloat16 if job.dtype == "float32" else getattr(torch, job.dtype)
+    with torch.autocast("cpu", dtype=computed, enabled=bool(stack.autocast)):
+        out = model(**batch)
+    if stack.outputs_in_float and out.logits is not None:
+        out.logits = out.logits.float()
+    loss = out.loss
+    if stack.loss == "trl-whole":
+        _measure_whole_logits(out.logits)
+    if not stack.logits_held:
+        del out
+    watcher.enter("backward")
+    loss.backward()
+
+
+def _measure_whole_logits(logits: torch.Tensor) -> None:
+    """What TRL's ``compute_loss`` does with whole logits for its two metrics."""
+    from trl.trainer.utils import entropy_from_logits
+
+    with torch.no_grad():
+        shifted = logits[..., :-1, :]
+        entropy_from_logits(shifted)
+        shifted.argmax(dim=-1)
+
+
+def patch_loss(job: Job, model: Any) -> None:
+    """Give the model TRL's loss in chunks, with TRL's own code, if the job has it."""
+    if job.stack.loss != "chunked":
+        return
+    from trl.trainer.sft_trainer import _patch_chunked_ce_lm_head
+
+    inner = model.get_base_model() if hasattr(model, "get_base_model") else model
+    _patch_chunked_ce_lm_head(inner, chunk_size=job.stack.chunk)
+
+
+@contextmanager
+def _as_without_numbers(job: Job) -> Iterator[None]:
+    """Without padding Transformers finds out from the mask's numbers that none is needed, which fakes have not."""
+    from transformers import masking_utils
+
+    module: Any = masking_utils
+    before = module.find_packed_sequence_indices
+    if not job.padded:
+        module.find_packed_sequence_indices = lambda position_ids: None
+    try:
+        yield
+    finally:
+        module.find_packed_sequence_indices = before
+
+
+@contextmanager
+def _as_on_cuda() -> Iterator[None]:
+    """Dropout keeps a mask of bytes on CUDA, and one of the input's type on a CPU."""
+    module: Any = functional
+    before = module.dropout
+
+    def dropout(x: torch.Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> torch.Tensor:
+        return torch.native_dropout(x, p, train=True)[0] if training and p > 0 else x
+
+    module.dropout = dropout
+    try:
+        yield
+    finally:
+        module.dropout = before
+
+
+@contextmanager
+def _as_it_is() -> Iterator[None]:
+    yield

@@ -1,0 +1,92 @@
+"""Small steps to trace, to run for real, and to walk through."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from compiler.estimate.decoder import shape_of
+from compiler.estimate.graph import Line
+from compiler.estimate.layers import Adapters, Shape
+from compiler.estimate.stack import Stack
+from compiler.estimate.step import Walk, walk
+from compiler.facts.architecture import Architecture
+from runtime.tracing.job import Job
+
+CONFIG = {
+    "model_type": "llama",
+    "hidden_size": 256,
+    "intermediate_size": 704,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "head_dim": 64,
+    "vocab_size": 4000,
+    "tie_word_embeddings": False,
+}
+ALL_LINEAR = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+
+
+def job(method: str, *, checkpoint: bool = False, config: dict[str, Any] | None = None, **changes: Any) -> Job:
+    """A step as TRL runs it: autocast in 16 bits, the loss in chunks."""
+    packed = method == "qlora"
+    dtype = changes.pop("dtype", "bfloat16")
+    width = 4 if dtype == "float32" else 2
+    stack = Stack(
+        base_width=width,
+        kept_width=changes.pop("kept_width", width),
+        adapter_width=2 if packed else 4,
+        autocast=0 if width == 4 else 2,
+        loss=changes.pop("loss", "chunked"),
+        checkpoint="layer" if checkpoint else "none",
+        input_gradients=checkpoint and method != "full",
+        gradients_kept=changes.get("accumulation", 1) > 1,
+    )
+    adapter = {"r": 8, "target_modules": changes.pop("targets", ALL_LINEAR), "lora_alpha": 16, "task_type": "CAUSAL_LM"}
+    adapter["lora_dropout"] = changes.pop("dropout", 0.0)
+    values: dict[str, Any] = {
+        "config": {**CONFIG, **(config or {})},
+        "stack": stack,
+        "dtype": dtype,
+        "quantization": "nf4" if packed else "none",
+        "double_quant": True,
+        "peft": None if method == "full" else adapter,
+        "attention": "sdpa",
+        "optim": "adamw_torch_fused",
+        "micro_batch": 2,
+        "length": 384,
+        "accumulation": 1,
+        "padded": False,
+        "device": "cpu",
+        **changes,
+    }
+    return Job(**values)
+
+
+def shape(asked: Job) -> Shape:
+    """The decoder of the job's config."""
+    known = {name: asked.config[name] for name in Architecture.__slots__ if name in asked.config}
+    found = shape_of(Architecture(max_position_embeddings=4096, **known), ())
+    assert isinstance(found, Shape)
+    return found
+
+
+def walked(asked: Job) -> int:
+    """The walk's highest bytes above what lies there between steps."""
+    adapters = None
+    if asked.peft:
+        adapters = Adapters(8, frozenset(asked.peft["target_modules"]), asked.peft["lora_dropout"] > 0, dora=False)
+    tokens = asked.micro_batch * (asked.length - 1)
+    lines: dict[str, tuple[Line, ...]] = walk(
+        Walk(
+            shape=shape(asked),
+            stack=asked.stack,
+            adapters=adapters,
+            length=asked.length,
+            quantized=asked.quantization != "none",
+            attention=asked.attention,
+            gpu=asked.device == "cuda",
+            chunks=-(-tokens // asked.stack.chunk),
+            masked=asked.padded,
+        )
+    )
+    return max(base + slope * asked.micro_batch for phase in lines.values() for base, slope in phase)
