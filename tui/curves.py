@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from runtime.journal import Event, read_journal, read_number
 from runtime.run_folder import RunFolder
 from tui.chart.series import Series
+from tui.chart.smoothing import Smoothed
 
 LOSS = "loss"
 EVAL_LOSS = "eval_loss"
@@ -29,6 +30,7 @@ class Curves:
 
     by_name: dict[str, Series] = field(default_factory=dict)
     _step: int = 0
+    _smoothed: dict[str, Smoothed] = field(default_factory=dict)
 
     def apply(self, events: Iterable[Event]) -> None:
         """Take in further events; a resumed run takes its curves back to where it goes on."""
@@ -49,6 +51,13 @@ class Curves:
     def get(self, name: str) -> Series:
         """A curve; an empty one when the run has none of that name."""
         return self.by_name.get(name) or Series(name)
+
+    def smoothed(self, name: str, weight: float) -> Series:
+        """A curve's moving average, which is only brought up to date as long as the weight stays the same."""
+        source, kept = self.get(name), self._smoothed.get(name)
+        if kept is None or kept.weight != weight or kept.source is not source:
+            kept = self._smoothed[name] = Smoothed(source, weight)
+        return kept.update()
 
     def _metric(self, event: Event) -> None:
         step = event.whole("step")

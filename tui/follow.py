@@ -13,11 +13,11 @@ from typing import TextIO
 from compiler.codes import code_info
 from compiler.diagnostics import Diagnostic
 from compiler.render.concise import visible
-from runtime.journal import Event, JournalTail, unreadable
-from runtime.lock import lock_holder
+from runtime.journal import Event, unreadable
 from runtime.outcome import DIED, FAILED, NOT_BETTER, Comparison, comparison, samples
 from runtime.run_folder import RunFolder
-from runtime.state import State, Story, Verdict, judge
+from runtime.state import State, Story, Verdict
+from tui.reader import RunReader
 from tui.words import count, duration, size
 
 EVERY = 5.0
@@ -108,40 +108,36 @@ class Follower:
     """Events up to this number are taken in without a word."""
     ended: Callable[[], bool] | None = None
     """Whether the process that is to write is gone; judged by the lock alone when not given."""
-    story: Story = field(default_factory=Story)
-    _tail: JournalTail = field(init=False)
+    _reader: RunReader = field(init=False)
     _live: bool = False
     _last_line: float = 0.0
 
     def __post_init__(self) -> None:
-        self._tail = JournalTail(self.run.events)
+        self._reader = RunReader(self.run, self.before, self.ended)
+
+    @property
+    def story(self) -> Story:
+        """What has been read so far."""
+        return self._reader.story
 
     def follow(self) -> Verdict:
         """Block until the run ends; returns how. Interrupted, it can be called again and goes on."""
         while True:
-            # First the lock: what an executor that is gone by now has written is all caught up with then.
-            holder = lock_holder(self.run)
             if self._catch_up():
                 continue
-            # Until the new executor has spoken, an old end event or a free lock means nothing.
-            silent = self.story.last_seq <= self.before
-            waiting = self.ended is not None and silent and not self.ended()
-            verdict = judge(self.run, self.story, holder)
-            if not waiting and not verdict.state.is_alive():
+            verdict = self._reader.verdict()
+            if not verdict.state.is_alive():
                 self._end_live_line()
                 return verdict
             time.sleep(0.1)
 
     def _catch_up(self) -> bool:
-        events = self._tail.poll()
-        for event in events:
-            gaps = len(self.story.gaps)
-            self.story.apply([event])
-            if event.seq > self.before:
-                if len(self.story.gaps) > gaps:
-                    self._warn_of_gap(*self.story.gaps[-1])
-                self._tell(event)
-        return bool(events)
+        last = self.story.last_seq
+        for told in self._reader.poll():
+            if told.gap is not None:
+                self._warn_of_gap(*told.gap)
+            self._tell(told.event)
+        return self.story.last_seq != last
 
     def _warn_of_gap(self, first: int, last: int) -> None:
         self._end_live_line()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from pathlib import Path
 
 import click
 
@@ -10,19 +11,29 @@ from compiler.render.concise import visible
 from runtime.launcher import Launched
 from runtime.outcome import exit_code_of
 from runtime.run_folder import RunFolder
-from runtime.state import State, Verdict
+from runtime.state import State, Story, Verdict, look
 from tui.follow import Follower, ending_problem, verdict_lines
 from tui.report import print_diagnostics
+from tui.terminal import opens_screen
+from tui.text import choose
 
 
-def follow_own(launched: Launched) -> int:
-    """Follow a run that this command started; Ctrl-C is handed on as a request for a clean end."""
+def follow_own(launched: Launched, runs_dir: Path, *, plain: bool, language: str | None) -> int:
+    """Follow a run that this command started, on a screen or in lines; Ctrl-C in lines asks it for a clean end."""
     run, process = launched.run, launched.process
+    if opens_screen(plain=plain):
+        from tui.opening import open_run
+
+        code = open_run(
+            run, runs_dir, before=launched.before, ended=lambda: process.poll() is not None, language=language
+        )
+        return code or _after_the_screen(run)
+    choose(language)
     follower = Follower(run, before=launched.before, ended=lambda: process.poll() is not None)
     asked = False
     while True:
         try:
-            return tell_end(follower, follower.follow())
+            return tell_end(run, follower.follow(), follower.story)
         except KeyboardInterrupt:
             if asked:
                 click.echo(f"\nleft to itself; follow it with: recipe attach {run.id}", err=True)
@@ -32,19 +43,32 @@ def follow_own(launched: Launched) -> int:
             click.echo("\nstopping, with a checkpoint of what is trained; Ctrl-C again leaves it to itself", err=True)
 
 
-def follow_other(run: RunFolder) -> int:
-    """Follow a run that someone else started; Ctrl-C only lets go of it."""
+def follow_other(run: RunFolder, runs_dir: Path, *, plain: bool, language: str | None) -> int:
+    """Follow a run that someone else started, on a screen or in lines; Ctrl-C in lines only lets go of it."""
+    if opens_screen(plain=plain):
+        from tui.opening import open_run
+
+        return open_run(run, runs_dir, language=language) or _after_the_screen(run)
+    choose(language)
     follower = Follower(run)
     try:
-        return tell_end(follower, follower.follow())
+        return tell_end(run, follower.follow(), follower.story)
     except KeyboardInterrupt:
         click.echo(f"\nlet go; run {run.id} goes on", err=True)
         return 0
 
 
-def tell_end(follower: Follower, verdict: Verdict) -> int:
+def _after_the_screen(run: RunFolder) -> int:
+    """What is left to say once the screen has closed: how the run ended, or that it goes on."""
+    story, verdict = look(run)
+    if verdict.state.is_alive():
+        click.echo(f"run {run.id} goes on; follow it with: recipe attach {run.id}", err=True)
+        return 0
+    return tell_end(run, verdict, story)
+
+
+def tell_end(run: RunFolder, verdict: Verdict, story: Story) -> int:
     """Print the outcome (standard output) or the problem (standard error); returns the exit code."""
-    run, story = follower.run, follower.story
     if verdict.state is State.FINISHED:
         for line in verdict_lines(run, story):
             click.echo(line)

@@ -33,3 +33,17 @@ def permissions(function: F) -> F:
     ):
         function = option(function)
     return function
+
+
+def screen(function: F) -> F:
+    """How a run is followed where there is a terminal."""
+    for option in (
+        click.option(
+            "--lang", "language", type=click.Choice(["en", "fr"]), envvar="RECIPE_LANG", help="The UI's language."
+        ),
+        click.option(
+            "--plain", is_flag=True, help="Lines instead of a screen; so it is wherever there is no terminal."
+        ),
+    ):
+        function = option(function)
+    return function

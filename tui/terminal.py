@@ -32,3 +32,8 @@ def why_plain() -> str | None:
         if stream is None or not stream.isatty():
             return "no terminal"
     return None
+
+
+def opens_screen(*, plain: bool) -> bool:
+    """Whether a screen is to be opened: a terminal that can, and nobody who asked for lines."""
+    return not plain and why_plain() is None

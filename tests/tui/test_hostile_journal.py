@@ -112,7 +112,7 @@ def test_every_reader_takes_it_in(runs: Path, journal: list[dict[str, Any]]) -> 
 
     out = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
     follower = Follower(run, out=out)
-    tell_end(follower, follower.follow())
+    tell_end(run, follower.follow(), follower.story)
     out.seek(0)
     assert "\x1b" not in out.read()
 

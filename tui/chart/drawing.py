@@ -97,6 +97,8 @@ LEAST_HEIGHT = 4
 
 def draw(chart: Chart, width: int, height: int) -> Picture:
     """The chart in ``width`` × ``height`` cells, both at least 1."""
+    if not any(len(line.series) or line.series.bad_xs for line in chart.lines):
+        return _empty(chart, width, height)
     axes = height >= LEAST_HEIGHT and width >= 24
     scale = chart.y_scale()
     plot_height = height - 2 if axes else height
@@ -113,6 +115,12 @@ def draw(chart: Chart, width: int, height: int) -> Picture:
         bar = ("|" if chart.ascii else "┤") if number in by_row else ("|" if chart.ascii else "│")
         row.insert(0, (f"{by_row.get(number, ''):>{left - 2}} {bar}", "axis"))
     return Picture([_head(chart, width), *rows, _x_axis(chart, left, width)], left, 1, plot.width, plot_height)
+
+
+def _empty(chart: Chart, width: int, height: int) -> Picture:
+    """A chart without points: its title alone, as an axis would tell of values that there are not."""
+    rows: list[Row] = [_cut([(chart.title, "title")], width), *([(" " * width, "")] for _ in range(height - 1))]
+    return Picture(rows, 0, 0, width, height)
 
 
 class _Plot:
@@ -308,7 +316,7 @@ def _x_axis(chart: Chart, left: int, width: int) -> Row:
     low, high = chart.window()
     plot = width - left
     scale = Scale(low, high)
-    ticks = scale.ticks(max(2, plot // 12))
+    ticks = scale.ticks(max(2, plot // 8))
     step = ticks[1] - ticks[0] if len(ticks) > 1 else 0.0
     cells = [" "] * plot
     for tick in ticks:

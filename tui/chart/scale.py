@@ -50,14 +50,13 @@ def scale_of(low: float, high: float, *, log: bool = False, margin: float = 0.0)
 
 
 def _even_ticks(low: float, high: float, most: int) -> list[float]:
-    step = _round_step((high - low) / max(1, most - 1))
-    first = math.ceil(low / step - 1e-9)
-    count = math.floor(high / step + 1e-9) - first + 1
-    if count > most:
-        step = _round_step(step * 1.01)
+    step = _round_step((high - low) / (most + 1))
+    while True:
         first = math.ceil(low / step - 1e-9)
         count = math.floor(high / step + 1e-9) - first + 1
-    return [(first + n) * step for n in range(max(0, min(count, most)))]
+        if count <= most:
+            return [(first + n) * step for n in range(max(0, count))]
+        step = _round_step(step * 1.01)
 
 
 def _round_step(least: float) -> float:

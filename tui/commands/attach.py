@@ -7,22 +7,23 @@ from pathlib import Path
 
 import click
 
-from tui.options import runs_dir
+from tui.options import runs_dir, screen
 
 
 @click.command(name="attach")
 @click.argument("run", default="latest")
 @runs_dir
-def command(run: str, runs_dir: Path) -> None:
+@screen
+def command(run: str, runs_dir: Path, *, plain: bool, language: str | None) -> None:
     """Follow RUN: an id, the beginning of one, a recipe's name, a run folder, or `latest`.
 
     Reads only the journal, so it works from any terminal, several at once, and after the run has
-    ended. Ctrl-C lets go of the run and never stops it.
+    ended. Leaving it lets go of the run and never stops it without asking.
     """
     from runtime.run_folder import find_run
     from tui.edge import edge
     from tui.following import follow_other
 
     with edge("following the run"):
-        code = follow_other(find_run(runs_dir, run))
+        code = follow_other(find_run(runs_dir, run), runs_dir, plain=plain, language=language)
     sys.exit(code)

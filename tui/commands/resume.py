@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tui.options import runs_dir
+from tui.options import runs_dir, screen
 
 if TYPE_CHECKING:
     from runtime.launcher import Launched
@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 @click.command(name="resume")
 @click.argument("run", default="latest")
 @runs_dir
+@screen
 @click.option("--detach", is_flag=True, help="Start it and return; `recipe attach` follows it.")
-def command(run: str, runs_dir: Path, *, detach: bool) -> None:
+def command(run: str, runs_dir: Path, *, plain: bool, language: str | None, detach: bool) -> None:
     """Continue RUN from its last whole checkpoint, or from the start if it has none."""
     from tui.edge import edge
     from tui.following import follow_own
@@ -28,7 +29,7 @@ def command(run: str, runs_dir: Path, *, detach: bool) -> None:
     if detach:
         click.echo(launched.run.path)
         return
-    sys.exit(follow_own(launched))
+    sys.exit(follow_own(launched, runs_dir, plain=plain, language=language))
 
 
 def _resume(runs: Path, wanted: str) -> Launched:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tui.options import permissions, runs_dir
+from tui.options import permissions, runs_dir, screen
 
 if TYPE_CHECKING:
     from compiler.permissions import Permissions
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 @click.argument("recipe", type=click.Path(path_type=Path), default=Path())
 @runs_dir
 @permissions
+@screen
 @click.option("--detach", is_flag=True, help="Start it and return; `recipe attach` follows it.")
 @click.option("--fresh", is_flag=True, help="Start anew even where a broken-off run of the same plan could go on.")
 @click.option("--root", type=click.Path(path_type=Path, file_okay=False), help="The recipe's folder, for a plan.")
@@ -32,6 +33,8 @@ def command(
     allow_outside: bool,
     trust_remote_code: bool,
     offline: bool,
+    plain: bool,
+    language: str | None,
     detach: bool,
     fresh: bool,
     root: Path | None,
@@ -39,8 +42,9 @@ def command(
 ) -> None:
     """Train what RECIPE says: a recipe file, a folder with a recipe.toml, or a compiled plan (.json).
 
-    Training is a process of its own: closing the terminal does not end it. Ctrl-C asks it to make
-    a checkpoint and stop; `recipe run` or `recipe resume` goes on from there.
+    Training is a process of its own: closing the terminal does not end it. On a terminal it is shown on a
+    screen, where `q` asks what to do; in lines Ctrl-C asks for a checkpoint and a stop, from where
+    `recipe run` or `recipe resume` goes on.
     """
     from compiler.permissions import Permissions
     from runtime.launcher import running_run
@@ -56,13 +60,13 @@ def command(
         running = None if fresh else running_run(runs_dir, plan, recipe_root)
         if running is not None:
             click.echo(f"run {running.id} of this plan is under way; following it (--fresh starts another)", err=True)
-            sys.exit(0 if detach else follow_other(running))
+            sys.exit(0 if detach else follow_other(running, runs_dir, plain=plain, language=language))
         launched = _start(plan, runs_dir, Launch(recipe_root, any_packages, offline), fresh=fresh)
     if detach:
         click.echo(launched.run.path)
         click.echo(f"it runs on its own; follow it with: recipe attach {launched.run.id}", err=True)
         return
-    sys.exit(follow_own(launched))
+    sys.exit(follow_own(launched, runs_dir, plain=plain, language=language))
 
 
 def _check_packages(plan: Plan, *, any_packages: bool) -> None:

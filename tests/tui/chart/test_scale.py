@@ -33,7 +33,7 @@ def test_ticks_rise_within_the_scale(one: float, other: float, most: int, log: b
     ("low", "high", "log", "ticks"),
     [
         (0, 100, False, [0, 20, 40, 60, 80, 100]),
-        (0.5, 3.4, False, [1, 2, 3]),
+        (0.5, 3.4, False, [0.5, 1, 1.5, 2, 2.5, 3]),
         (1e-5, 1, True, [1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1]),
         (2, 40, True, [2, 5, 10, 20]),
         (1.2, 1.6, True, [1.2, 1.3, 1.4, 1.5, 1.6]),

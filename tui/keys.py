@@ -1,0 +1,73 @@
+"""Every key of the UI in one table: what dispatches it, what the footer and the help show, and what can be remapped.
+
+Keys that terminals and multiplexers keep for themselves (C-a, C-b, C-j, C-o, C-s) are never the only way.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tui.text import N_
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A binding: its id (for remapping), keys, the action, what it does in a few words, whether the footer has it."""
+
+    id: str
+    keys: str
+    action: str
+    words: str
+    footer: bool = False
+
+
+EVERYWHERE = (
+    Key("app.help", "question_mark,f1", "app.help", N_("help"), footer=True),
+    Key("app.quit", "q,ctrl+c", "app.leave", N_("quit"), footer=True),
+    Key("app.palette", "ctrl+p", "app.command_palette", N_("every command")),
+    Key("app.back", "escape", "app.place_before", N_("back")),
+    Key("app.recipes", "1", "app.go('recipes')", N_("the recipes")),
+    Key("app.recipe", "2", "app.go('recipe')", N_("the recipe")),
+    Key("app.plan", "3", "app.go('plan')", N_("the plan")),
+    Key("app.run", "4", "app.go('run')", N_("the run")),
+    Key("app.runs", "5", "app.go('runs')", N_("all runs")),
+    Key("app.compare", "6", "app.go('compare')", N_("compare answers")),
+    Key("app.theme", "ctrl+t", "app.next_theme", N_("next colours")),
+    Key("app.picture", "ctrl+e", "app.picture", N_("picture of the screen as SVG")),
+)
+
+CHART = (
+    Key("chart.closer", "plus,equals_sign", "zoom(0.5)", N_("closer")),
+    Key("chart.wider", "minus", "zoom(2.0)", N_("wider")),
+    Key("chart.fit", "0", "fit", N_("everything")),
+    Key("chart.left", "left,h", "pan(-0.25)", N_("earlier")),
+    Key("chart.right", "right,l", "pan(0.25)", N_("later")),
+    Key("chart.log", "y", "log", N_("logarithmic values")),
+    Key("chart.smooth", "s", "smooth", N_("smoothing: off, 0.6, 0.9, 0.99")),
+    Key("chart.cross", "i", "cross", N_("crosshair; the arrows then move it")),
+    Key("chart.export", "e", "export", N_("write the chart as SVG and CSV")),
+)
+
+RUN = (
+    Key("run.checkpoint", "c", "ask('checkpoint')", N_("checkpoint"), footer=True),
+    Key("run.pause", "P", "ask('pause')", N_("pause")),
+    Key("run.stop", "S", "ask('stop')", N_("stop"), footer=True),
+    Key("run.detach", "d", "app.detach", N_("detach"), footer=True),
+    Key("run.filter", "slash", "filter", N_("filter the log"), footer=True),
+    Key("run.unfilter", "escape", "unfilter", N_("the whole log again")),
+    Key("run.follow", "f", "follow", N_("follow the log")),
+    Key("run.output", "o", "output", N_("the log: events, or all output")),
+    Key("run.metric", "m", "next_metric", N_("next curve"), footer=True),
+    Key("run.metric_back", "M", "next_metric(-1)", N_("curve before")),
+    Key("run.zoom", "enter", "zoom_chart", N_("one chart, all charts")),
+)
+
+TABLES: dict[str, tuple[Key, ...]] = {"app": EVERYWHERE, "chart": CHART, "run": RUN}
+"""Keys by where they work."""
+
+MOST_IN_FOOTER = 7
+
+
+def key_ids() -> set[str]:
+    """Every id that a key map can name."""
+    return {key.id for table in TABLES.values() for key in table}

@@ -1,0 +1,55 @@
+"""Opens the screen where one can be opened; elsewhere everything stays with lines."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from runtime.run_folder import RunFolder
+from tui.terminal import draws_braille
+from tui.text import choose
+
+
+def open_run(
+    run: RunFolder,
+    runs_dir: Path,
+    *,
+    before: int = -1,
+    ended: Callable[[], bool] | None = None,
+    language: str | None = None,
+) -> int:
+    """Show a run on the screen until it is left. Returns the code of the signal that closed it, else 0."""
+    from tui.screens.run import Watched
+
+    return _open(runs_dir, Watched(run, before, ended), language)
+
+
+def open_ui(runs_dir: Path, *, language: str | None = None) -> int:
+    """Open the UI at its list of runs. Returns as ``open_run`` does."""
+    return _open(runs_dir, None, language)
+
+
+def _open(runs_dir: Path, watched: object, language: str | None) -> int:
+    from tui.app import RecipeApp, Setup
+    from tui.settings import read_settings, settings_file
+
+    path = settings_file()
+    settings = read_settings(path)
+    choose(language or settings.language)
+    no_color = os.environ.get("NO_COLOR")
+    setup = Setup(
+        runs_dir=runs_dir,
+        settings=settings,
+        settings_path=path,
+        ascii_only=not draws_braille(sys.stderr),
+        no_color=bool(no_color),
+    )
+    app = RecipeApp(setup, watched=watched)  # type: ignore[arg-type]
+    try:
+        app.run()
+    finally:
+        if no_color is not None:  # Textual takes it out of the environment
+            os.environ["NO_COLOR"] = no_color
+    return app.return_code or 0

@@ -1,0 +1,55 @@
+"""The one reader of a run that everything on a terminal uses: the plain lines and the screen alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from runtime.journal import Event, JournalTail
+from runtime.lock import Holder, lock_holder
+from runtime.run_folder import RunFolder
+from runtime.state import State, Story, Verdict, judge
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An event that came, and the numbers that are missing before it, as (first, last)."""
+
+    event: Event
+    gap: tuple[int, int] | None = None
+
+
+@dataclass(slots=True)
+class RunReader:
+    """Reads a run's folder and nothing else; the story grows with each ``poll``."""
+
+    run: RunFolder
+    before: int = -1
+    """Events up to this number are an earlier executor's: they are taken in without a word."""
+    ended: Callable[[], bool] | None = None
+    """Whether the process that is to write is gone; judged by the lock alone when not given."""
+    story: Story = field(default_factory=Story)
+    _tail: JournalTail = field(init=False)
+    _holder: Holder | None = None
+
+    def __post_init__(self) -> None:
+        self._tail = JournalTail(self.run.events)
+
+    def poll(self) -> Iterator[Told]:
+        """What came since the last time, each event once the story holds it; nothing when nothing came."""
+        # First the lock: what an executor that is gone by now has written is all read then.
+        self._holder = lock_holder(self.run)
+        for event in self._tail.poll():
+            gaps = len(self.story.gaps)
+            self.story.apply([event])
+            if event.seq > self.before:
+                yield Told(event, self.story.gaps[-1] if len(self.story.gaps) > gaps else None)
+
+    def verdict(self) -> Verdict:
+        """How the run stands, as of a poll that brought nothing. Raises OSError when its folder has gone."""
+        found = judge(self.run, self.story, self._holder)
+        # Until the new executor has spoken, an old end event or a free lock means nothing.
+        silent = self.story.last_seq <= self.before
+        if not found.state.is_alive() and silent and self.ended is not None and not self.ended():
+            return Verdict(State.STARTING, "the executor has not reported yet")
+        return found

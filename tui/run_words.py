@@ -1,0 +1,171 @@
+"""What the Run screen says of a run, in words: pure functions of a snapshot."""
+
+from __future__ import annotations
+
+import math
+import time
+
+from compiler.plan import Plan
+from runtime.state import State
+from tui.text import N_, _
+from tui.watching import Snapshot
+from tui.words import duration, size
+
+GLYPHS = {
+    State.STARTING: "○",
+    State.RUNNING: "●",
+    State.STALLED: "?",
+    State.FINISHED: "✓",
+    State.STOPPED: "■",
+    State.FAILED: "✗",
+    State.DIED: "✗",
+    State.UNREADABLE: "?",
+}
+"""A sign for each state, beside its word and never instead of it."""
+
+STATES = {
+    State.STARTING: N_("STARTING"),
+    State.RUNNING: N_("RUNNING"),
+    State.STALLED: N_("STALLED"),
+    State.FINISHED: N_("FINISHED"),
+    State.STOPPED: N_("STOPPED"),
+    State.FAILED: N_("FAILED"),
+    State.DIED: N_("DIED"),
+    State.UNREADABLE: N_("UNREADABLE"),
+}
+
+STAGES = (
+    ("environment", N_("packages")),
+    ("data", N_("data")),
+    ("model", N_("model")),
+    ("baseline", N_("base measured")),
+    ("train", N_("training")),
+    ("measure", N_("tuned measured")),
+    ("save", N_("saved")),
+)
+"""The stages in their order, each as what it brings."""
+
+
+def state_words(state: State) -> str:
+    """``● RUNNING``."""
+    return f"{GLYPHS[state]} {_(STATES[state])}"
+
+
+def status_line(snapshot: Snapshot, name: str) -> str:
+    """The run in one line, most important first, as it is cut at the right."""
+    parts = [state_words(snapshot.verdict.state)]
+    if snapshot.steps:
+        parts.append(_("step {step}/{steps}", step=f"{snapshot.step:,}", steps=f"{snapshot.steps:,}"))
+    alive = snapshot.verdict.state.is_alive()
+    left = _number(snapshot, "seconds_left")
+    if alive and left is not None and snapshot.stage == "train":
+        parts.append(_("{time} left", time=duration(left)))
+    if alive and snapshot.stage and snapshot.stage != "train":
+        parts.append(stage_words(snapshot))
+    if not alive and snapshot.verdict.why:
+        parts.append(snapshot.verdict.why)
+    loss = _number(snapshot, "loss")
+    if loss is not None:
+        parts.append(_("loss {loss}", loss=f"{loss:.4f}"))
+    if alive:
+        rate = _number(snapshot, "tokens_per_second")
+        parts += [f"{rate:,.0f} tok/s"] if rate is not None and math.isfinite(rate) else []
+        memory = _number(snapshot, "memory")
+        parts += [size(memory)] if memory is not None else []
+    return " · ".join([*parts, name])
+
+
+def stage_words(snapshot: Snapshot) -> str:
+    """The stage at hand, and how far a measurement in it has come."""
+    names = {**dict(STAGES), "evaluate": N_("measuring")}
+    words = _(names.get(snapshot.stage, snapshot.stage))
+    counting = snapshot.counting
+    if counting is None:
+        return words
+    return f"{words} {counting.whole('done') or 0}/{counting.whole('total') or 0}"
+
+
+def stage_rows(snapshot: Snapshot) -> list[tuple[str, str, str]]:
+    """Each stage as its sign, its words and how it stands (``done``, ``now``, ``ahead``, ``broken``)."""
+    names = [name for name, _words in STAGES]
+    stage = "train" if snapshot.stage == "evaluate" else snapshot.stage
+    at = names.index(stage) if stage in names else -1
+    state = snapshot.verdict.state
+    rows = []
+    for number, (_name, words) in enumerate(STAGES):
+        if number < at or state is State.FINISHED:
+            rows.append(("✓", _(words), "done"))
+        elif number == at and not state.is_alive():
+            rows.append(("✗" if state is not State.STOPPED else "■", _(words), "broken"))
+        elif number == at:
+            rows.append(("●", _(words), "now"))
+        else:
+            rows.append(("·", _(words), "ahead"))
+    return rows
+
+
+def number_rows(snapshot: Snapshot, plan: Plan | None) -> list[tuple[str, str]]:
+    """The latest values, each by its name."""
+    rows: list[tuple[str, str]] = []
+
+    def add(words: str, value: str | None) -> None:
+        if value is not None:
+            rows.append((words, value))
+
+    add(_("step"), f"{snapshot.step:,}/{snapshot.steps:,}" if snapshot.steps else None)
+    add(_("epoch"), _of(snapshot, "epoch", "{:.2f}"))
+    add(_("loss"), _of(snapshot, "loss", "{:.4f}"))
+    during = [event.number("loss") for event in snapshot.evaluations]
+    add(_("held-out"), f"{during[-1]:.4f}" if during and during[-1] is not None else None)
+    add(_("learning rate"), _of(snapshot, "learning_rate", "{:.3g}"))
+    add(_("gradient"), _of(snapshot, "grad_norm", "{:.3g}"))
+    add(_("tokens/s"), _of(snapshot, "tokens_per_second", "{:,.0f}"))
+    add(_("s/step"), _of(snapshot, "step_seconds", "{:.2f}"))
+    add(_("tokens"), _of(snapshot, "tokens", "{:,.0f}"))
+    memory = _number(snapshot, "memory")
+    add(_("memory"), size(memory) if memory is not None else None)
+    add(_("peak"), size(snapshot.peak_memory) if snapshot.peak_memory is not None else None)
+    add(_("checkpoint"), _("step {step}", step=snapshot.checkpoint) if snapshot.checkpoint else None)
+    left = _number(snapshot, "seconds_left")
+    add(_("left"), duration(left) if left is not None and snapshot.verdict.state.is_alive() else None)
+    if snapshot.began is not None and snapshot.last is not None:
+        until = time.time() if snapshot.verdict.state.is_alive() else snapshot.last
+        add(_("since start"), duration(until - snapshot.began))
+    if snapshot.trainable is not None:
+        trained, total = snapshot.trainable
+        add(_("trained"), f"{trained:,} ({100 * trained / total:.2f} %)")
+    if plan is not None:
+        add(_("method"), f"{plan.method}, {plan.backend}")
+        add(_("model"), plan.model.id)
+    return rows
+
+
+def sample_rows(snapshot: Snapshot) -> list[tuple[str, str, str]]:
+    """Each sample question with what base and tuned model answered so far; ``-`` for what is not told yet."""
+    return [
+        (s.question, "-" if s.base is None else s.base, "-" if s.tuned is None else s.tuned) for s in snapshot.samples
+    ]
+
+
+def outcome_words(snapshot: Snapshot) -> str:
+    """By how much the tuned model is better, once both are measured."""
+    compared = snapshot.compared
+    if compared is None:
+        return ""
+    change = _("better") if compared.better else _("NOT better")
+    return _(
+        "held-out loss {base} → {tuned}: {change} ({percent} %)",
+        base=f"{compared.base_loss:.4f}",
+        tuned=f"{compared.tuned_loss:.4f}",
+        change=change,
+        percent=f"{abs(compared.better_by_percent):.1f}",
+    )
+
+
+def _number(snapshot: Snapshot, name: str) -> float | None:
+    return snapshot.metric.number(name) if snapshot.metric is not None else None
+
+
+def _of(snapshot: Snapshot, name: str, form: str) -> str | None:
+    value = _number(snapshot, name)
+    return None if value is None else form.format(value)

@@ -1,0 +1,213 @@
+"""A run as the screen shows it: read in a thread, handed over in batches, kept in bounds.
+
+The thread owns the reader and its story; the screen gets values that no longer change. It takes at most
+``PATIENCE`` seconds of reading into one batch, and the next batch is only made once the last one was taken,
+so a journal that grows faster than a screen can show is caught up with and never piled up.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from compiler.render.concise import visible
+from runtime.journal import Event
+from runtime.outcome import Comparison, Sample, comparison, samples
+from runtime.run_folder import RunFolder
+from runtime.state import Story, Verdict
+from tui.follow import event_line
+from tui.reader import RunReader
+
+PATIENCE = 0.05
+"""Seconds of reading that go into one batch."""
+
+MOST_LINES = 5_000
+"""Lines of a log that are kept; the files are the truth."""
+
+MOST_OUTPUT = 256 * 1024
+"""Bytes of the output's end that are read when it is first looked at."""
+
+CURVE_KINDS = frozenset({"metric", "eval", "start", "telemetry"})
+"""Events that curves are made from."""
+
+QUIET_KINDS = frozenset({"metric", "progress", "sample", "telemetry"})
+"""Events that have no line in the log: they are shown in another way."""
+
+NOTED_KINDS = frozenset({"warning", "recovery", "advice", "budget", "pause"})
+"""Events that stay in sight."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """One line of the log, with its unix time."""
+
+    t: float
+    text: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What a run's story comes to at one moment."""
+
+    verdict: Verdict
+    stage: str = ""
+    step: int = 0
+    steps: int = 0
+    metric: Event | None = None
+    """The last optimizer step."""
+    checkpoint: int | None = None
+    counting: Event | None = None
+    """How far a measurement has come."""
+    evaluations: tuple[Event, ...] = ()
+    samples: tuple[Sample, ...] = ()
+    compared: Comparison | None = None
+    notes: tuple[str, ...] = ()
+    gaps: int = 0
+    end: Event | None = None
+    began: float | None = None
+    last: float | None = None
+    peak_memory: int | None = None
+    trainable: tuple[int, int] | None = None
+    """Parameters that are trained, and all of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What came since the last batch. ``caught_up`` says that nothing was left to read."""
+
+    snapshot: Snapshot
+    events: list[Event]
+    lines: list[LogLine]
+    output: list[str]
+    caught_up: bool
+
+
+@dataclass(slots=True)
+class Watcher:
+    """Reads one run for a screen; used by one thread."""
+
+    run: RunFolder
+    before: int = -1
+    ended: Callable[[], bool] | None = None
+    _reader: RunReader = field(init=False)
+    _output: OutputTail = field(init=False)
+    _notes: list[str] = field(default_factory=list)
+    _counting: Event | None = None
+    _peak: int | None = None
+    _trainable: tuple[int, int] | None = None
+
+    def __post_init__(self) -> None:
+        self._reader = RunReader(self.run, ended=self.ended)
+        self._output = OutputTail(self.run.output)
+
+    def next(self, *, output: bool = False) -> Batch:
+        """Read on for a moment. Raises OSError when the run's folder has gone."""
+        deadline = time.monotonic() + PATIENCE
+        events: list[Event] = []
+        lines: list[LogLine] = []
+        caught_up = False
+        while not caught_up and time.monotonic() < deadline:
+            last = self._reader.story.last_seq
+            for told in self._reader.poll():
+                self._take(told.event, lines)
+                if told.event.kind in CURVE_KINDS:
+                    events.append(told.event)
+            caught_up = self._reader.story.last_seq == last
+        verdict = self._reader.verdict()
+        new_output = self._output.poll() if output else []
+        return Batch(self._snapshot(verdict), events, lines[-MOST_LINES:], new_output, caught_up)
+
+    def _take(self, event: Event, lines: list[LogLine]) -> None:
+        story = self._reader.story
+        if event.kind == "start" and event.whole("resume_from") is None:
+            self._notes.clear()
+        if event.kind == "metric":
+            peak = event.whole("peak_memory")
+            self._peak = max(self._peak or 0, peak) if peak is not None else self._peak
+        self._counting = event if event.kind == "progress" else None if event.kind == "stage" else self._counting
+        trained, total = event.whole("trainable_parameters"), event.whole("parameters")
+        if trained is not None and total:
+            self._trainable = (trained, total)
+        if event.kind in QUIET_KINDS:
+            return
+        text = line_of(event, story)
+        if text is None:
+            return
+        lines.append(LogLine(event.t, visible(text), event.kind))
+        if event.kind in NOTED_KINDS:
+            self._notes = [*self._notes[-99:], visible(text)]
+
+    def _snapshot(self, verdict: Verdict) -> Snapshot:
+        story = self._reader.story
+        return Snapshot(
+            verdict=verdict,
+            stage=story.stage,
+            step=story.step,
+            steps=story.steps,
+            metric=story.last_metric,
+            checkpoint=story.last_checkpoint,
+            counting=self._counting,
+            evaluations=tuple(story.evaluations),
+            samples=tuple(samples(story)),
+            compared=comparison(story),
+            notes=tuple(self._notes),
+            gaps=len(story.gaps),
+            end=story.end,
+            began=story.first_t,
+            last=story.last_t,
+            peak_memory=self._peak,
+            trainable=self._trainable,
+        )
+
+    @property
+    def story(self) -> Story:
+        """The whole story, for whoever tells the end once the screen has closed."""
+        return self._reader.story
+
+
+def line_of(event: Event, story: Story) -> str | None:
+    """A line for an event; one of a kind that is not known here is told by its message, if it has one."""
+    known = event_line(event, story)
+    if known is not None:
+        return known
+    if event.kind == "end":
+        return " ".join(part for part in (event.text("status"), event.text("message")) if part)
+    message = event.text("message")
+    return f"{event.kind}: {message}" if message else None
+
+
+_ESCAPES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[@-_]")
+
+
+@dataclass(slots=True)
+class OutputTail:
+    """Follows what a process prints, from near its end: whole lines without escape codes, bars as last seen."""
+
+    path: Path
+    _offset: int | None = None
+    _rest: bytes = b""
+
+    def poll(self) -> list[str]:
+        """The lines that came; empty when none did, or there is no file."""
+        try:
+            with self.path.open("rb") as stream:
+                size = stream.seek(0, 2)
+                if self._offset is None or size < self._offset:
+                    self._offset, self._rest = max(0, size - MOST_OUTPUT), b""
+                stream.seek(self._offset)
+                data = stream.read(MOST_OUTPUT)
+        except OSError:
+            return []
+        self._offset += len(data)
+        *whole, self._rest = (self._rest + data).split(b"\n")
+        self._rest = self._rest[-MOST_OUTPUT:]
+        return [clean_line(line.decode("utf-8", "replace")) for line in whole]
+
+
+def clean_line(line: str) -> str:
+    """One line as it ended up on a terminal: what was overwritten and every escape code left out."""
+    return visible(_ESCAPES.sub("", line.rstrip("\r").rpartition("\r")[2]).expandtabs(4))
