@@ -114,9 +114,18 @@ class RecipeApp(App[str]):
         from runtime.run_folder import all_runs
         from tui.screens.run import RunScreen, Watched
 
-        if place == "run":
-            newest = all_runs(self.runs_dir)[:1]
-            return RunScreen(Watched(newest[0])) if newest else None
+        if place == "runs":
+            from tui.screens.runs import RunsScreen
+
+            return RunsScreen()
+        newest = all_runs(self.runs_dir)[:1]
+        if place == "run" and newest:
+            return RunScreen(Watched(newest[0]))
+        if place == "compare" and newest:
+            from tui.screens.compare import CompareScreen
+
+            shown = self.at("run")
+            return CompareScreen(shown.run if isinstance(shown, RunScreen) else newest[0])
         return None
 
     def action_go(self, place: str) -> None:
@@ -174,6 +183,12 @@ class RecipeApp(App[str]):
         from tui.screens.run import Watched
 
         self.watch_run(Watched(run))
+
+    def compare(self, run: RunFolder) -> None:
+        """Show the answers of a run's base and tuned model."""
+        from tui.screens.compare import CompareScreen
+
+        self.put("compare", CompareScreen(run))
 
     def action_place_before(self) -> None:
         if len(self._been) > 1:

@@ -62,7 +62,26 @@ RUN = (
     Key("run.zoom", "enter", "zoom_chart", N_("one chart, all charts")),
 )
 
-TABLES: dict[str, tuple[Key, ...]] = {"app": EVERYWHERE, "chart": CHART, "run": RUN}
+RUNS = (
+    Key("runs.open", "enter", "open", N_("open the run")),
+    Key("runs.select", "space", "select", N_("select"), footer=True),
+    Key("runs.pin", "p", "pin", N_("baseline"), footer=True),
+    Key("runs.difference", "D", "difference", N_("plans differ in"), footer=True),
+    Key("runs.compare", "a", "compare_answers", N_("compare answers"), footer=True),
+    Key("runs.metric", "m", "next_metric", N_("next curve"), footer=True),
+    Key("runs.filter", "slash", "filter", N_("search")),
+)
+
+COMPARE = (
+    Key("compare.next", "n,down", "turn(1)", N_("next question"), footer=True),
+    Key("compare.before", "b,up", "turn(-1)", N_("question before"), footer=True),
+    Key("compare.blind", "v", "blind", N_("vote blind, or see"), footer=True),
+    Key("compare.left", "left", "vote('left')", N_("left is better"), footer=True),
+    Key("compare.right", "right", "vote('right')", N_("right is better"), footer=True),
+    Key("compare.tie", "equals_sign", "vote('tie')", N_("no difference")),
+)
+
+TABLES: dict[str, tuple[Key, ...]] = {"app": EVERYWHERE, "chart": CHART, "run": RUN, "runs": RUNS, "compare": COMPARE}
 """Keys by where they work."""
 
 MOST_IN_FOOTER = 7

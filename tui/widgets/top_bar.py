@@ -8,7 +8,11 @@ from textual.widgets import Static
 
 from tui.text import N_, _
 
-PLACES = (("4", "run", N_("Run")),)
+PLACES = (
+    ("4", "run", N_("Run")),
+    ("5", "runs", N_("Runs")),
+    ("6", "compare", N_("Compare")),
+)
 
 
 class TopBar(Static):

@@ -22,12 +22,6 @@ SIZES = [(80, 24), (120, 40), (200, 50)]
 
 
 @pytest.fixture
-def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    return tmp_path / "runs"
-
-
-@pytest.fixture
 def living(runs: Path) -> Iterator[Written]:
     """A run whose executor lives, at step 30 of 80."""
     written = Written(runs)
