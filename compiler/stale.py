@@ -18,7 +18,7 @@ def what_moved(plan: Plan, root: Path, *, offline: bool = False) -> list[Diagnos
 
     ``root`` is the recipe's folder; ``offline`` asks nothing of the hub. Empty when nothing moved.
     """
-    return [*_moved_files(plan, root), *_moved_model(plan, root, offline=offline), *_moved_machine(plan)]
+    return [*_moved_files(plan, root), *model_moved(plan, root, offline=offline), *_moved_machine(plan)]
 
 
 def _moved(what: str, change: str, help_text: str = "compile the recipe again, or put the old file back") -> Diagnostic:
@@ -54,7 +54,8 @@ def _place_of(file: InputFile, root: Path) -> Path:
     return root / file.path if wanted is None else place_in_cache(wanted)
 
 
-def _moved_model(plan: Plan, root: Path, *, offline: bool) -> list[Diagnostic]:
+def model_moved(plan: Plan, root: Path, *, offline: bool) -> list[Diagnostic]:
+    """The same of the base model alone: what a run's adapter is put on again must be what it was trained on."""
     facts, problems = locate_model(plan.named_model(), root=root, offline=offline)
     if facts is None:
         return [p for p in problems if p.severity == "error"]

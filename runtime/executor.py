@@ -24,6 +24,7 @@ from compiler.permissions import Permissions
 from compiler.plan import Plan, read_plan
 from compiler.stale import what_moved
 from runtime.checkpoints import discard_unsealed, latest_whole, step_of
+from runtime.evaluation.questions import write_questions
 from runtime.faults import diagnose
 from runtime.journal import JournalWriter
 from runtime.lock import ExecutorLock
@@ -74,6 +75,7 @@ class Executor:
                 self.journal.append("warning", code=problem.code, message=problem.message)
         with self._stage("data"), self.orders.at_once():
             inputs = self._inputs(plan, launch)
+            write_questions(self.run, plan, inputs, launch.root)
         with self._stage("model"), self.orders.at_once():
             loaded = self._model(plan, inputs)
         return self._train(plan, inputs, loaded, resume[0] if resume else None)

@@ -26,7 +26,20 @@ VERSION = 1
 LONGEST_LINE = 4 * 1024 * 1024
 """Bytes; a longer line is not one of ours and is passed over."""
 
-Kind = Literal["start", "stage", "metric", "progress", "eval", "sample", "checkpoint", "request", "warning", "end"]
+Kind = Literal[
+    "start",
+    "stage",
+    "metric",
+    "progress",
+    "eval",
+    "sample",
+    "checkpoint",
+    "request",
+    "warning",
+    "answer",
+    "loss",
+    "end",
+]
 DURABLE: frozenset[str] = frozenset({"start", "stage", "checkpoint", "end"})
 """Kinds after which the file is synced to disk."""
 

@@ -52,16 +52,21 @@ def spawn(run: RunFolder, plan: Plan) -> Launched:
     if not _is_free(run):
         raise Refusal(Diagnostic("X002", f"run {run.id} already has an executor", help=f"recipe attach {run.id}"))
     before = read_story(run).last_seq
-    with run.output.open("ab") as output, _signals_held_back():
-        process = subprocess.Popen(  # noqa: S603 - our own module, our own folder
-            [sys.executable, "-m", "runtime.executor", str(run.path.resolve())],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-            env=environment(plan, offline=read_launch(run).offline),
-        )
+    process = child("runtime.executor", run, run.output, plan, offline=read_launch(run).offline)
     return Launched(run, process, before)
+
+
+def child(module: str, run: RunFolder, output: Path, plan: Plan, *, offline: bool) -> subprocess.Popen[bytes]:
+    """A process of its own for one of our modules, with the run's folder as its argument. Raises OSError."""
+    with output.open("ab") as stream, _signals_held_back():
+        return subprocess.Popen(  # noqa: S603 - our own module, our own folder
+            [sys.executable, "-m", module, str(run.path.resolve())],
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=stream,
+            start_new_session=True,
+            env=environment(plan, offline=offline),
+        )
 
 
 @contextmanager

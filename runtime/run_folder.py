@@ -12,6 +12,8 @@
       checkpoints/     checkpoint-<step>/, whole when it has a seal.json (checkpoints.py)
       adapter/         the trained adapter (or model/ after full fine-tuning)
       report.json      the outcome, for programs (report.py)
+      report.html      the outcome, for people: one page without network (page.py)
+      evaluation/      questions.jsonl, and what `recipe eval` made of them (evaluation/, docs/evaluation.md)
 """
 
 from __future__ import annotations
@@ -91,6 +93,16 @@ class RunFolder:
     def report(self) -> Path:
         """The outcome, for programs."""
         return self.path / "report.json"
+
+    @property
+    def page(self) -> Path:
+        """The outcome, for people."""
+        return self.path / "report.html"
+
+    @property
+    def evaluation(self) -> Path:
+        """What base and tuned model answered, and how they compare."""
+        return self.path / "evaluation"
 
 
 @dataclass(frozen=True, slots=True)

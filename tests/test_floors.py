@@ -15,6 +15,7 @@ EXECUTOR_ONLY = {
     "runtime.adapter_names",
     "runtime.answers",
     "runtime.backends.peft",
+    "runtime.inference",
     "runtime.starts",
     "runtime.training",
 }

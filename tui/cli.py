@@ -13,6 +13,7 @@ VERBS = {
     "data": "Show the rows as the model will see them, and where every row went.",
     "run": "Compile and train, or execute a compiled plan.",
     "runs": "List runs with their state.",
+    "eval": "Compare the tuned model of a run with its base, question by question.",
     "curve": "Draw the curves of runs; as SVG or CSV too.",
     "attach": "Follow a run from its journal, live or after it has ended.",
     "resume": "Continue a stopped or killed run from its last whole checkpoint.",

@@ -1,0 +1,86 @@
+"""``recipe eval``: base against tuned on held-out rows and the recipe's own questions."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from tui.options import runs_dir
+
+if TYPE_CHECKING:
+    from compiler.plan import Plan
+    from runtime.evaluation.settings import EvaluationSettings
+    from runtime.run_folder import RunFolder
+
+
+@click.command(name="eval")
+@click.argument("run", default="latest")
+@runs_dir
+@click.option("--rows", type=click.IntRange(1, 2000), help="Held-out rows to ask at most (200 unless given).")
+@click.option("--max-new-tokens", type=click.IntRange(1, 8192), help="Longest answer; the recipe's unless given.")
+@click.option("--batch-size", type=click.IntRange(1, 1024), help="Answers that are made at once (8 unless given).")
+@click.option("--fresh", is_flag=True, help="Ask everything again instead of going on.")
+@click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
+def command(
+    run: str,
+    runs_dir: Path,
+    *,
+    rows: int | None,
+    max_new_tokens: int | None,
+    batch_size: int | None,
+    fresh: bool,
+    as_json: bool,
+) -> None:
+    """Ask base and tuned model of RUN the same questions, and say how sure the difference is.
+
+    Answers are kept as they come: stopped with Ctrl-C, or killed, the next call goes on. The exit code is 1 when the
+    tuned model is not to be shipped by [evaluation] of the recipe.
+    """
+    from tui.edge import edge
+    from tui.evaluating import evaluate
+
+    with edge("evaluating the run"):
+        found, plan, settings = _settings(run, runs_dir, rows, max_new_tokens, batch_size)
+        code = evaluate(found, plan, settings, fresh=fresh)
+    if code == 0:
+        code = _print(found, as_json=as_json)
+    sys.exit(code)
+
+
+def _settings(
+    run: str, runs_dir: Path, rows: int | None, max_new_tokens: int | None, batch_size: int | None
+) -> tuple[RunFolder, Plan, EvaluationSettings]:
+    import dataclasses
+
+    from compiler.diagnostics import Refusal
+    from compiler.plan import read_plan
+    from runtime.evaluation.settings import usual_settings
+    from runtime.run_folder import find_run
+
+    found = find_run(runs_dir, run)
+    plan, problems = read_plan(found.plan)
+    if plan is None:
+        raise Refusal(*problems)
+    given = {"rows": rows, "max_new_tokens": max_new_tokens, "batch_size": batch_size}
+    changes = {name: value for name, value in given.items() if value is not None}
+    return found, plan, dataclasses.replace(usual_settings(plan), **changes)
+
+
+def _print(run: RunFolder, *, as_json: bool) -> int:
+    """The results on standard output; the exit code of the verdict."""
+    from compiler.codes import exit_code
+    from runtime.evaluation.launching import read_results
+    from tui.evaluating import result_lines
+
+    results = read_results(run)
+    assert results is not None  # the process has just written it
+    if as_json:
+        click.echo(json.dumps(results, indent=2, ensure_ascii=False))
+    else:
+        for line in result_lines(run, results):
+            click.echo(line)
+    return 0 if results["ship"]["ship"] else exit_code(["X054"])

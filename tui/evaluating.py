@@ -1,0 +1,165 @@
+"""An evaluation at the command line: its progress while it lasts, then its results for people."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+from compiler.codes import exit_code
+from compiler.diagnostics import Diagnostic
+from compiler.plan import Plan
+from compiler.render.concise import visible
+from runtime.evaluation.launching import start_evaluation
+from runtime.evaluation.settings import EvaluationSettings
+from runtime.journal import Event, JournalTail
+from runtime.launcher import Launched
+from runtime.run_folder import RunFolder
+from tui.compiling import ProgressLine
+from tui.report import print_diagnostics
+
+STAGES = {
+    "model": "loading the model",
+    "loss of base": "measuring the base",
+    "loss of tuned": "measuring the tuned model",
+    "answers of base": "the base answers",
+    "answers of tuned": "the tuned model answers",
+    "compare": "comparing",
+}
+
+SHOWN = 2
+"""Failed answers that are shown for each test."""
+
+
+def evaluate(run: RunFolder, plan: Plan, settings: EvaluationSettings, *, fresh: bool) -> int:
+    """Evaluate to the end and tell how it goes on standard error; the exit code of the process.
+
+    Raises Refusal or OSError when it cannot be started.
+    """
+    launched = start_evaluation(run, plan, settings, fresh=fresh)
+    asked = False
+    watcher = _Watcher(launched)
+    while True:
+        try:
+            return watcher.follow()
+        except KeyboardInterrupt:
+            if asked:
+                return 130
+            asked = True
+            launched.process.send_signal(signal.SIGINT)
+            click.echo("\nstopping after this batch; every answer is kept", err=True)
+
+
+class _Watcher:
+    """Says what an evaluation's journal says."""
+
+    def __init__(self, launched: Launched) -> None:
+        self._launched = launched
+        self._tail = JournalTail(launched.run.events)
+        self._line = ProgressLine()
+        self._stage = ""
+        self._end: Event | None = None
+
+    def follow(self) -> int:
+        """Until the process has ended; its exit code. Interrupted, it can be called again."""
+        process = self._launched.process
+        while True:
+            ended = process.poll() is not None
+            events = self._tail.poll()
+            for event in events:
+                if event.seq > self._launched.before:
+                    self._tell(event)
+            if ended and not events:
+                break
+            if not events:
+                time.sleep(0.05)
+        self._line.clear()
+        return self._tell_end(process.returncode)
+
+    def _tell(self, event: Event) -> None:
+        match event.kind:
+            case "start" if event.get("refused"):
+                names = event.get("refused")
+                self._say(f"refused, as they were trained on: {', '.join(map(str, names[:8]))}{_more(names, 8)}")
+            case "stage":
+                self._stage = STAGES.get(event.text("name"), event.text("name"))
+                if event.get("message"):
+                    self._say(event.text("message"))
+                self._line(self._stage, 0, event.whole("total"))
+            case "progress":
+                self._line(self._stage, event.whole("done") or 0, event.whole("total"))
+            case "end":
+                self._end = event
+
+    def _say(self, text: str) -> None:
+        self._line.clear()
+        click.echo(visible(text), err=True)
+
+    def _tell_end(self, code: int) -> int:
+        end = self._end
+        if end is None:
+            message = f"the evaluation died (exit code {code}); what was answered is kept"
+            help_text = f"see {self._launched.run.output}; the same command goes on where it ended"
+            print_diagnostics([Diagnostic("X004", message, help=help_text)], sources={})
+            return exit_code(["X004"])
+        if end.get("status") == "stopped":
+            self._say(f"{end.text('message')}; the same command goes on")
+        elif end.get("status") == "failed":
+            told = Diagnostic(end.text("code", "X005"), end.text("message"), help=end.text("help") or None)
+            print_diagnostics([told], sources={})
+        return code
+
+
+def _more(names: list[Any], shown: int) -> str:
+    return f" and {len(names) - shown} more" if len(names) > shown else ""
+
+
+# --- the results --------------------------------------------------------------------------------------------
+
+
+def result_lines(run: RunFolder, results: dict[str, Any]) -> Iterator[str]:
+    """The outcome for people: the sentences, a table of every measure, the conditions for shipping."""
+    for sentence in results["sentences"]:
+        yield visible(sentence)
+    for remark in results["remarks"]:
+        yield f"note: {visible(remark)}"
+    yield ""
+    yield from _table(results["scores"])
+    yield from _tasks(results.get("tasks"))
+    ship = results["ship"]
+    yield f"{'SHIP' if ship['ship'] else 'DO NOT SHIP'}:"
+    for condition in ship["conditions"]:
+        yield f"  {'✓' if condition['holds'] else '✗'} {visible(condition['text'])}"
+    yield ""
+    yield f"results: {run.evaluation / 'results.json'}"
+
+
+def _table(scores: list[dict[str, Any]]) -> Iterator[str]:
+    if not scores:
+        return
+    width = max(len(one["label"]) for one in scores)
+    yield f"{'':<{width}}  {'base':>6}  {'tuned':>6}  difference (95 % interval)  better, worse of"
+    for one in scores:
+        interval = f"{100 * one['difference']:+4.0f} ({100 * one['low']:+.0f} to {100 * one['high']:+.0f})"
+        mark = {"better": " better", "worse": " WORSE"}.get(one["sure"], "")
+        counts = f"{one['better']}, {one['worse']} of {one['questions']}"
+        yield (
+            f"{visible(one['label']):<{width}}  {100 * one['base']:>4.0f} %  {100 * one['tuned']:>4.0f} %"
+            f"  {interval:<26}  {counts}{mark}"
+        )
+    yield ""
+
+
+def _tasks(tasks: dict[str, Any] | None) -> Iterator[str]:
+    if not tasks:
+        return
+    yield "benchmarks (lm-evaluation-harness)"
+    for one in tasks["tasks"]:
+        yield (
+            f"  {visible(one['task'])} {visible(one['metric'])}: {100 * one['base']:.1f} % → {100 * one['tuned']:.1f} %"
+            f" (standard error {100 * one['stderr']:.1f})"
+        )
+    yield ""
