@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up-$(shell cat pyproject.toml constraints.txt weights.txt Makefile | cksum | cut -d' ' -f1)
 
-.PHONY: help setup demo demo-short test check format benchmarks docs clean
+.PHONY: help setup demo demo-short test check format benchmarks accuracy docs clean
 
 help:
 	@echo "make demo        set up, train the embedded small model on the quickstart, show that it got better"
@@ -14,6 +14,7 @@ help:
 	@echo "make check       lint, format, types, import floors"
 	@echo "make format      format the code"
 	@echo "make benchmarks  timings of the commands and of training"
+	@echo "make accuracy    predicted memory against published measurements"
 	@echo "make docs        write the generated pages under docs/ again"
 	@echo "make clean       remove the virtual environment and caches of the tools"
 
@@ -52,6 +53,9 @@ format: $(STAMP)
 
 benchmarks: $(STAMP)
 	$(BIN)/python -m benchmarks
+
+accuracy: $(STAMP)
+	$(BIN)/python -m benchmarks accuracy
 
 docs: $(STAMP)
 	$(BIN)/python docs/generate.py

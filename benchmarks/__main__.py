@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
+from pathlib import Path
 
 NAMES = {
+    "accuracy": "predicted memory against published measurements (--measurements FILE for others)",
     "commands": "whole processes: recipe --help and recipe check, beside other programs of the field",
     "data": "200,000 rows to tokens, beside datasets.map (`python -m benchmarks.data 1000000` for more)",
     "many": "a thousand recipes in one process",
@@ -17,6 +19,8 @@ NAMES = {
 
 def main(wanted: list[str]) -> int:
     """Run and print; the exit code."""
+    if wanted[:1] == ["accuracy"] and len(wanted) == 3 and wanted[1] == "--measurements":
+        return _accuracy(Path(wanted[2]))
     unknown = [name for name in wanted if name not in NAMES]
     if unknown:
         known = "\n".join(f"  {name:<10} {what}" for name, what in NAMES.items())
@@ -30,6 +34,16 @@ def main(wanted: list[str]) -> int:
         for line in import_module(f"benchmarks.{name}").run():
             print(line, flush=True)
         print(flush=True)
+    return 0
+
+
+def _accuracy(measurements: Path) -> int:
+    from benchmarks.accuracy import run
+
+    if not measurements.is_file():
+        sys.stderr.write(f"there is no {measurements}\n")
+        return 2
+    print("\n".join(run(measurements)))
     return 0
 
 

@@ -31,11 +31,14 @@ class Tape:
     """Live bytes while a step runs, and the highest of each phase as lines over the micro-batch.
 
     ``casts`` are autocast's copies of trained weights, which it keeps until it ends. ``on_cpu``: operands of another
-    type are copied before they are added or multiplied (aten/src/ATen/TensorIterator.cpp, ``compute_types``).
+    type are copied before they are added or multiplied (aten/src/ATen/TensorIterator.cpp, ``compute_types``). ``told``
+    hears of every tensor's bytes by its number, negative when they go, for whoever wants to follow the allocator.
     """
 
-    def __init__(self, *, on_cpu: bool = False) -> None:
+    def __init__(self, *, on_cpu: bool = False, told: Callable[[int, int], None] | None = None) -> None:
         self.on_cpu = on_cpu
+        self.told = told
+        self.made = 0
         self.live = 0
         self.phase = ""
         self.nodes: list[Node] = []
@@ -70,6 +73,15 @@ class Tape:
         """Bytes that live inside one operation only."""
         self.take(size)
         self.give(size)
+        if self.told is not None:
+            number = self.name()
+            self.told(number, size)
+            self.told(number, -size)
+
+    def name(self) -> int:
+        """The next tensor's number."""
+        self.made += 1
+        return self.made
 
     def peaks(self) -> dict[str, tuple[Line, ...]]:
         """For each phase the lines of which one is the highest at every micro-batch of at least one row."""
@@ -113,11 +125,12 @@ class Node:
 class Storage:
     """The bytes of one or more tensors."""
 
-    __slots__ = ("size", "users")
+    __slots__ = ("number", "size", "users")
 
     def __init__(self, size: int) -> None:
         self.size = size
         self.users = 0
+        self.number = 0
 
 
 class Tensor:
@@ -133,6 +146,9 @@ class Tensor:
         if storage is None:
             storage = Storage(numbers * width)
             tape.take(storage.size)
+            if tape.told is not None:
+                storage.number = tape.name()
+                tape.told(storage.number, storage.size)
         storage.users += 1
         self.storage = storage
 
@@ -141,6 +157,8 @@ class Tensor:
         storage.users -= 1
         if not storage.users:
             self.tape.give(storage.size)
+            if self.tape.told is not None:
+                self.tape.told(storage.number, -storage.size)
 
     def view(self, numbers: int | None = None) -> Tensor:
         """The same bytes under another tensor, through which gradients pass as they are."""
@@ -178,6 +196,7 @@ class Frame:
     packed: int = 0
     found: list[tuple[Tensor, ...]] | None = None
     recomputing: bool = False
+    loaded: Tensor | None = None
 
     def pack(self, node: Node) -> None:
         """Keep nothing of a node but its number; while computing again, keep what the node of that number needs."""
@@ -218,6 +237,8 @@ class Frame:
                 self.tape.frame = outer
                 self.tape.nodes = nodes
                 self.tape.casts.clear()
+                if self.loaded is not None:
+                    self.again = None
         saved = self.found[number]
         self.found[number] = ()
         return saved
@@ -262,13 +283,25 @@ def record(
     return result
 
 
-def checkpoint(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-    """``torch.utils.checkpoint`` without re-entry: keep the input, compute the rest again when it is needed."""
-    tape = x.tape
-    kept = x.view()
-    kept.node = x.node
+def checkpoint(function: Callable[[Tensor], Tensor], x: Tensor, *, offload: bool = False) -> Tensor:
+    """``torch.utils.checkpoint`` without re-entry: keep the input, compute the rest again when it is needed.
+
+    With ``offload`` the input waits in main memory and is loaded when it is needed.
+    """
+    tape, numbers, width, before = x.tape, x.numbers, x.width, x.node
     outer, frame = tape.frame, Frame(tape, None)
-    frame.again = lambda: function(kept)
+    if offload:
+
+        def again() -> Tensor:
+            frame.loaded = Tensor(tape, numbers, width)
+            frame.loaded.node = before
+            return function(frame.loaded)
+
+        frame.again = again
+    else:
+        kept = x.view()
+        kept.node = before
+        frame.again = lambda: function(kept)
     tape.frame = frame
     try:
         return function(x)

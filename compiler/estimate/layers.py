@@ -63,12 +63,16 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class Adapters:
-    """LoRA on linear layers: its rank, the short names that carry it, whether inputs are dropped, and DoRA's scale."""
+    """LoRA on linear layers: its rank, the short names that carry it, whether inputs are dropped, DoRA's scale.
+
+    ``saved`` modules are trained whole beside them (``modules_to_save``).
+    """
 
     r: int
     targets: frozenset[str]
     dropout: bool
     dora: bool
+    saved: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
@@ -102,8 +106,10 @@ class Step:
         return self.leaves[key]
 
     def trained(self, layer: int, name: str, numbers: int) -> Leaf | None:
-        """The weight as one that is trained, with full fine-tuning."""
-        return None if self.adapters else self.leaf(layer, name, numbers, self.stack.kept_width)
+        """The weight as one that is trained whole, with full fine-tuning or beside adapters."""
+        if self.adapters is not None and name not in self.adapters.saved:
+            return None
+        return self.leaf(layer, name, numbers, self.stack.kept_width)
 
     def project(self, x: Tensor, layer: int, name: str, inside: int, outside: int) -> Tensor:
         """A linear layer with whatever sits on it."""
@@ -141,7 +147,7 @@ class Step:
         narrow = to(x, compute)
         width = x.width
         del x
-        out = quantized_linear(narrow, base, dequantized=True)
+        out = quantized_linear(narrow, base, dequantized=True, keeps_input=self.stack.keeps_packed_inputs)
         return to(out, width)
 
 
@@ -248,14 +254,16 @@ class _Ignored(Leaf):
 
 def run_layers(step: Step, hidden: Tensor, shared: Shared) -> Tensor:
     """All layers, each under a checkpoint or none."""
+    layer = step.stack.own_layer or decoder_layer
     for number in range(step.shape.layers):
         step.last_begins = len(step.tape.nodes)
         if number == 1:
             step.second_begins = step.last_begins
-        if step.stack.checkpoint == "layer":
-            hidden = checkpoint(lambda x, n=number: decoder_layer(step, n, x, shared), hidden)  # type: ignore[misc]
+        if step.stack.checkpoint != "none":
+            offload = step.stack.checkpoint == "offload"
+            hidden = checkpoint(lambda x, n=number: layer(step, n, x, shared), hidden, offload=offload)  # type: ignore[misc]
         else:
-            hidden = decoder_layer(step, number, hidden, shared)
+            hidden = layer(step, number, hidden, shared)
     return hidden
 
 

@@ -20,6 +20,7 @@ from compiler.estimate.stack import Stack
 from compiler.estimate.stacks import stack_of
 from compiler.estimate.static import OptimizerKind, base_weights, optimizer_kind, state_bytes, trained_tensors
 from compiler.estimate.step import Walk, walk
+from compiler.estimate.unsloth import chunk_of
 from compiler.estimate.work import Work
 
 _LONGEST = 1 << 32
@@ -48,12 +49,13 @@ class Between:
     paged: int
     update: int
     loading: int
+    buffer: int
     trained: int
 
     @property
     def kept(self) -> int:
         """All but gradients."""
-        return self.base + self.scales + self.adapters + self.states
+        return self.base + self.scales + self.adapters + self.states + self.buffer
 
 
 def memory(work: Work, *, compute_capability: float = 8.0) -> Memory | Unknown:
@@ -66,8 +68,6 @@ def memory(work: Work, *, compute_capability: float = 8.0) -> Memory | Unknown:
 
 def memory_on(work: Work, stack: Stack, *, compute_capability: float = 8.0) -> Memory | Unknown:
     """The same on a stack that is said rather than derived from the work's backend and versions."""
-    if work.backend == "unsloth":
-        return Unknown("how Unsloth runs a layer is not built yet", "compare with the backend peft")
     refusal = _refusal(work)
     if refusal is not None:
         return refusal
@@ -135,19 +135,31 @@ def _between(work: Work, stack: Stack, kind: OptimizerKind) -> Between:
         paged=share(paged),
         update=share(update),
         loading=loading,
+        buffer=loading if work.backend == "unsloth" else 0,
         trained=sum(each.numbers * each.count for each in trained),
     )
 
 
 def _peaks(work: Work, stack: Stack, shape: Shape) -> dict[str, tuple[int, int]]:
     """What each phase adds at its highest, and what of it grows with the layers."""
+    return _at(_walked(walk_of(work, stack, replace(shape, layers=0))), shape.layers, work.micro_batch)
+
+
+def walk_of(work: Work, stack: Stack, shape: Shape) -> Walk:
+    """What a walk through a step of ``work`` depends on."""
     adapters = None
     if work.method != "full":
-        adapters = Adapters(work.r, frozenset(work.target_modules), work.lora_dropout > 0, work.method == "dora")
+        adapters = Adapters(
+            r=work.r,
+            targets=frozenset(work.target_modules),
+            dropout=work.lora_dropout > 0,
+            dora=work.method == "dora",
+            saved=frozenset(work.modules_to_save),
+        )
     tokens = max(1, work.micro_batch * (work.length - 1))
-    chunk = min(stack.chunk, tokens)
-    asked = Walk(
-        shape=replace(shape, layers=0),
+    chunk = chunk_of(tokens, shape.vocabulary) if stack.loss == "fused" else min(stack.chunk, tokens)
+    return Walk(
+        shape=shape,
         stack=replace(stack, chunk=chunk),
         adapters=adapters,
         length=work.length,
@@ -157,7 +169,6 @@ def _peaks(work: Work, stack: Stack, shape: Shape) -> dict[str, tuple[int, int]]
         chunks=min(3, math.ceil(tokens / chunk)),
         masked=stack.masked if stack.masked is not None else work.micro_batch > 1 and not work.packing,
     )
-    return _at(_walked(asked), shape.layers, work.micro_batch)
 
 
 def _at(walked: list[dict[str, tuple[Line, ...]]], layers: int, rows: int) -> dict[str, tuple[int, int]]:
@@ -231,6 +242,7 @@ def _terms(
     else:
         terms += [
             Term("adapters", between.adapters, f"r = {work.r}, {8 * stack.adapter_width} bits", "PEFT, LoraLayer"),
+            Term("unpacking", between.buffer, "a buffer for one packed weight", "unsloth/kernels/utils.py"),
             Term("optimizer", between.states, work.optim, "torch/optim/adamw.py; bitsandbytes/optim/optimizer.py"),
             Term("communication", extra, f"{work.sharding} over {work.devices} devices", "torch.distributed"),
             Term("libraries", libraries, "matrix products' workspace, two threads", "aten/src/ATen/cuda/CUDABlas.cpp"),

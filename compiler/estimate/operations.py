@@ -156,7 +156,7 @@ def _cast_of(leaf: Leaf, cast: Tensor) -> Tensor:
     return record(leaf.tape, [leaf], (), back, out=lambda: cast)
 
 
-def quantized_linear(x: Tensor, weight: Matrix, *, dequantized: bool) -> Tensor:
+def quantized_linear(x: Tensor, weight: Matrix, *, dequantized: bool, keeps_input: bool = False) -> Tensor:
     """bitsandbytes' ``MatMul4Bit``: keeps the packed weight only, and unpacks it for each use that has no kernel.
 
     ``dequantized`` says that the way forward unpacks too (backends/cuda/ops.py: more than 1536 rows, or no kernel).
@@ -177,7 +177,8 @@ def quantized_linear(x: Tensor, weight: Matrix, *, dequantized: bool) -> Tensor:
         del unpacked
         return [result]
 
-    return record(tape, [x], (), back, out=forward, weight=True)
+    saved = (x.view(),) if keeps_input else ()
+    return record(tape, [x], saved, back, out=forward, weight=True)
 
 
 def rms_norm(x: Tensor, size: int, *, weight_width: int, weight: Leaf | None) -> Tensor:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 Loss = Literal["whole", "trl-whole", "chunked", "tiled", "fused"]
 
@@ -18,7 +19,8 @@ class Stack:
     ``logits_held`` says that the loop holds the model's output while it goes back. ``gradients_kept`` are
     there from the first micro-step on: with accumulation, or when they are zeroed rather than dropped. ``masked`` says
     whether attention is given a mask (None: when rows are padded); ``expands_keys`` that keys and values are copied for
-    each head that shares them.
+    each head that shares them. ``keeps_packed_inputs``: bitsandbytes before 0.44 kept the input of each packed layer.
+    ``own_layer`` and ``own_loss`` stand for a backend that does not run Transformers' own.
     """
 
     base_width: int
@@ -37,3 +39,6 @@ class Stack:
     defensive_clone: bool = True
     masked: bool | None = None
     expands_keys: bool = False
+    keeps_packed_inputs: bool = False
+    own_layer: Callable[..., Any] | None = None
+    own_loss: Callable[..., Any] | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from compiler.estimate import unsloth
 from compiler.estimate.stack import Loss, Stack
 from compiler.estimate.work import Work
 from compiler.facts.packages import tested_set
@@ -37,6 +38,7 @@ def stack_of(work: Work) -> Stack:
     adapter = 2 if packed and not upcast else 4
     if work.backend == "unsloth":
         adapter = 4
+    own = work.backend == "unsloth" and work.device == "cuda"
     return Stack(
         base_width=width,
         kept_width=4 if upcast else width,
@@ -47,12 +49,14 @@ def stack_of(work: Work) -> Stack:
         gradients_kept=work.accumulation > 1,
         checkpoint=_checkpoint(work),
         input_gradients=work.gradient_checkpointing and work.method != "full",
+        own_layer=unsloth.layer if own else None,
+        own_loss=unsloth.loss if own else None,
     )
 
 
 def _loss(work: Work) -> Loss:
     """TRL 1.16 tiles the head and never has logits; "chunked_nll" is there since 1.7; else they are whole."""
-    if work.backend == "unsloth":
+    if work.backend == "unsloth" and work.device == "cuda":
         return "fused"
     if work.loss_type != "chunked_nll" or version(work, "trl") < (1, 7):
         return "trl-whole"

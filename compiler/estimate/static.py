@@ -82,7 +82,7 @@ def quantised(weight: Weight) -> bool:
     return weight.role == "linear" and len(weight.shape) == 2
 
 
-def _packed(weight: Weight, kind: str, *, double: bool) -> tuple[int, int]:
+def packed_bytes(weight: Weight, kind: str, *, double: bool) -> tuple[int, int]:
     """Bytes of one packed weight, and of its scales."""
     numbers = math.prod(weight.shape)
     blocks = math.ceil(numbers / _BLOCK)
@@ -103,7 +103,7 @@ def base_weights(
     plain = packed = scales = loading = 0
     for weight in weights:
         if kind != "none" and quantised(weight):
-            each, own = _packed(weight, kind, double=double)
+            each, own = packed_bytes(weight, kind, double=double)
             packed += each * weight.count
             scales += own * weight.count
             loading = max(loading, math.prod(weight.shape) * base_width)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from compiler.estimate.attention import mask_for
@@ -30,13 +31,13 @@ class Walk:
     masked: bool
 
 
-def walk(asked: Walk) -> dict[str, tuple[Line, ...]]:
+def walk(asked: Walk, told: Callable[[int, int], None] | None = None) -> dict[str, tuple[Line, ...]]:
     """Live bytes above what lies in memory between steps, by phase.
 
     Phases are so short that the highest moment of each grows evenly with the layers: a walk through three and one
-    through four tell of any number (a test holds that).
+    through four tell of any number (a test holds that). ``told`` hears of every tensor that comes and goes.
     """
-    tape = Tape(on_cpu=not asked.gpu)
+    tape = Tape(on_cpu=not asked.gpu, told=told)
     shape, stack, length = asked.shape, asked.stack, asked.length
     step = Step(tape, shape, stack, length, asked.adapters, asked.quantized, asked.attention, asked.masked)
     tape.enter("forward")
@@ -52,7 +53,9 @@ def walk(asked: Walk) -> dict[str, tuple[Line, ...]]:
     tape.enter("head")
     hidden = final_norm(step, hidden)
     logits = None
-    if stack.loss == "chunked":
+    if stack.own_loss is not None:
+        loss, logits = stack.own_loss(step, hidden)
+    elif stack.loss == "chunked":
         loss = chunked_loss(step, hidden, asked.chunks)
     else:
         loss, logits = whole_loss(step, hidden)
