@@ -95,6 +95,10 @@ def _look_around(read: Read, root: Path, allowed: Permissions) -> list[Diagnosti
     from compiler.facts.models import locate_model
 
     problems: list[Diagnostic] = []
+    if recipe.training.report_to and not _touches(read.faulty, "training"):
+        from compiler.against.machine import missing_trackers
+
+        problems += missing_trackers(recipe, document)
     if not _touches(read.faulty, "model"):
         problems += forbidden(recipe, document, allowed=allowed)
         facts, found = locate_model(recipe.model, root=root, offline=True)

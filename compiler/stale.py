@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 from compiler.diagnostics import Diagnostic, describe_os_error
@@ -13,12 +14,13 @@ from compiler.language.recipe import HardwareTable
 from compiler.plan import InputFile, Plan
 
 
-def what_moved(plan: Plan, root: Path, *, offline: bool = False) -> list[Diagnostic]:
+def what_moved(plan: Plan, root: Path, *, offline: bool = False, but: Collection[str] = ()) -> list[Diagnostic]:
     """One P010 diagnostic for each input that is no longer what the plan was compiled from.
 
-    ``root`` is the recipe's folder; ``offline`` asks nothing of the hub. Empty when nothing moved.
+    ``root`` is the recipe's folder; ``offline`` asks nothing of the hub. Inputs in the roles of ``but`` may move.
+    Empty when nothing moved.
     """
-    return [*_moved_files(plan, root), *model_moved(plan, root, offline=offline), *_moved_machine(plan)]
+    return [*_moved_files(plan, root, but), *model_moved(plan, root, offline=offline), *_moved_machine(plan)]
 
 
 def _moved(what: str, change: str, help_text: str = "compile the recipe again, or put the old file back") -> Diagnostic:
@@ -44,8 +46,9 @@ def _folder_sha256(path: Path) -> str:
     return folder_sha256(path)
 
 
-def _moved_files(plan: Plan, root: Path) -> list[Diagnostic]:
-    return [problem for file in plan.inputs for problem in _compare(file.role, file, _place_of(file, root))]
+def _moved_files(plan: Plan, root: Path, but: Collection[str]) -> list[Diagnostic]:
+    judged = [file for file in plan.inputs if file.role not in but]
+    return [problem for file in judged for problem in _compare(file.role, file, _place_of(file, root))]
 
 
 def _place_of(file: InputFile, root: Path) -> Path:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
 import sys
 import time
 import traceback
@@ -23,13 +24,28 @@ from compiler.gather import gather
 from compiler.permissions import Permissions
 from compiler.plan import Plan, read_plan
 from compiler.stale import what_moved
+from runtime.budget import Budget, limits_of
 from runtime.checkpoints import discard_unsealed, latest_whole, step_of
 from runtime.evaluation.questions import write_questions
-from runtime.faults import diagnose
-from runtime.journal import JournalWriter
+from runtime.faults import diagnose, first_line, is_out_of_memory
+from runtime.journal import JournalWriter, boot_id
 from runtime.lock import ExecutorLock
-from runtime.orders import Orders, Stopped
+from runtime.orders import BUDGET, SIGNALS, Orders, Stopped
 from runtime.packages import package_problems
+from runtime.preflight import DATA, compare
+from runtime.recovery import (
+    MOST,
+    Amendment,
+    Restart,
+    add_amendment,
+    amended,
+    killed_for_memory,
+    memory_kills,
+    nothing_left,
+    read_amendments,
+    smaller,
+    told,
+)
 from runtime.report import write_report
 from runtime.run_folder import Launch, RunFolder, read_launch, take_requests
 from runtime.state import Story, read_story
@@ -37,6 +53,7 @@ from runtime.state import Story, read_story
 if TYPE_CHECKING:
     from compiler.gather import Inputs
     from runtime.backends import Loaded
+    from runtime.telemetry import Telemetry
 
 BALLAST = 256 * 1024
 """Bytes kept aside in the run folder, given up on a full disk so that the end can still be told."""
@@ -56,18 +73,29 @@ class Executor:
         self.ballast = run.path / ".ballast"
         self.stage = "environment"
         self.step = 0  # optimizer steps that a checkpoint keeps
+        self.began = time.monotonic()  # a clock that nobody sets
+        self.budget: Budget | None = None
+        self.telemetry: Telemetry | None = None
 
     # --- the stages, in order -------------------------------------------------------------------
 
     def execute(self) -> dict[str, Any]:
         """Run the plan to its end and return the outcome. Raises Refusal, Stopped or a library's error."""
-        plan = self._plan()
+        compiled = self._plan()
+        amendments = read_amendments(self.run)
+        plan = amended(compiled, amendments)
         launch = read_launch(self.run)
         resume, broken = self._checkpoint()
-        self._start(plan, resume[1] if resume else None)
+        no_memory = killed_for_memory(self.story)
+        self._start(compiled, resume[1] if resume else None)
         for path in broken:
             self.journal.append("warning", code="X030", message=f"{path.name} is not whole and was passed over")
+        self._watch_spending(plan, launch)
         with self._stage("environment"):
+            if no_memory:
+                plan = self._in_smaller_pieces(plan, "the executor was killed for want of memory")
+            if resume is not None:
+                self._compare(resume[0], compiled, amendments, launch)
             problems = package_problems(plan)
             if problems and not launch.any_packages:
                 raise Refusal(*problems)
@@ -82,12 +110,51 @@ class Executor:
 
     def _start(self, plan: Plan, resume_from: int | None) -> None:
         started = self.journal.append(
-            "start", pid=os.getpid(), plan=plan.sha256(), steps=plan.schedule.steps, resume_from=resume_from
+            "start",
+            pid=os.getpid(),
+            plan=plan.sha256(),
+            steps=plan.schedule.steps,
+            resume_from=resume_from,
+            boot=boot_id(),
+            memory_kills=memory_kills(),
         )
         self.story.apply([started])
         self.step = self.story.step
         for request in self.left_over:
             self.orders.decline(request, self.step, "it was meant for an earlier executor")
+
+    def _compare(self, checkpoint: Path, plan: Plan, amendments: list[Amendment], launch: Launch) -> None:
+        """Refuse to go on under other conditions than the checkpoint's, unless they are meant. Raises Refusal."""
+        problems, accepted = compare(checkpoint, plan, amendments, launch)
+        if problems:
+            raise Refusal(*problems)
+        for problem in accepted:
+            self.journal.append("warning", code=problem.code, message=problem.message)
+
+    def _watch_spending(self, plan: Plan, launch: Launch) -> None:
+        """Count time, energy and money from here on, and tell of them every few seconds. Raises Refusal (X064)."""
+        from runtime.telemetry import Gpus, Meter, Rapl, Telemetry
+
+        gpus = Gpus() if plan.target.device == "cuda" else Gpus.none()
+        self.budget = Budget(limits_of(plan, launch), self.story, joules=Meter(gpus, Rapl()).joules)
+        over = self.budget.used_up()
+        if over is not None:
+            raise Refusal(over)
+        self.telemetry = Telemetry(self.journal, self.budget.spent, gpus=gpus)
+        self.telemetry.start()
+        if launch.grace is not None:
+            self.orders.leave_within(launch.grace, lambda: self._gone(launch.grace))
+
+    def _keep_to_budget(self) -> None:
+        """Warn near a limit; at it, ask for the end. Called between two steps and while the run rests."""
+        if self.budget is None or self.orders.by is not None:
+            return
+        for problem in self.budget.warnings():
+            self.journal.append("warning", code=problem.code, message=problem.message, help=problem.help)
+        over = self.budget.used_up()
+        if over is not None:
+            self.journal.append("warning", code=over.code, message=over.message, help=over.help)
+            self.orders.by = BUDGET
 
     def _plan(self) -> Plan:
         plan, problems = read_plan(self.run.plan)
@@ -102,7 +169,7 @@ class Executor:
         return ((whole, step_of(whole)) if whole else None), broken
 
     def _inputs(self, plan: Plan, launch: Launch) -> Inputs:
-        moved = what_moved(plan, launch.root, offline=launch.offline)
+        moved = what_moved(plan, launch.root, offline=launch.offline, but=DATA if launch.any_data else ())
         if moved:
             raise Refusal(*moved)
         allowed = Permissions(plan.allow_outside, plan.trust_remote_code, launch.offline)
@@ -111,7 +178,10 @@ class Executor:
             raise Refusal(*gathered.diagnostics)
         if gathered.inputs.data.fingerprint != plan.data.tokens_sha256:
             message = "the rows came out as other tokens than in the plan"
-            raise Refusal(Diagnostic("P012", message, help="compile the recipe again on this machine"))
+            if not launch.any_data:
+                raise Refusal(Diagnostic("P012", message, help="compile the recipe again on this machine"))
+            with self.orders.unbroken():
+                self.journal.append("warning", code="P012", message=message)
         return gathered.inputs
 
     def _model(self, plan: Plan, inputs: Inputs) -> Loaded:
@@ -136,7 +206,14 @@ class Executor:
         from runtime.training import Watcher, build_trainer, held_out_loss, train
 
         data = inputs.data
-        watcher = Watcher(plan, self.journal, self.orders, tokens=self.story.tokens)
+        watcher = Watcher(
+            plan,
+            self.journal,
+            self.orders,
+            tokens=self.story.tokens,
+            story=self.story,
+            every_step=self._keep_to_budget,
+        )
         trainer = build_trainer(plan, loaded, self.run, data, watcher, checkpoint=checkpoint)
         start = remember_start(loaded.model)
         trainable = sum(p.numel() for p in loaded.model.parameters() if p.requires_grad)
@@ -152,7 +229,17 @@ class Executor:
                 self._answers(plan, inputs, trainer, "base")
 
         with self._stage("train"):
-            train(trainer, plan, checkpoint)
+            no_memory = None
+            try:
+                train(trainer, plan, checkpoint)
+            except Exception as error:
+                if not is_out_of_memory(error):
+                    raise
+                no_memory = f"out of memory at step {trainer.state.global_step + 1}: {first_line(error)}"
+                traceback.print_exc()
+                traceback.clear_frames(error.__traceback__)  # they hold the tensors that did not fit
+            if no_memory is not None:
+                self._recover(plan, trainer, watcher, no_memory)
             self.step = trainer.state.global_step
             self.orders.check()  # asked for in the middle of it: the trainer has made a checkpoint and returned
 
@@ -170,6 +257,27 @@ class Executor:
                 self.journal.append("stage", name="save", message=f"{place.name}/ written")
         outcome = write_report(self.run, plan, steps=self.step, trainable=trainable, total=total)
         return {"status": "finished", "step": self.step, **outcome}
+
+    def _recover(self, plan: Plan, trainer: Any, watcher: Any, why: str) -> None:
+        """Keep the last whole step and begin anew from there with smaller pieces. Raises Restart, Stopped or Refusal.
+
+        An update that was broken off has left weights of no step; then the latest checkpoint is gone on from.
+        """
+        if trainer.state.global_step and not watcher.updating:
+            trainer.keep_last_step()
+        self.step = watcher.saved_step
+        self.orders.check()
+        self._in_smaller_pieces(plan, why)
+        raise Restart
+
+    def _in_smaller_pieces(self, plan: Plan, why: str) -> Plan:
+        """Halve the micro-batch, for good and told. Raises Refusal (X006) when nothing is left to halve."""
+        amendment = smaller(plan, self.step, why)
+        if amendment is None or len(read_amendments(self.run)) >= MOST:
+            raise Refusal(nothing_left(plan, why))
+        add_amendment(self.run, amendment)
+        self.journal.append("recovery", **told(amendment, plan))
+        return amended(plan, [amendment])
 
     def _has_baseline(self, plan: Plan, inputs: Inputs) -> bool:
         """Whether an earlier executor of this run has measured and asked the base already."""
@@ -209,15 +317,17 @@ class Executor:
         """Answer requests where no step is being trained, and end when that was asked. Raises Stopped."""
         since = f"the checkpoint at step {self.step}" if self.step else "the start"
         self.orders.take(self.step, no_checkpoint=f"nothing has been trained since {since}")
+        self.orders.rest(self.step, self._keep_to_budget)
         self.orders.check()
 
     def run_to_end(self) -> int:
         """Execute, tell the end whatever happens, and return the process's exit code."""
         self.orders.listen()
-        started = time.time()
         try:
             self.ballast.write_bytes(b"\0" * BALLAST)
             outcome, code = self.execute(), 0
+        except Restart:
+            return self._begin_anew()
         except Stopped:
             outcome, code = self._stopped(), self.orders.exit_code()
         except Refusal as refusal:
@@ -226,8 +336,37 @@ class Executor:
             outcome, code = self._failed(diagnose(error, self.run.path))
             with contextlib.suppress(OSError):  # output.log may be on the disk that is full
                 traceback.print_exc()
-        self._tell_end({**outcome, "seconds": round(time.time() - started, 1)})
+        self._tell_end(outcome)
         return code
+
+    def _begin_anew(self) -> int:
+        """Become a fresh process: the same number, the same lock, no memory of the old one. Does not return.
+
+        Signals wait until the new one listens.
+        """
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        if self.telemetry is not None:
+            self.telemetry.stop()
+        self.lock.keep_over_exec()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os.execv(sys.executable, [sys.executable, "-m", "runtime.executor", str(self.run.path)])  # noqa: S606
+
+    def _gone(self, seconds: float | None) -> None:
+        """The time that a signal left is over (from the timer's thread): tell it and go, whatever is under way."""
+        kept = latest_whole(self.run.checkpoints)[0]
+        step = step_of(kept) if kept is not None else 0
+        where = f"the checkpoint at step {step} is whole" if step else "there is no checkpoint yet"
+        message = f"{self.orders.by} left {seconds:g} s, which were not enough for the stage {self.stage}; {where}"
+        with contextlib.suppress(OSError):
+            outcome = {"status": "stopped", "step": step, "stage": self.stage, "by": self.orders.by}
+            self.journal.append("end", **outcome, message=message, **self._spent())
+        os._exit(self.orders.exit_code())
+
+    def _spent(self) -> dict[str, Any]:
+        """For the end: seconds of this executor, energy and money of the whole run where they are known."""
+        spent = {} if self.budget is None else self.budget.spent()
+        return {**spent, "seconds": round(time.monotonic() - self.began, 1)}
 
     def _stopped(self) -> dict[str, Any]:
         kept = f"at step {self.step}, with a checkpoint" if self.step else "before the first step"
@@ -246,7 +385,9 @@ class Executor:
             discard_unsealed(self.run.checkpoints)
             for request in take_requests(self.run):
                 self.orders.decline(request, self.step, "the run is ending")
-            self.journal.append("end", **outcome)
+            if self.telemetry is not None:
+                self.telemetry.stop()
+            self.journal.append("end", **outcome, **self._spent())
             self.journal.close()
         self.lock.release()
 

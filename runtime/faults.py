@@ -18,14 +18,22 @@ _OS_ERROR = re.compile(r"\(os error (\d+)\)|\[Errno (\d+)\]|No space left on dev
 # torch.save tells a failed write without its reason (caffe2/serialize/inline_container.cc).
 _TORCH_WRITE = re.compile(r"PytorchStreamWriter failed|unexpected pos \d+ vs \d+")
 
+# PyTorch's allocator of main memory (c10/core/impl/alloc_cpu.cpp) and oneDNN's.
+_NO_MEMORY = re.compile(r"can't allocate memory|not enough memory|could not create a memory object|CUDA out of memory")
+
 _SMALLER = "set a smaller per_device_train_batch_size in [training]; accumulation keeps the effective batch"
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an allocation failed: on a GPU (torch.OutOfMemoryError) or of main memory."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    return isinstance(error, RuntimeError) and _NO_MEMORY.search(str(error)) is not None
 
 
 def diagnose(error: BaseException, folder: Path) -> Diagnostic:
     """The diagnostic of whatever came up while a run in ``folder`` was executed."""
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        return Diagnostic("X006", f"out of memory: {first_line(error)}", help=_SMALLER)
-    if isinstance(error, RuntimeError) and "can't allocate memory" in str(error):
+    if is_out_of_memory(error):
         return Diagnostic("X006", f"out of memory: {first_line(error)}", help=_SMALLER)
     number = _os_error_number(error, folder)
     if number in NO_ROOM:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import threading
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -35,12 +36,17 @@ Kind = Literal[
     "sample",
     "checkpoint",
     "request",
+    "pause",
+    "continue",
+    "telemetry",
+    "advice",
+    "recovery",
     "warning",
     "answer",
     "loss",
     "end",
 ]
-DURABLE: frozenset[str] = frozenset({"start", "stage", "checkpoint", "end"})
+DURABLE: frozenset[str] = frozenset({"start", "stage", "checkpoint", "pause", "recovery", "end"})
 """Kinds after which the file is synced to disk."""
 
 FOREIGN = "foreign"
@@ -58,6 +64,8 @@ class Event:
     t: float
     kind: str
     fields: dict[str, Any] = field(default_factory=dict)
+    up: float | None = None
+    """Seconds since the machine was started: a clock that nobody sets (``uptime``)."""
 
     def get(self, name: str, default: Any = None) -> Any:
         """The field as it was written, or ``default`` when the event has none."""
@@ -105,6 +113,20 @@ def writable(value: Any) -> Any:
     return value
 
 
+def uptime() -> float | None:
+    """Seconds since the machine was started, also while it slept; None where that cannot be told (not Linux)."""
+    clock = getattr(time, "CLOCK_BOOTTIME", None)
+    return None if clock is None else time.clock_gettime(clock)
+
+
+def boot_id() -> str | None:
+    """What names this start of the machine: ``uptime`` compares only within one (random(4))."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except (OSError, ValueError):
+        return None
+
+
 class JournalWriter:
     """Appends events. Opening an existing journal continues its numbering and closes off a torn last line.
 
@@ -119,18 +141,22 @@ class JournalWriter:
                 raise Refusal(unreadable(path, event))
             last = max(last, event.seq)
         self._next = last + 1
+        self._turn = threading.Lock()  # telemetry is written from a thread of its own
         self._handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         if _torn(path):
             os.write(self._handle, b"\n")
 
     def append(self, kind: Kind, **fields: Any) -> Event:
         """Write one event as one line and return it."""
-        event = Event(self._next, time.time(), kind, writable(fields))
-        line = json.dumps(
-            {"v": VERSION, "seq": event.seq, "t": round(event.t, 3), "k": kind, **event.fields},
-            ensure_ascii=False,
-            separators=(",", ":"),
-        )
+        with self._turn:
+            return self._append(kind, writable(fields))
+
+    def _append(self, kind: Kind, fields: dict[str, Any]) -> Event:
+        event = Event(self._next, time.time(), kind, fields, uptime())
+        head = {"v": VERSION, "seq": event.seq, "t": round(event.t, 3), "k": kind}
+        if event.up is not None:
+            head["up"] = round(event.up, 3)
+        line = json.dumps({**head, **fields}, ensure_ascii=False, separators=(",", ":"))
         data = line.encode("utf-8", errors="replace") + b"\n"
         written = os.write(self._handle, data)
         if written != len(data):  # a full disk can take half a line; the next append must not continue it
@@ -177,7 +203,7 @@ def parse_line(line: bytes) -> Event | None:
     if version != VERSION:
         return Event(seq, t, FOREIGN, {"v": version})
     del document["v"]
-    return Event(seq, t, kind, document)
+    return Event(seq, t, kind, document, read_number(document.pop("up", None)))
 
 
 def read_journal(path: Path) -> Iterator[Event]:
@@ -191,13 +217,13 @@ class JournalTail:
     """Follows a journal: each ``poll`` returns the whole lines that came since the last one.
 
     Holds one chunk in memory whatever the file's size, and starts over when the file was replaced
-    by a shorter one.
+    by a shorter one. Begins at ``offset``, which is the beginning of a line.
     """
 
-    def __init__(self, path: Path, *, chunk: int = 1 << 20) -> None:
+    def __init__(self, path: Path, *, chunk: int = 1 << 20, offset: int = 0) -> None:
         self._path = path
         self._chunk = chunk
-        self._offset = 0
+        self._offset = offset
         self._rest = b""
         self._skipping = False
 

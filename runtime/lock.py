@@ -38,6 +38,10 @@ class ExecutorLock:
                     raise Refusal(Diagnostic("X002", message, help=help_text)) from error
                 time.sleep(0.05)
 
+    def keep_over_exec(self) -> None:
+        """Let the lock live through ``exec``: the process stays the same one, and so does its lock."""
+        os.set_inheritable(self._handle, True)
+
     def release(self) -> None:
         """Give the lock up: nothing is written any more."""
         os.close(self._handle)

@@ -10,7 +10,9 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
 from types import FrameType
 
 from runtime.journal import JournalWriter
@@ -19,6 +21,12 @@ from runtime.run_folder import RunFolder, take_requests
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 REQUESTED = "request"
 """Who asked, when it was a file in ``control/``."""
+
+BUDGET = "budget"
+"""Who asked, when the run's hours or its money are used up."""
+
+RESTING = 0.2
+"""Seconds between two looks at ``control/`` while a run is paused."""
 
 
 class Stopped(BaseException):
@@ -33,7 +41,10 @@ class Orders:
         self._journal = journal
         self._at_once = False
         self.by: str | None = None
-        """Who asked for the end: a signal's name, or ``REQUESTED``."""
+        """Who asked for the end: a signal's name, ``REQUESTED`` or ``BUDGET``."""
+        self.pausing = False
+        """Whether the run is to rest as soon as what is trained is kept."""
+        self._deadline: tuple[float, Callable[[], None]] | None = None
 
     # --- signals ----------------------------------------------------------------------------------
 
@@ -48,18 +59,26 @@ class Orders:
         for number in SIGNALS:
             signal.signal(number, signal.SIG_IGN)
 
+    def leave_within(self, seconds: float, gone: Callable[[], None]) -> None:
+        """Call ``gone`` so many seconds after the first signal: the machine is about to be taken away."""
+        self._deadline = (seconds, gone)
+
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         """The first signal asks for the end, a second one is the end."""
         if self.exit_code():
             os._exit(128 + number)
         self.by = signal.Signals(number).name
+        if self._deadline is not None:
+            timer = threading.Timer(*self._deadline)
+            timer.daemon = True
+            timer.start()
         if self._at_once:
             self._at_once = False
             raise Stopped
 
     def exit_code(self) -> int:
         """The exit code of a run that a signal has ended (128 and its number); 0 when none has."""
-        return 0 if self.by in {None, REQUESTED} else 128 + signal.Signals[str(self.by)]
+        return 0 if self.by in {None, REQUESTED, BUDGET} else 128 + signal.Signals[str(self.by)]
 
     def check(self) -> None:
         """Raise Stopped when someone asked for the end."""
@@ -101,10 +120,30 @@ class Orders:
                 self.by = self.by or REQUESTED
             elif request == "checkpoint":
                 wanted, declined = no_checkpoint is None, no_checkpoint
+            elif request == "pause":
+                self.pausing = True
+            elif request == "continue":
+                declined = None if self.pausing else "it is not paused"
+                self.pausing = False
             else:
                 declined = "there is no such request"
             self._answer(request, step, declined)
         return wanted
+
+    def rest(self, step: int, meanwhile: Callable[[], None] = lambda: None) -> None:
+        """Wait where a pause was asked for, until someone lets the run go on or wants its end.
+
+        To be called where everything trained is kept. ``meanwhile`` is called at each look: a budget goes on.
+        """
+        if not self.pausing or self.by is not None:
+            return
+        self._journal.append("pause", step=step)
+        while self.pausing and self.by is None:
+            time.sleep(RESTING)
+            meanwhile()
+            self.take(step, no_checkpoint=f"the run is paused, and step {step} is kept")
+        if self.by is None:
+            self._journal.append("continue", step=step)
 
     def decline(self, request: str, step: int, why: str) -> None:
         """Answer a request that comes too late."""

@@ -15,7 +15,7 @@ def package_problems(plan: Plan) -> list[Diagnostic]:
     untracked = [name for name in trackers if installed_version(name) is None] if isinstance(trackers, list) else []
     if untracked and not missing:
         help_text = f"pip install {' '.join(untracked)}, or take it out of report_to in [training]"
-        return [Diagnostic("E010", f"report_to names {', '.join(untracked)}, which is not installed", help=help_text)]
+        return [Diagnostic("E012", f"report_to names {', '.join(untracked)}, which is not installed", help=help_text)]
     if missing:
         help_text = "pip install 'recipec[train]'" if plan.backend == "peft" else "pip install 'recipec[unsloth]'"
         return [Diagnostic("E010", f"not installed: {', '.join(missing)}", help=help_text)]

@@ -22,7 +22,6 @@ def write_report(run: RunFolder, plan: Plan, *, steps: int, trainable: int, tota
     story = read_story(run)
     compared = comparison(story)
     held_out = compared.as_json() if compared is not None else None
-    peaks = [done.peak_memory for done in story.trained.values() if done.peak_memory is not None]
     document = {
         "version": 1,
         "run": run.id,
@@ -41,7 +40,7 @@ def write_report(run: RunFolder, plan: Plan, *, steps: int, trainable: int, tota
         "final_train_loss": next(reversed(story.losses.values()), None),
         "train_seconds": round(story.train_seconds, 1),
         "tokens": story.tokens or None,
-        "peak_memory_bytes": max(peaks, default=None),
+        "peak_memory_bytes": story.sum.peak_memory,
         "samples": [sample.as_json() for sample in samples(story)],
         "output": "model" if plan.method == "full" else "adapter",
         "packages": plan.packages,

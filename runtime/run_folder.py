@@ -4,10 +4,11 @@
 
     runs/<name>/<id>/
       plan.json        what runs, byte for byte as compiled
-      launch.json      what only this machine knows, and what its person allowed: root, any_packages, offline
+      launch.json      what only this machine knows, and what its person allowed (Launch)
       events.jsonl     the journal (journal.py)
       output.log       everything the process and its libraries print
-      control/         requests, one file each, created atomically (stop.json, checkpoint.json)
+      amendments.json  what a recovery has changed of the plan's batch (recovery.py); missing when nothing
+      control/         requests, one file each, created atomically (stop.json, checkpoint.json, pause.json …)
       executor.lock    held as long as an executor lives (lock.py)
       checkpoints/     checkpoint-<step>/, whole when it has a seal.json (checkpoints.py)
       adapter/         the trained adapter (or model/ after full fine-tuning)
@@ -22,7 +23,7 @@ import json
 import secrets
 import shutil
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Literal
 
@@ -30,7 +31,7 @@ from compiler.diagnostics import Diagnostic, Refusal
 from compiler.files import write_atomically
 from compiler.plan import Plan
 
-Request = Literal["stop", "checkpoint"]
+Request = Literal["stop", "checkpoint", "pause", "continue"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,11 @@ class RunFolder:
     def launch(self) -> Path:
         """Facts of this machine."""
         return self.path / "launch.json"
+
+    @property
+    def amendments(self) -> Path:
+        """What recoveries have changed of the plan."""
+        return self.path / "amendments.json"
 
     @property
     def events(self) -> Path:
@@ -107,11 +113,21 @@ class RunFolder:
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """What only this machine knows of a run, and what its person allowed: ``offline`` asks nothing of the hub."""
+    """What only this machine knows of a run, and what its person allowed.
+
+    ``offline`` asks nothing of the hub. ``any_packages`` takes other package versions than the plan's, ``any_data``
+    other rows, ``any_split`` another batch split than the checkpoint's. ``grace`` are the seconds that a signal
+    leaves before the process has to be gone. ``max_hours`` and ``max_cost`` replace the recipe's budget.
+    """
 
     root: Path
     any_packages: bool = False
     offline: bool = False
+    any_data: bool = False
+    any_split: bool = False
+    grace: float | None = None
+    max_hours: float | None = None
+    max_cost: float | None = None
 
 
 def run_name(plan: Plan, root: Path) -> str:
@@ -132,12 +148,7 @@ def new_run(runs: Path, plan: Plan, launch: Launch) -> RunFolder:
         draft.control.mkdir()
         draft.checkpoints.mkdir()
         write_atomically(draft.plan, plan.as_bytes())
-        document = {
-            "root": str(launch.root.resolve()),
-            "any_packages": launch.any_packages,
-            "offline": launch.offline,
-        }
-        write_atomically(draft.launch, json.dumps(document, indent=2).encode() + b"\n")
+        write_launch(draft, launch)
         draft.path.rename(parent / run_id)
     except OSError:
         shutil.rmtree(draft.path, ignore_errors=True)
@@ -145,11 +156,18 @@ def new_run(runs: Path, plan: Plan, launch: Launch) -> RunFolder:
     return RunFolder(parent / run_id)
 
 
+def write_launch(run: RunFolder, launch: Launch) -> None:
+    """Say how a run is to be started from here on. Raises OSError."""
+    document = {**asdict(launch), "root": str(launch.root.resolve())}
+    write_atomically(run.launch, json.dumps(document, indent=2).encode() + b"\n")
+
+
 def read_launch(run: RunFolder) -> Launch:
     """What the launcher wrote. Raises Refusal (X021) when it cannot be read."""
     try:
         document = json.loads(run.launch.read_text(encoding="utf-8"))
-        return Launch(Path(document["root"]), bool(document["any_packages"]), bool(document["offline"]))
+        known = {field.name: document[field.name] for field in fields(Launch) if field.name in document}
+        return Launch(**{**known, "root": Path(document["root"])})
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise Refusal(
             Diagnostic("X021", f"{run.launch} cannot be read ({error})", help="start a new run with `recipe run`")

@@ -11,9 +11,10 @@ from enum import StrEnum
 from itertools import islice
 from typing import TypeGuard
 
-from runtime.journal import Event, read_journal, unreadable
+from runtime.journal import Event, JournalTail, boot_id, unreadable, uptime
 from runtime.lock import Holder, lock_holder
 from runtime.run_folder import RunFolder
+from runtime.skim import skim
 
 SILENT_AT_LEAST = 60.0
 """Seconds of silence before a run with a living executor may be called stalled."""
@@ -30,6 +31,7 @@ class State(StrEnum):
 
     STARTING = "starting"
     RUNNING = "running"
+    PAUSED = "paused"
     STALLED = "stalled"
     FINISHED = "finished"
     STOPPED = "stopped"
@@ -39,17 +41,29 @@ class State(StrEnum):
 
     def is_alive(self) -> bool:
         """Whether an executor is (or is about to be) at work."""
-        return self in {State.STARTING, State.RUNNING, State.STALLED}
+        return self in {State.STARTING, State.RUNNING, State.PAUSED, State.STALLED}
+
+
+KEPT = 200
+"""Steps that a story keeps one by one; of those before them it keeps what they came to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sum:
+    """What the steps up to one came to: seconds in them, tokens trained on, the highest memory (bytes)."""
+
+    seconds: float = 0.0
+    tokens: int = 0
+    peak_memory: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What is kept of one optimizer step: loss in nats, seconds, tokens up to here, peak memory in bytes."""
+    """What is kept of one optimizer step: loss in nats, its seconds, and what all steps came to after it."""
 
     loss: float | None
     seconds: float | None
-    tokens: int | None
-    peak_memory: int | None
+    sum: Sum
 
 
 @dataclass(slots=True)
@@ -64,9 +78,19 @@ class Story:
     step: int = 0
     steps: int = 0
     trained: dict[int, Step] = field(default_factory=dict)
+    """The latest ``KEPT`` steps, so that the longest journal is read in bounded memory."""
+    sum: Sum = Sum()
+    """What all steps came to that still count, by all executors."""
     evaluations: list[Event] = field(default_factory=list)
     samples: list[Event] = field(default_factory=list)
     warnings: list[Event] = field(default_factory=list)
+    advice: list[Event] = field(default_factory=list)
+    recoveries: list[Event] = field(default_factory=list)
+    telemetry: Event | None = None
+    """The latest one: what the machine does, and what has been spent so far."""
+    started: Event | None = None
+    """The beginning of the last executor that has reported."""
+    paused: bool = False
     gaps: list[tuple[int, int]] = field(default_factory=list)
     """Stretches of numbers that no event has, as (first missing, last missing)."""
     last_metric: Event | None = None
@@ -80,23 +104,40 @@ class Story:
     last_seq: int = -1
     first_t: float | None = None
     last_t: float | None = None
+    last_word: Event | None = None
+    """The latest event that tells of work: all but telemetry, which comes from a thread of its own."""
+    _sums: dict[int, Sum] = field(default_factory=dict)
+    """What the steps up to each checkpoint came to: a further executor goes back to one."""
 
-    def apply(self, events: Iterable[Event]) -> None:
-        """Take in further events."""
+    def apply(self, events: Iterable[Event], *, skimmed: bool = False) -> None:
+        """Take in further events; of ``skimmed`` ones, those between them are known to be there."""
         for event in events:
             self.first_t = event.t if self.first_t is None else self.first_t
             self.last_t = event.t
-            if event.seq > self.last_seq + 1:
+            if event.seq > self.last_seq + 1 and not skimmed:
                 self.gaps.append((self.last_seq + 1, event.seq - 1))
             self.last_seq = event.seq
+            if event.kind != "telemetry":
+                self.last_word = event
             self._apply_one(event)
 
     def _apply_one(self, event: Event) -> None:
+        told = {"sample": self.samples, "warning": self.warnings, "advice": self.advice, "recovery": self.recoveries}
+        if event.kind in told:
+            told[event.kind].append(event)
+            if event.kind == "recovery":
+                self.stage = ""  # the process loads everything anew: silence is no stall
+        else:
+            self._move(event)
+
+    def _move(self, event: Event) -> None:
+        """Take in what changes how the run stands."""
         match event.kind:
             case "start":
                 self._go_back_to(event.whole("resume_from"))
                 self.steps = event.whole("steps") or self.steps
                 self.pid = event.whole("pid")
+                self.started = event
             case "stage":
                 self.stage = event.text("name")
             case "metric":
@@ -105,12 +146,14 @@ class Story:
                 self.evaluations.append(event)
                 if event.get("phase") == "during":
                     self.stage = "train"
-            case "sample":
-                self.samples.append(event)
             case "checkpoint":
                 self.last_checkpoint = event.whole("step")
-            case "warning":
-                self.warnings.append(event)
+                if self.last_checkpoint is not None:
+                    self._sums[self.last_checkpoint] = self.sum
+            case "telemetry":
+                self.telemetry = event
+            case "pause" | "continue":
+                self.paused = event.kind == "pause"
             case "end":
                 self.end = event
             case "foreign":
@@ -118,10 +161,13 @@ class Story:
 
     def _go_back_to(self, resume_from: int | None) -> None:
         step = resume_from or 0
-        self.end, self.stage = None, ""
+        self.end, self.stage, self.paused = None, "", False
         self.resumed_from, self.last_checkpoint = resume_from, resume_from
         self.step = step
         self.trained = {number: done for number, done in self.trained.items() if number <= step}
+        self._sums = {number: told for number, told in self._sums.items() if number <= step}
+        nearest = self._sums[max(self._sums)] if self._sums else Sum()
+        self.sum = self.trained[step].sum if step in self.trained else nearest
         self.evaluations = [event for event in self.evaluations if _still_true(event, step)]
         self.samples = [event for event in self.samples if event.get("phase") == "base"]
 
@@ -130,28 +176,35 @@ class Story:
         if step is None:
             return
         self.step, self.last_metric, self.stage = step, event, "train"
-        self.trained.pop(step, None)  # told again: it is the latest now
-        self.trained[step] = Step(
-            loss=event.number("loss"),
-            seconds=event.number("step_seconds"),
-            tokens=event.whole("tokens"),
-            peak_memory=event.whole("peak_memory"),
+        before = self.trained.pop(step, None)  # told again: it is the latest now
+        seconds, peak = event.number("step_seconds"), event.whole("peak_memory")
+        counted = self.sum.seconds + (seconds if _is_time(seconds) else 0.0)
+        if before is not None and _is_time(before.seconds):
+            counted -= before.seconds
+        told, tokens = event.number("train_seconds"), event.whole("tokens")
+        self.sum = Sum(
+            seconds=told if _is_time(told) else counted,
+            tokens=tokens if tokens is not None else self.sum.tokens,
+            peak_memory=max((memory for memory in (peak, self.sum.peak_memory) if memory is not None), default=None),
         )
+        self.trained[step] = Step(event.number("loss"), seconds, self.sum)
+        while len(self.trained) > KEPT:
+            del self.trained[next(iter(self.trained))]
 
     @property
     def losses(self) -> dict[int, float]:
-        """Training loss by step, in nats."""
+        """Training loss of the latest steps by step, in nats."""
         return {number: done.loss for number, done in self.trained.items() if done.loss is not None}
 
     @property
     def tokens(self) -> int:
         """Tokens trained on so far, by all executors."""
-        return next((done.tokens for done in reversed(self.trained.values()) if done.tokens is not None), 0)
+        return self.sum.tokens
 
     @property
     def train_seconds(self) -> float:
         """Time spent in optimizer steps that still count, by all executors."""
-        return math.fsum(done.seconds for done in self.trained.values() if _is_time(done.seconds))
+        return self.sum.seconds
 
     def median_step_seconds(self) -> float | None:
         """Median time of the last 50 steps, in seconds."""
@@ -175,10 +228,24 @@ def _still_true(evaluation: Event, step: int) -> bool:
     return evaluation.text("phase") == "base"
 
 
+def open_story(run: RunFolder) -> tuple[Story, JournalTail]:
+    """The story so far, and the tail that gives what comes after it. A long journal is skimmed, not read."""
+    story = Story()
+    skimmed = skim(run.events, steps=KEPT)
+    if skimmed is not None:
+        story.apply(skimmed.events, skimmed=True)
+        return story, JournalTail(run.events, offset=skimmed.end)
+    tail = JournalTail(run.events)
+    while batch := tail.poll():
+        story.apply(batch)
+    return story, tail
+
+
 def read_story(run: RunFolder) -> Story:
     """The story so far."""
-    story = Story()
-    story.apply(read_journal(run.events))
+    story, tail = open_story(run)
+    while batch := tail.poll():
+        story.apply(batch)
     return story
 
 
@@ -210,11 +277,25 @@ def judge(run: RunFolder, story: Story, holder: Holder | None, *, now: float | N
         return Verdict(state, story.end.text("message"))
     if holder is None:
         return _without_executor(run, story, now)
-    silence = now - (story.last_t if story.last_t is not None else now)
+    if story.paused:
+        return Verdict(State.PAUSED, f"since step {story.step}; `recipe resume` lets it go on")
+    silence = _silence(story, now)
     usual = story.median_step_seconds() or 0.0
     if story.stage == "train" and silence > max(SILENT_AT_LEAST, 3 * usual):
         return Verdict(State.STALLED, f"no event for {silence:.0f} s, steps take {usual:.1f} s")
     return Verdict(State.RUNNING, story.stage)
+
+
+def _silence(story: Story, now: float) -> float:
+    """Seconds since the last word of the work; by the clock that nobody sets where writer and reader share it."""
+    word = story.last_word
+    if word is None:
+        return 0.0
+    up = uptime()
+    here = story.started.text("boot") if story.started is not None else ""
+    if word.up is not None and up is not None and here and here == boot_id():
+        return max(0.0, up - word.up)
+    return max(0.0, now - word.t)
 
 
 def _has_reported(story: Story, holder: Holder, now: float) -> bool:
@@ -227,7 +308,7 @@ def _has_reported(story: Story, holder: Holder, now: float) -> bool:
 
 
 def _without_executor(run: RunFolder, story: Story, now: float) -> Verdict:
-    if story.last_t is None and now - run.plan.stat().st_mtime < STARTING:
+    if story.last_t is None and abs(now - run.plan.stat().st_mtime) < STARTING:
         return Verdict(State.STARTING, "the executor has not reported yet")
     kept = f"checkpoint at step {story.last_checkpoint}" if story.last_checkpoint else "no checkpoint yet"
     return Verdict(State.DIED, f"the executor is gone without an end event ({kept})")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
 import resource
 import statistics
 import time
+import traceback
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +23,23 @@ import trl
 from compiler.data.prepare import Example, PreparedData
 from compiler.diagnostics import Diagnostic, Refusal
 from compiler.plan import Plan
-from runtime import checkpoints
+from runtime import checkpoints, preflight
 from runtime.adalora import RankAllocation, without_penalty
+from runtime.advice import Adviser
 from runtime.backends import Loaded
+from runtime.faults import first_line, is_out_of_memory
 from runtime.journal import JournalWriter
 from runtime.orders import Orders
+from runtime.randomness import RandomStates
 from runtime.run_folder import RunFolder
 from runtime.starts import as_base
+from runtime.state import Story
 
 TOLD_EVERY = 2.0
 """Seconds between two words on a measurement under way."""
+
+SKIPS_IN_A_ROW = 3
+"""Updates that may be left out one after the other (or, where that is more, a hundredth of the steps in all)."""
 
 
 def as_dataset(examples: Sequence[Example]) -> datasets.Dataset:
@@ -52,7 +61,54 @@ def as_dataset(examples: Sequence[Example]) -> datasets.Dataset:
 
 
 class Trainer(trl.SFTTrainer):
-    """Measures cross entropy and nothing else, whatever a method adds to the loss that it trains on."""
+    """TRL's trainer, which can also take a step back and measure with less memory.
+
+    It measures cross entropy and nothing else, whatever a method adds to the loss that it trains on.
+    """
+
+    watcher: Watcher
+
+    def _maybe_log_save_evaluate(self, *args: Any, **kwargs: Any) -> None:
+        """Where a step is over, checkpoint and all: what a checkpoint of it would hold of the generators."""
+        super()._maybe_log_save_evaluate(*args, **kwargs)
+        self._after_step = RandomStates.now()
+
+    def keep_last_step(self) -> None:
+        """Write the checkpoint of the last whole step when the one after it has failed before its update.
+
+        Weights, optimizer and schedule are still that step's; only the generators have moved on. Raises OSError.
+        """
+        if self.state.global_step == self.watcher.saved_step:
+            return
+        self._after_step.restore()
+        self.model.zero_grad()
+        self.control.should_save = True
+        self._save_checkpoint(self.model, None)
+        self.callback_handler.on_save(self.args, self.state, self.control)
+
+    def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
+        """Where the norm is known and nothing has been updated yet."""
+        norm = super()._get_grad_norm(model, grad_norm=grad_norm)
+        self.watcher.grad_norm = float(norm)
+        return norm
+
+    def evaluate(self, *args: Any, **kwargs: Any) -> Any:
+        """Measure; out of memory, again with half as many rows at once. Training keeps its batch."""
+        while True:
+            states = RandomStates.now()
+            try:
+                return super().evaluate(*args, **kwargs)
+            except Exception as error:
+                rows = self.args.per_device_eval_batch_size
+                if not is_out_of_memory(error) or rows == 1:
+                    raise
+                why = first_line(error)
+                traceback.clear_frames(error.__traceback__)  # they hold the tensors that did not fit
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+            states.restore()
+            self.args.per_device_eval_batch_size = rows // 2
+            self.watcher.measuring_fewer(rows, rows // 2, why)
 
     def evaluation_loop(self, *args: Any, **kwargs: Any) -> Any:
         """Every measurement of Transformers comes through here."""
@@ -68,6 +124,7 @@ def build_trainer(
     ``checkpoint`` is the one that training will go on from.
     """
     callbacks: list[transformers.TrainerCallback] = [watcher]
+    os.environ.setdefault("TENSORBOARD_LOGGING_DIR", str(run.path / "tensorboard"))  # else beside the checkpoints
     if plan.method == "adalora":
         callbacks.insert(0, RankAllocation(loaded.model, checkpoint))  # before the watcher seals a checkpoint
     if plan.early_stopping_patience is not None:
@@ -82,6 +139,7 @@ def build_trainer(
         processing_class=loaded.tokenizer,
         callbacks=callbacks,
     )
+    trainer.watcher, watcher.scaled = watcher, trainer.accelerator.scaler is not None
     trainer.remove_callback(transformers.PrinterCallback)
     trainer.remove_callback(transformers.ProgressCallback)
     return trainer
@@ -92,6 +150,7 @@ def train(trainer: Trainer, plan: Plan, checkpoint: Path | None) -> None:
 
     A checkpoint with which training was over is only loaded: Transformers would train one step more.
     """
+    transformers.set_seed(plan.seed)  # whatever was measured before draws from the same generators, or did not
     state = None if checkpoint is None else _state_when_over(plan, checkpoint)
     if state is None or checkpoint is None:
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
@@ -119,23 +178,44 @@ class Watcher(transformers.TrainerCallback):
     ``tokens`` are those that earlier executors have trained on, up to the checkpoint.
     """
 
-    def __init__(self, plan: Plan, journal: JournalWriter, orders: Orders, *, tokens: int = 0) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        journal: JournalWriter,
+        orders: Orders,
+        *,
+        tokens: int = 0,
+        story: Story | None = None,
+        every_step: Callable[[], None] = lambda: None,
+    ) -> None:
         self._plan = plan
+        self._every_step = every_step
+        self._advice = Adviser(plan, {event.text("code") for event in story.advice} if story is not None else set())
+        self.grad_norm = 0.0
+        """Norm of the gradient that is about to be applied."""
+        self.updating = False
+        """Whether the weights are those of no whole step: between the beginning of an update and its end."""
+        self.scaled = False
+        """Whether PyTorch scales the gradients of float16, and leaves out updates as it finds the scale."""
+        self._skipped = 0
+        self._skipped_in_a_row = 0
         self._journal = journal
         self._orders = orders
         self._step_started = 0.0
         self._step_seconds: deque[float] = deque(maxlen=50)
+        self._seconds = story.train_seconds if story is not None else 0.0  # in the steps of all executors
         self._tokens_at_start = tokens
         self._tokens_before = 0.0
         self._training = False
         self._measured_rows = 0
         self._measuring_told = 0.0
-        self._saved_step = 0
+        self.saved_step = 0
+        """The last step that a checkpoint keeps."""
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """From here on, measurements are ones during training."""
         self._training = True
-        self._saved_step = state.global_step
+        self.saved_step = state.global_step
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """What is measured after this is the executor's to name."""
@@ -145,23 +225,46 @@ class Watcher(transformers.TrainerCallback):
         """Start the clock of one optimizer step."""
         self._step_started = time.perf_counter()
 
+    def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Let nothing that is no number into the weights: without gradients, the update changes nothing."""
+        self.updating = True
+        if math.isfinite(self.grad_norm) or self.scaled:
+            self._skipped_in_a_row = 0
+        elif self._plan.method != "adalora":  # which needs the gradients of every step
+            kwargs["optimizer"].zero_grad(set_to_none=True)
+            self._skipped += 1
+            self._skipped_in_a_row += 1
+
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Stop the clock; obey what was asked since the last step."""
+        self.updating = False
         self._step_seconds.append(time.perf_counter() - self._step_started)
+        self._seconds += self._step_seconds[-1]
+        self._every_step()
         self._obey(state, control)
         if state.global_step >= state.max_steps and self._plan.early_stopping_patience is None:
             control.should_evaluate = False  # the executor measures this very model next
 
     def _obey(self, state: Any, control: Any) -> None:
-        if self._orders.take(state.global_step):
+        if self._orders.take(state.global_step) or (self._orders.pausing and state.global_step > self.saved_step):
             control.should_save = True
+        elif self._orders.pausing:
+            self._rest(state, control)
         if self._orders.by is not None:
             control.should_save = True
             control.should_training_stop = True
 
+    def _rest(self, state: Any, control: Any) -> None:
+        """Pause where the last step is kept. The device's memory that no tensor lives in is given back meanwhile."""
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        self._orders.rest(state.global_step, self._every_step)
+        if self._orders.by is not None:
+            control.should_training_stop = True
+
     def on_epoch_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """However training ends, its last step is kept: it must not be lost with a stop while it is measured."""
-        if control.should_training_stop and state.global_step > self._saved_step:
+        if control.should_training_stop and state.global_step > self.saved_step:
             control.should_save = True
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **kwargs: Any) -> None:
@@ -183,21 +286,37 @@ class Watcher(transformers.TrainerCallback):
             accuracy=logs.get("mean_token_accuracy"),
             tokens=self._tokens_at_start + int(tokens),
             step_seconds=round(seconds, 4),
+            train_seconds=round(self._seconds, 4),
             tokens_per_second=round(rate, 1),
             seconds_left=round(left, 1),
             **memory(),
         )
-        if not math.isfinite(float(logs["loss"])):
-            raise Refusal(
-                Diagnostic(
-                    "X008",
-                    f"the loss is {logs['loss']} at step {state.global_step}",
-                    path=("training", "learning_rate"),
-                    help="lower learning_rate or add warmup_steps, then start again",
-                )
-            )
+        self._judge(state.global_step, float(logs["loss"]))
+        for advice in self._advice.step(state.global_step, float(logs["loss"]), logs.get("grad_norm")):
+            self._journal.append("advice", step=state.global_step, **advice.as_json())
         if control.should_evaluate and self._training:  # long, perhaps, and silent: not to be taken for a stall
             self._journal.append("stage", name="evaluate", step=state.global_step)
+
+    def _judge(self, step: int, loss: float) -> None:
+        """Tell of an update that was left out; stop when it is not the odd one any more. Raises Refusal (X008)."""
+        if math.isfinite(loss) and not self._skipped_in_a_row:
+            return
+        what = f"the loss is {loss}" if not math.isfinite(loss) else f"the gradient's norm is {self.grad_norm}"
+        changes = "; ".join(change.words() for change in self._advice.lower_rate())
+        most = max(SKIPS_IN_A_ROW, self._plan.schedule.steps // 100)
+        if not self._skipped_in_a_row or self._skipped_in_a_row >= SKIPS_IN_A_ROW or self._skipped > most:
+            times = f" for the {self._skipped}th time" if self._skipped > 1 else ""
+            help_text = changes or "lower learning_rate or add warmup_steps, then start again"
+            message = f"{what} at step {step}{times}"
+            raise Refusal(Diagnostic("X008", message, path=("training", "learning_rate"), help=help_text))
+        message = f"{what} at step {step}; its update was left out, and the weights are as before"
+        self._journal.append("warning", code="X031", message=message, help=changes)
+
+    def measuring_fewer(self, before: int, now: int, why: str) -> None:
+        """Tell that rows are measured in smaller groups from here on."""
+        message = f"{why}; held-out rows are measured {now} at once instead of {before} from here on"
+        self._journal.append("warning", code="X033", message=message)
+        self._measured_rows = 0
 
     def on_prediction_step(
         self, args: Any, state: Any, control: Any, eval_dataloader: Any = None, **kwargs: Any
@@ -210,7 +329,8 @@ class Watcher(transformers.TrainerCallback):
         self._measured_rows = min(total, self._measured_rows + args.per_device_eval_batch_size)
         if now - self._measuring_told >= TOLD_EVERY:
             self._measuring_told = now
-            self._journal.append("progress", done=self._measured_rows, total=total)
+            with self._orders.unbroken():
+                self._journal.append("progress", done=self._measured_rows, total=total)
 
     def on_evaluate(
         self, args: Any, state: Any, control: Any, metrics: dict[str, Any] | None = None, **kwargs: Any
@@ -221,16 +341,22 @@ class Watcher(transformers.TrainerCallback):
             return
         if metrics and "eval_loss" in metrics:
             self._journal.append("eval", phase="during", step=state.global_step, loss=metrics["eval_loss"])
+            for advice in self._advice.measured(state.global_step, float(metrics["eval_loss"])):
+                self._journal.append("advice", step=state.global_step, **advice.as_json())
+        self._every_step()
         self._obey(state, control)  # whoever asked meanwhile need not wait for another step
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Seal what was written, tell of it, and delete what is older than wanted."""
         checkpoint = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+        preflight.write_stamp(checkpoint, self._plan)
         checkpoints.seal(checkpoint)
-        self._saved_step = state.global_step
+        self.saved_step = state.global_step
         self._journal.append("checkpoint", step=state.global_step, path=f"checkpoints/{checkpoint.name}")
         keep = max(2, self._plan.save_total_limit)  # never fewer than one to fall back on
         checkpoints.prune(Path(args.output_dir), keep=keep, also=state.best_model_checkpoint)
+        if self._orders.pausing:
+            self._rest(state, control)
 
 
 def memory() -> dict[str, int]:

@@ -12,6 +12,7 @@ ROOT = Path(__file__).parents[1]
 HEAVY = {"torch", "transformers", "trl", "peft", "datasets", "numpy", "accelerate", "unsloth"}
 EXECUTOR_ONLY = {
     "runtime.adalora",
+    "runtime.randomness",
     "runtime.adapter_names",
     "runtime.answers",
     "runtime.backends.peft",

@@ -85,6 +85,15 @@ def event_line(event: Event, story: Story) -> str | None:
         case "request":
             seen = f"{event.text('name', '?')} requested, seen at step {_step(event)}"
             return f"{seen}; declined: {event.text('declined')}" if event.get("declined") else seen
+        case "pause":
+            return f"paused at step {_step(event)}; `recipe resume` lets it go on"
+        case "continue":
+            return "going on"
+        case "recovery":
+            return event.text("message")
+        case "advice":
+            remedy = event.text("help")
+            return f"advice[{event.text('code', '?')}]: {event.text('message')}" + (f"; {remedy}" if remedy else "")
     return None
 
 

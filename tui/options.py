@@ -47,3 +47,12 @@ def screen(function: F) -> F:
     ):
         function = option(function)
     return function
+
+
+grace = click.option(
+    "--grace",
+    type=click.FloatRange(min=0.1),
+    metavar="SECONDS",
+    help="After a signal the process is gone within so many seconds, with or without a checkpoint of the last step.",
+)
+"""For machines that are about to be taken away."""

@@ -14,6 +14,7 @@ from tui.words import duration, size
 GLYPHS = {
     State.STARTING: "○",
     State.RUNNING: "●",
+    State.PAUSED: "‖",
     State.STALLED: "?",
     State.FINISHED: "✓",
     State.STOPPED: "■",
@@ -26,6 +27,7 @@ GLYPHS = {
 STATES = {
     State.STARTING: N_("STARTING"),
     State.RUNNING: N_("RUNNING"),
+    State.PAUSED: N_("PAUSED"),
     State.STALLED: N_("STALLED"),
     State.FINISHED: N_("FINISHED"),
     State.STOPPED: N_("STOPPED"),

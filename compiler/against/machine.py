@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from compiler.diagnostics import Diagnostic
+from compiler.diagnostics import Diagnostic, Severity
 from compiler.facts.machine import Target
 from compiler.language.recipe import Recipe
 from compiler.language.toml_source import TomlDocument
@@ -11,6 +11,28 @@ from compiler.placing import placed
 
 def against_machine(recipe: Recipe, document: TomlDocument, target: Target) -> list[Diagnostic]:
     """What the machine that was found cannot do."""
+    return [*_attention(recipe, document, target), *missing_trackers(recipe, document)]
+
+
+def missing_trackers(recipe: Recipe, document: TomlDocument) -> list[Diagnostic]:
+    """Trackers of report_to that are not installed here: a warning, as the run may be on another machine."""
+    if not recipe.training.report_to:
+        return []
+    from compiler.facts.packages import installed_version
+
+    missing = [name for name in recipe.training.report_to if installed_version(name) is None]
+    if not missing:
+        return []
+    problem = Diagnostic(
+        "E012",
+        f"report_to names {', '.join(missing)}, which is not installed here",
+        severity=Severity.WARNING,
+        help=f"pip install {' '.join(missing)} where it trains",
+    )
+    return placed([problem], document, "training", "report_to")
+
+
+def _attention(recipe: Recipe, document: TomlDocument, target: Target) -> list[Diagnostic]:
     if target.device != "cpu" or recipe.model.attn_implementation != "flash_attention_2":
         return []
     problem = Diagnostic(

@@ -40,19 +40,4 @@ def not_built_yet(reading: Reading) -> Iterator[Diagnostic]:
             yield reading.told("R190", path, f"{what} is understood, but not built into this version", help_text)
 
 
-def not_used_yet(reading: Reading) -> Iterator[Diagnostic]:
-    """Limits that hold nothing back yet, as nothing is estimated; told once. Prices alone only wait."""
-    limits = [("budget", name) for name in ("max_cost", "max_hours") if reading.says("budget", name)]
-    if limits:
-        listed = " and ".join(f"`{name}`" for _, name in limits)
-        yield reading.told(
-            "R290",
-            limits[0],
-            f"{listed} limit{'' if len(limits) > 1 else 's'} nothing yet: this version estimates neither time nor cost",
-            "watch the run yourself; `recipe stop` ends it with a checkpoint",
-            others=tuple((path, "neither does this") for path in limits[1:]),
-            warning=True,
-        )
-
-
-RULES: tuple[Rule, ...] = (not_built_yet, not_used_yet)
+RULES: tuple[Rule, ...] = (not_built_yet,)

@@ -264,7 +264,22 @@ def heavy_decay(reading: Reading) -> Iterator[Diagnostic]:
         yield reading.told("R212", ("training", "weight_decay"), message, "0 to 0.1 is usual", warning=True)
 
 
+def cost_without_price(reading: Reading) -> Iterator[Diagnostic]:
+    """A limit of money where nothing says what time or electricity costs."""
+    hardware = reading.recipe.hardware
+    priced = hardware.price_per_hour is not None or hardware.electricity_per_kwh is not None
+    if reading.says("budget", "max_cost") and not priced and not reading.is_faulty(("hardware",)):
+        yield reading.told(
+            "R290",
+            ("budget", "max_cost"),
+            "`max_cost` limits nothing: no price says what the run costs",
+            "write price_per_hour in [hardware], or max_hours in [budget]",
+            warning=True,
+        )
+
+
 RULES: tuple[Rule, ...] = (
+    cost_without_price,
     alpha_against_rank,
     learning_rate_for_method,
     dropout_and_kernels,

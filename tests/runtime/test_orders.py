@@ -122,10 +122,10 @@ def test_requests_are_answered_and_obeyed(run: RunFolder, orders: Orders) -> Non
 
 def test_what_cannot_be_done_is_declined_with_the_reason(run: RunFolder, orders: Orders) -> None:
     post_request(run, "checkpoint")
-    (run.control / "pause.json").write_text("{}")
+    (run.control / "dance.json").write_text("{}")
     assert orders.take(4, no_checkpoint="nothing new") is False
     assert answers(run) == [
         {"name": "checkpoint", "step": 4, "declined": "nothing new"},
-        {"name": "pause", "step": 4, "declined": "there is no such request"},
+        {"name": "dance", "step": 4, "declined": "there is no such request"},
     ]
     assert list(run.control.iterdir()) == []

@@ -60,7 +60,7 @@ def test_a_tracker_that_is_named_must_be_there(installed: dict[str, str]) -> Non
     tracked = LibraryCall(name="trl.SFTConfig", kwargs={"report_to": ["tensorboard", "wandb"]})
     installed["tensorboard"] = "2"
     ((code, message, help_text),) = told({}, sft=tracked)
-    assert (code, message) == ("E010", "report_to names wandb, which is not installed")
+    assert (code, message) == ("E012", "report_to names wandb, which is not installed")
     assert str(help_text).startswith("pip install wandb")
     installed["wandb"] = "1"
     assert told({}, sft=tracked) == []

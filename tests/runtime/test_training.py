@@ -219,3 +219,84 @@ def test_tokens_go_on_counting_after_a_resume(run: RunFolder) -> None:
     again = dict(told(run, "metric", "step", "tokens")[-3:])
     assert again == {step: tokens[step] for step in (6, 7, 8)}
     assert tokens[8] == 8 * 2 * 5
+
+
+def poison(training: Training, steps: set[int]) -> None:
+    """The gradients of these steps are no numbers, as an overflow of float16 leaves them."""
+    import torch
+
+    def hook(gradient: Any) -> Any:
+        bad = training.trainer.state.global_step + 1 in steps
+        return torch.full_like(gradient, float("nan")) if bad else gradient
+
+    training.model.lm_head.weight.register_hook(hook)
+
+
+def test_an_update_that_is_no_number_is_left_out_and_told(run: RunFolder) -> None:
+    import torch
+
+    training = Training(run, plan_of())
+    poison(training, {3, 6})
+    training.train()
+    assert told(run, "metric", "step") == list(range(1, 9))
+    assert all(bool(torch.isfinite(value).all()) for value in training.weights.values())
+    assert told(run, "warning", "code") == ["X031", "X031"]
+    assert "at step 3; its update was left out, and the weights are as before" in told(run, "warning", "message")[0]
+
+
+def test_three_of_them_in_a_row_end_the_run_with_the_rate_to_try(run: RunFolder) -> None:
+    from compiler.diagnostics import Refusal
+
+    training = Training(run, plan_of())
+    poison(training, {4, 5, 6})
+    with pytest.raises(Refusal) as refused:
+        training.train()
+    (problem,) = refused.value.diagnostics
+    assert (problem.code, problem.path) == ("X008", ("training", "learning_rate"))
+    assert "learning_rate = 0.0001 in [training] instead of 0.0002" in str(problem.help)
+    assert told(run, "metric", "step")[-1] == 6
+
+
+def test_measuring_out_of_memory_measures_fewer_at_once_and_trains_as_before(run: RunFolder) -> None:
+    plain = Training(run, plan_of()).train()
+    expected = dict(told(run, "metric", "step", "loss"))
+    run.events.unlink()
+    training = Training(run, plan_of())
+    forward = training.model.forward
+
+    def short_of_memory(*arguments: Any, **options: Any) -> Any:
+        if not training.model.training and len(options["input_ids"]) > 1:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes")
+        return forward(*arguments, **options)
+
+    training.model.forward = short_of_memory
+    training.train()
+    assert told(run, "warning", "code") == ["X033"]
+    assert "measured 1 at once instead of 2" in told(run, "warning", "message")[0]
+    assert told(run, "eval", "step") == [3, 6]
+    assert dict(told(run, "metric", "step", "loss")) == expected
+    assert training.trainer.args.per_device_train_batch_size == plain.trainer.args.per_device_train_batch_size
+
+
+def test_a_step_that_fails_is_begun_again_from_a_checkpoint_of_the_one_before(run: RunFolder) -> None:
+    import torch
+
+    expected = Training(run, plan_of()).train().weights
+    run.events.unlink()
+    training = Training(run, plan_of())
+    step = training.trainer.training_step
+
+    def failing(*arguments: Any, **options: Any) -> Any:
+        if training.trainer.state.global_step == 6:
+            torch.rand(10)  # the generators have moved on when memory runs out
+            raise MemoryError
+        return step(*arguments, **options)
+
+    training.trainer.training_step = failing
+    with pytest.raises(MemoryError):
+        training.train()
+    assert not training.watcher.updating
+    training.trainer.keep_last_step()
+    assert is_whole(run.checkpoints / "checkpoint-6")
+    again = Training(run, plan_of()).train(run.checkpoints / "checkpoint-6")
+    assert all(torch.equal(value, expected[name]) for name, value in again.weights.items())

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tui.options import permissions, runs_dir, screen
+from tui.options import grace, permissions, runs_dir, screen
 
 if TYPE_CHECKING:
     from compiler.permissions import Permissions
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 @click.option("--fresh", is_flag=True, help="Start anew even where a broken-off run of the same plan could go on.")
 @click.option("--root", type=click.Path(path_type=Path, file_okay=False), help="The recipe's folder, for a plan.")
 @click.option("--any-packages", is_flag=True, help="Run with other package versions than the plan's.")
+@grace
 def command(
     recipe: Path,
     runs_dir: Path,
@@ -39,6 +40,7 @@ def command(
     fresh: bool,
     root: Path | None,
     any_packages: bool,
+    grace: float | None,
 ) -> None:
     """Train what RECIPE says: a recipe file, a folder with a recipe.toml, or a compiled plan (.json).
 
@@ -61,7 +63,7 @@ def command(
         if running is not None:
             click.echo(f"run {running.id} of this plan is under way; following it (--fresh starts another)", err=True)
             sys.exit(0 if detach else follow_other(running, runs_dir, plain=plain, language=language))
-        launched = _start(plan, runs_dir, Launch(recipe_root, any_packages, offline), fresh=fresh)
+        launched = _start(plan, runs_dir, Launch(recipe_root, any_packages, offline, grace=grace), fresh=fresh)
     if detach:
         click.echo(launched.run.path)
         click.echo(f"it runs on its own; follow it with: recipe attach {launched.run.id}", err=True)
@@ -80,11 +82,15 @@ def _check_packages(plan: Plan, *, any_packages: bool) -> None:
 
 def _start(plan: Plan, runs: Path, launch: Launch, *, fresh: bool) -> Launched:
     """A new run, or the broken-off one of exactly this plan, which then goes on where it was."""
+    from dataclasses import replace
+
     from runtime.launcher import interrupted_run, spawn, start
+    from runtime.run_folder import read_launch, write_launch
 
     again = None if fresh else interrupted_run(runs, plan, launch.root)
     if again is not None:
         click.echo(f"going on with run {again.id}, which broke off (--fresh starts anew)", err=True)
+        write_launch(again, replace(read_launch(again), grace=launch.grace))
         return spawn(again, plan)
     launched = start(plan, runs, launch)
     click.echo(f"run {launched.run.id}", err=True)

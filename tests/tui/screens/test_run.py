@@ -72,9 +72,9 @@ def test_what_is_written_while_one_looks_is_shown(living: Written, runs: Path) -
         await until(pilot, lambda: "step 40/80" in text_of(pilot.app))
         assert "checkpoint at step 40" in text_of(pilot.app)
         assert len(screen.curves.get("loss")) == 40
-        living.say("of-a-later-version", message="something new").say("recovery", message="half the micro-batch")
+        living.say("of-a-later-version", message="something new").say("novelty", message="half the micro-batch")
         await until(pilot, lambda: "of-a-later-version: something new" in text_of(pilot.app))
-        assert "recovery: half the micro-batch" in text_of(pilot.app)
+        assert "novelty: half the micro-batch" in text_of(pilot.app)
         living.say("stage", name="evaluate", step=40).say("progress", done=3, total=9)
         await until(pilot, lambda: "measuring 3/9" in text_of(pilot.app))
 

@@ -1,0 +1,59 @@
+"""One line for each event of a journal, whatever its kind: ``recipe logs``."""
+
+from __future__ import annotations
+
+import time
+
+from compiler.render.concise import visible
+from runtime.journal import Event
+from runtime.state import Story
+from tui.follow import counting_line, event_line, progress_line
+from tui.words import duration, size
+
+
+def log_line(event: Event, story: Story) -> str:
+    """The time of day, the kind, and what the event says; ``story`` is as far as the event."""
+    try:
+        clock = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(event.t))
+    except (OverflowError, ValueError, OSError):  # a journal may say any number
+        clock = "?"
+    return f"{clock}  {event.kind:<10}  {visible(_words(event, story))}".rstrip()
+
+
+def _words(event: Event, story: Story) -> str:
+    match event.kind:
+        case "metric":
+            return progress_line(event, story)
+        case "progress":
+            return counting_line(event, story)
+        case "telemetry":
+            return _telemetry(event)
+        case "start" if event.get("resume_from") is None:
+            return f"process {event.text('pid', '?')}, {story.steps} steps"
+        case "sample":
+            return f"{event.text('phase')}: {' '.join(event.text('answer').split())}"
+        case "end":
+            seconds = event.number("seconds")
+            took = f" after {duration(seconds)}" if seconds is not None else ""
+            return f"{event.text('status', '?')}{took}. {event.text('message')}"
+    return event_line(event, story) or ""
+
+
+def _telemetry(event: Event) -> str:
+    parts = []
+    for name, what in (("process_memory", "process"), ("memory_used", "machine")):
+        value = event.number(name)
+        if value is not None:
+            parts.append(f"{what} {size(value)}")
+    cpu = event.number("cpu")
+    if cpu is not None:
+        parts.append(f"CPU {cpu:.0f} %")
+    gpus = event.get("gpus")
+    listed = [gpu for gpu in gpus if isinstance(gpu, dict)] if isinstance(gpus, list) else []
+    parts += ["GPU " + " ".join(f"{name} {value}" for name, value in gpu.items()) for gpu in listed]
+    energy, money = event.number("energy"), event.number("money")
+    if energy is not None:
+        parts.append(f"{energy / 3.6e6:.3f} kWh")
+    if money is not None:
+        parts.append(f"{money:.2f} {event.text('currency')}")
+    return "  ".join(parts)
