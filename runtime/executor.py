@@ -32,6 +32,7 @@ from runtime.journal import JournalWriter, boot_id
 from runtime.lock import ExecutorLock
 from runtime.orders import BUDGET, SIGNALS, Orders, Stopped
 from runtime.packages import package_problems
+from runtime.page import write_page
 from runtime.preflight import DATA, compare
 from runtime.recovery import (
     MOST,
@@ -256,6 +257,7 @@ class Executor:
             for place in places:
                 self.journal.append("stage", name="save", message=f"{place.name}/ written")
         outcome = write_report(self.run, plan, steps=self.step, trainable=trainable, total=total)
+        write_page(self.run, plan)
         return {"status": "finished", "step": self.step, **outcome}
 
     def _recover(self, plan: Plan, trainer: Any, watcher: Any, why: str) -> None:

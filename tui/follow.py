@@ -197,7 +197,7 @@ def verdict_lines(run: RunFolder, story: Story) -> list[str]:
     for name, folder in (("adapter", run.adapter), ("model", run.model)):
         if folder.is_dir():
             lines.append(f"{name}: {folder}")
-    lines.append(f"report:  {run.report}")
+    lines.append(f"report:  {run.page if run.page.is_file() else run.report}")
     return lines
 
 

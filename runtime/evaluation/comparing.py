@@ -97,7 +97,7 @@ def compare(plan: Plan, measured: Sequence[Measured]) -> Comparison:
         loss=losses,
         scores=scores,
         conditions=list(_conditions(plan, losses, scores)),
-        remarks=list(_remarks(plan, measured)),
+        remarks=list(_remarks(measured)),
     )
 
 
@@ -186,7 +186,7 @@ def _no_loss(loss: Paired | None, scores: Sequence[Measure]) -> Iterator[Conditi
 # --- in words -----------------------------------------------------------------------------------------------
 
 
-def _remarks(plan: Plan, measured: Sequence[Measured]) -> Iterator[str]:
+def _remarks(measured: Sequence[Measured]) -> Iterator[str]:
     """What makes the numbers worth less than they seem."""
     for name in ("base", "tuned"):
         answers = [side.answer for one in measured if (side := getattr(one, name)).answer is not None]
@@ -196,7 +196,7 @@ def _remarks(plan: Plan, measured: Sequence[Measured]) -> Iterator[str]:
         if answers and empty >= EMPTY_SHARE * len(answers):
             yield f"{who} answers nothing to {empty} of {len(answers)} questions"
         elif answers and cut > len(answers) / 2:
-            most = plan.evaluation.max_new_tokens
+            most = max(answer.tokens for answer in answers)
             yield f"{who} was cut at {most} tokens in {cut} of {len(answers)} answers: raise max_new_tokens"
     answered = sum(one.tuned.answer is not None for one in measured)
     if 0 < answered < LEAST:

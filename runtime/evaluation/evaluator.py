@@ -29,6 +29,7 @@ from runtime.faults import diagnose
 from runtime.journal import JournalWriter, read_journal, writable
 from runtime.lock import ExecutorLock
 from runtime.orders import Orders, Stopped
+from runtime.page import write_page
 from runtime.run_folder import RunFolder, read_launch
 
 if TYPE_CHECKING:
@@ -180,6 +181,7 @@ class Evaluator:
         }
         text = json.dumps(writable(document), indent=2, ensure_ascii=False)
         write_atomically(results_file(self.run), text.encode("utf-8", "replace") + b"\n")
+        write_page(self.run, plan)
         return {"verdict": compared.verdict, "ship": compared.ship}
 
     def _side(self, plan: Plan, phase: str, one: Question) -> Side:

@@ -1,0 +1,242 @@
+"""What the page says: numbers and sentences, ready to be set."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+from markupsafe import Markup
+
+from compiler.plan import Plan
+from runtime.evaluation.launching import read_results
+from runtime.journal import Event, read_journal, read_number
+from runtime.outcome import comparison, samples
+from runtime.page.charts import Curve, chart, interval_bar, smoothed
+from runtime.run_folder import RunFolder
+from runtime.state import Story, look
+from runtime.usage import how_to_use
+
+SMOOTH_FROM = 30
+"""Steps from which on the loss is smoothed."""
+
+SHOWN = 12
+"""Questions that are shown side by side, those on which the models differ most first."""
+
+DECIDED = (
+    "training.backend",
+    "adapter.method",
+    "adapter.r",
+    "adapter.lora_alpha",
+    "training.learning_rate",
+    "model.dtype",
+    "model.quantization",
+    "training.per_device_train_batch_size",
+    "training.gradient_checkpointing",
+    "training.optim",
+    "training.max_length",
+)
+"""Settings of which people ask why, in this order; the page has all the others folded away."""
+
+
+def content_of(run: RunFolder, plan: Plan, report: dict[str, Any]) -> dict[str, Any]:
+    """Everything that the template asks for."""
+    story, verdict = look(run)
+    events = list(read_journal(run.events))
+    results = read_results(run)
+    settings = {setting.path: setting for setting in plan.settings}
+    first = [settings[path] for path in DECIDED if path in settings]
+    return {
+        "title": plan.title or plan.name or run.path.parent.name,
+        "run": run.id,
+        "state": "finished" if report else str(verdict.state),  # the page is written before the run tells its end
+        "why": "" if report else verdict.why,
+        "plan": plan,
+        "plan_sha256": plan.sha256(),
+        "headline": _headline(story, results),
+        "verdict": _verdict(story, results),
+        "facts": _facts(plan, story, report),
+        "decided": first,
+        "others": [setting for setting in plan.settings if setting not in first],
+        "choices": plan.choices,
+        "loss_chart": _loss_chart(events, story),
+        "memory_chart": _memory_chart(events),
+        "predicted": _predicted(plan, story, report),
+        "results": results,
+        "scores": _scores(results),
+        "rows": _rows(results) if results is not None else _samples(story),
+        "warnings": [(event.text("code"), event.text("message")) for event in story.warnings],
+        "usage": how_to_use(run, plan),
+        "packages": plan.packages,
+    }
+
+
+def _headline(story: Story, results: dict[str, Any] | None) -> list[str]:
+    """The answer to "has it helped?", in sentences; without an evaluation as far as the run itself knows."""
+    if results is not None:
+        return [*results["sentences"], *results["remarks"]]
+    compared = comparison(story)
+    if compared is None:
+        return ["Base and tuned model have not been compared."]
+    losses = f"held-out loss {compared.base_loss:.4f} → {compared.tuned_loss:.4f} nats"
+    word = "better" if compared.better else "NOT better"
+    by = f", {compared.better_by_percent:+.1f} %" if math.isfinite(compared.better_by_percent) else ""
+    return [f"{losses}: {word}{by}", "How sure that is, `recipe eval` says."]
+
+
+def _verdict(story: Story, results: dict[str, Any] | None) -> str:
+    if results is not None:
+        return str(results["verdict"])
+    compared = comparison(story)
+    return "unsure" if compared is None else "better" if compared.better else "worse"
+
+
+def _facts(plan: Plan, story: Story, report: dict[str, Any]) -> list[tuple[str, str]]:
+    data = plan.data
+    trained, total = report.get("trainable_parameters"), report.get("parameters")
+    facts = [
+        ("base model", plan.model.id),
+        ("method", plan.method + (f", {plan.quantization.name}" if plan.quantization is not None else "")),
+        ("rows", f"{data.train_rows:,} to learn from, {data.held_out_rows:,} held out"),
+        ("tokens", f"{data.train_tokens:,}, {data.supervised_tokens:,} of them learnt"),
+        ("steps", f"{story.step:,} of {plan.schedule.steps:,}, batch {plan.schedule.batch_size}"),
+        ("device", plan.target.gpu or plan.target.device),
+    ]
+    if isinstance(trained, int) and isinstance(total, int) and total:
+        facts.append(("trained", f"{trained:,} of {total:,} parameters ({100 * trained / total:.2f} %)"))
+    return facts
+
+
+# --- curves -------------------------------------------------------------------------------------------------
+
+
+def _metrics(events: Iterable[Event], name: str) -> list[tuple[float, float]]:
+    """A number of each optimizer step; a step that was trained again counts once, as it was trained last."""
+    found: dict[int, float] = {}
+    for event in events:
+        step, value = event.whole("step"), event.number(name)
+        if event.kind == "metric" and step is not None and value is not None:
+            found[step] = value
+    return sorted((float(step), value) for step, value in found.items())
+
+
+def _loss_chart(events: list[Event], story: Story) -> Markup:
+    loss = _metrics(events, "loss")
+    held_out = []
+    for event in story.evaluations:
+        value, step = event.number("loss"), event.whole("step")
+        if value is not None:
+            held_out.append((float(step or 0), value))
+    curves = [Curve("held-out rows", sorted(held_out), "second")]
+    if len(loss) >= SMOOTH_FROM:
+        curves = [Curve("", loss, "raw"), Curve("training rows, smoothed", smoothed(loss), "first"), *curves]
+    else:
+        curves = [Curve("training rows", loss, "first"), *curves]
+    return chart(curves, label="loss in nats by optimizer step", unit=lambda value: f"{value:g}")
+
+
+def _memory_chart(events: list[Event]) -> Markup:
+    used = [(step, value / 2**30) for step, value in _metrics(events, "memory")]
+    peak = [(step, value / 2**30) for step, value in _metrics(events, "peak_memory")]
+    curves = [Curve("in use", used, "first"), Curve("highest so far", peak, "second")]
+    return chart(curves, label="memory in GiB by optimizer step", unit=lambda value: f"{value:g} GiB")
+
+
+# --- predicted against actual -------------------------------------------------------------------------------
+
+
+def _predicted(plan: Plan, story: Story, report: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """What, as predicted, as it was; rows of which the plan predicts nothing have a dash there."""
+    document = plan.model_dump(mode="json")
+    estimate = document.get("estimate") or document
+    peak = story.sum.peak_memory
+    seconds = story.train_seconds
+    price = next((s.value for s in plan.settings if s.path == "hardware.price_per_hour"), None)
+    currency = next((str(s.value) for s in plan.settings if s.path == "hardware.currency"), "")
+    cost = float(price) * seconds / 3600 if isinstance(price, int | float) and seconds else None
+    spent = f"{cost:.2f} {currency}" if cost else "—"
+    rows = [
+        ("memory", _band(estimate.get("memory"), _gib), _gib(peak) if peak else "—"),
+        ("training time", _band(estimate.get("time"), _minutes), _minutes(seconds) if seconds else "—"),
+        (
+            "cost",
+            _band(estimate.get("cost"), lambda v: f"{v:.2f} {currency}"),
+            spent,
+        ),
+    ]
+    return [row for row in rows if row[1:] != ("—", "—")]
+
+
+def _band(part: Any, unit: Any) -> str:
+    """A range as a plan writes it: ``low`` and ``high``, on their own or in ``process``, ``total`` or ``run``."""
+    for inner in ("process", "total", "run"):
+        if isinstance(part, dict) and isinstance(part.get(inner), dict):
+            part = part[inner]
+    if not isinstance(part, dict):
+        return "—"
+    low, high = read_number(part.get("low")), read_number(part.get("high"))
+    return f"{unit(low)} to {unit(high)}" if low is not None and high is not None else "—"
+
+
+def _gib(value: float) -> str:
+    return f"{value / 2**30:.2f} GiB"
+
+
+def _minutes(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+# --- the evaluation -----------------------------------------------------------------------------------------
+
+
+def _scores(results: dict[str, Any] | None) -> list[dict[str, Any]]:
+    """The scores with a drawing of each interval, all to one scale."""
+    scores = results["scores"] if results is not None else []
+    most = max((max(abs(one["low"]), abs(one["high"])) for one in scores), default=0.0) or 1.0
+    return [{**one, "bar": interval_bar(one["low"], one["difference"], one["high"], most=most)} for one in scores]
+
+
+def _rows(results: dict[str, Any]) -> list[dict[str, Any]]:
+    """Some questions side by side: those on which the models differ most, in the order in which they were asked."""
+    answered = [row for row in results["rows"] if row["base"]["answer"] is not None]
+
+    def gain(row: dict[str, Any]) -> float:
+        base, tuned = (_worth(row[side]) for side in ("base", "tuned"))
+        return abs(tuned - base)
+
+    chosen = sorted(answered, key=gain, reverse=True)[:SHOWN]
+    return [
+        {
+            "question": row["question"],
+            "expected": row["expected"],
+            **{
+                side: {
+                    "answer": row[side]["answer"],
+                    "failed": [f"{test}: {why}" for test, why in row[side]["tests"].items() if why],
+                }
+                for side in ("base", "tuned")
+            },
+        }
+        for row in answered
+        if row in chosen
+    ]
+
+
+def _worth(side: dict[str, Any]) -> float:
+    tests = side["tests"]
+    passed = sum(not why for why in tests.values()) / len(tests) if tests else 0.0
+    return passed + float(side["fuzzy"] or 0.0)
+
+
+def _samples(story: Story) -> list[dict[str, Any]]:
+    return [
+        {
+            "question": sample.question,
+            "expected": sample.expected,
+            "base": {"answer": sample.base or "", "failed": []},
+            "tuned": {"answer": sample.tuned or "", "failed": []},
+        }
+        for sample in samples(story)
+    ]
