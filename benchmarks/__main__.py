@@ -8,6 +8,7 @@ from pathlib import Path
 
 NAMES = {
     "accuracy": "predicted memory against published measurements (--measurements FILE for others)",
+    "accuracy_time": "predicted time of a step against published throughput",
     "commands": "whole processes: recipe --help and recipe check, beside other programs of the field",
     "data": "200,000 rows to tokens, beside datasets.map (`python -m benchmarks.data 1000000` for more)",
     "many": "a thousand recipes in one process",

@@ -1,0 +1,96 @@
+"""How fast a device is, in the four numbers that a training step's time is made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A GPU, or the processor of this machine.
+
+    ``flops`` are floating-point operations per second that large 16-bit matrix products really reach,
+    ``float_flops`` those of float32; ``bandwidth`` bytes per second between memory and kernels; ``launch`` seconds
+    that PyTorch takes to have one kernel started; ``attention`` the share of ``flops`` that causal attention reaches;
+    ``watts`` what the device draws under load, 0 where not known.
+    """
+
+    kind: Literal["cpu", "cuda"]
+    flops: float
+    float_flops: float
+    bandwidth: float
+    launch: float
+    attention: float = 0.65
+    watts: float = 0.0
+
+
+LAUNCH = 14.5e-6
+"""Seconds per operation of eager PyTorch with autograd and Python around it.
+
+4.7 to 5.2 ms per layer and micro-step were published for Qwen's 1.8B, 7B and 14B alike at 256 tokens with
+checkpointing (QwenLM/Qwen, README): 344 operations, as ``time.py`` counts them.
+"""
+
+_REACHED = {7.0: 0.75, 7.5: 0.40, 8.0: 0.87, 9.0: 0.80, 10.0: 0.78, 10.3: 0.78}
+"""Share of the dense peak that the best matrix product reaches, by compute capability.
+
+A100 271 of 312, H100 795 of 989, B200 1,745 of 2,250 TFLOPS (stas00/ml-engineering, "MAMF"). Turing's cards are held
+to their power long before their peak: some two fifths of it are left to a T4.
+"""
+
+_LOW_POWER_WATTS = 75
+"""Cards without a power connector cannot keep their clock while tensor cores work."""
+
+_BANDWIDTH_REACHED = 0.85
+_BANDWIDTH_REACHED_BEFORE_AMPERE = 0.69
+"""Share of the memory's rate that streaming kernels reach: A100 1,380 of 1,555 GB/s (BabelStream), T4 220 of 320 GB/s
+(Jia et al., 1903.07486, table 3.1)."""
+
+_ATTENTION = 0.65
+_ATTENTION_BEFORE_AMPERE = 0.25
+"""Share of a large product's rate in causal attention: FlashAttention 2 on an A100 does 170 to 200 TFLOPS forward and
+back (2307.08691, figures 5 and 6); older cards have the memory-efficient kernel only."""
+
+
+def gpu_device(
+    *, tflops: float, float_tflops: float, bandwidth_gb: float, compute_capability: float, watts: float
+) -> Device:
+    """A GPU from its data sheet: dense 16-bit and float32 TFLOPS, GB/s, compute capability, and power in watts."""
+    reached = _REACHED.get(compute_capability, 0.87)
+    if 0 < watts <= _LOW_POWER_WATTS:
+        reached = min(reached, 0.5)
+    ampere = compute_capability >= 8.0
+    return Device(
+        kind="cuda",
+        flops=tflops * 1e12 * reached,
+        float_flops=float_tflops * 1e12 * min(0.8, 2 * reached),
+        bandwidth=bandwidth_gb * 1e9 * (_BANDWIDTH_REACHED if ampere else _BANDWIDTH_REACHED_BEFORE_AMPERE),
+        launch=LAUNCH,
+        attention=_ATTENTION if ampere else _ATTENTION_BEFORE_AMPERE,
+        watts=watts,
+    )
+
+
+_CLOCK = 2.5e9
+_BY_FLAG = (("amx_bf16", 2048), ("avx512_bf16", 128), ("avx512f", 64), ("avx2", 32), ("avx", 16))
+"""Floating-point operations of one core in one cycle: Intel 64 and IA-32 Optimization Reference Manual, two units."""
+
+
+def cpu_device(flags: frozenset[str], cores: int) -> Device:
+    """A processor from the instructions it has and the cores that the process may use: rough.
+
+    Half of what the units could do in float32 is what oneDNN's products reach, and a tile unit is fed at an eighth of
+    its rate by matrices of a fine-tuning step. A core streams some 8 GB/s.
+    """
+    of_float = next((rate for flag, rate in _BY_FLAG[2:] if flag in flags), 8)
+    of_bf16 = next((rate for flag, rate in _BY_FLAG[:2] if flag in flags), of_float)
+    if of_bf16 == 2048:
+        of_bf16 = 256
+    return Device(
+        kind="cpu",
+        flops=0.5 * of_bf16 * _CLOCK * cores,
+        float_flops=0.5 * of_float * _CLOCK * cores,
+        bandwidth=8e9 * cores,
+        launch=10e-6,
+    )

@@ -1,0 +1,100 @@
+"""How long a run takes: getting ready, the steps, measuring, checkpoints. A range, as hosts differ."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from compiler.estimate.device import Device
+from compiler.estimate.lengths import RowLengths
+from compiler.estimate.time import step_time
+from compiler.estimate.work import Work
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """What a run does beside one step: how often, on how many rows, and what it has to fetch first (bytes)."""
+
+    steps: int
+    measurements: int
+    held_out: int
+    checkpoints: int
+    weights_bytes: int
+    download_bytes: int = 0
+    answers: int = 0
+    answer_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Seconds expected, and the range in which they are expected to lie."""
+
+    seconds: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Duration:
+    """Seconds of a run by what they are spent on; ``total`` with its range, and real tokens per second of training."""
+
+    total: Span
+    start: float
+    training: float
+    measuring: float
+    checkpoints: float
+    step: float
+    tokens_per_second: float
+
+
+GPU_RANGE = (0.8, 1.4)
+"""Nine of ten published runs lie within it (``python -m benchmarks accuracy_time``); the same card differs by half from
+host to host (krauncher, 42 runs on 16 hosts)."""
+
+CPU_RANGE = (0.4, 2.5)
+"""A processor is known by its instructions and cores alone: its clock, its memory and its neighbours are not."""
+
+_START = 20.0
+_READ = 1.0e9
+_DOWNLOAD = 40e6
+_WRITE = 0.5e9
+"""Seconds of importing torch, Transformers and TRL; bytes a second from disk, from a hub, and to disk with fsync."""
+
+
+def duration(
+    work: Work, device: Device, lengths: RowLengths, course: Course, *, known: tuple[float, float] | None = None
+) -> Duration:
+    """The run's time. ``known`` takes the place of the usual range: what runs on this machine came to, as shares."""
+    padded = float(work.length) if work.packing else lengths.padded(work.micro_batch)
+    step = step_time(work, device, length=padded).seconds
+    training = course.steps * step
+    measuring = _measuring(work, device, lengths, course)
+    weights = course.weights_bytes
+    start = _START + weights / _READ + course.download_bytes / _DOWNLOAD
+    checkpoints = course.checkpoints * (1.0 + _kept_bytes(work) / _WRITE)
+    expected = start + training + measuring + checkpoints
+    low, high = known or (GPU_RANGE if device.kind == "cuda" else CPU_RANGE)
+    low, high = low * (1 - lengths.unsure), high * (1 + lengths.unsure)
+    total = Span(expected, start * 0.5 + (expected - start) * low, start * 2 + (expected - start) * high)
+    real = (work.length if work.packing else lengths.mean) * work.micro_batch * work.accumulation * work.devices
+    return Duration(total, start, training, measuring, checkpoints, step, real / step if step else 0.0)
+
+
+def _measuring(work: Work, device: Device, lengths: RowLengths, course: Course) -> float:
+    """Held-out rows go forward only, a third of a step without checkpointing; answers are read weight by weight."""
+    seconds = 0.0
+    if course.held_out and course.measurements:
+        once = replace(work, gradient_checkpointing=False, accumulation=1, packing=False)
+        forward = step_time(once, device, length=lengths.padded(work.micro_batch)).compute / 3
+        seconds += course.measurements * forward * course.held_out / work.micro_batch
+    if course.answers:
+        token = max(course.weights_bytes / device.bandwidth, 60 * work.architecture.num_hidden_layers * device.launch)
+        seconds += 2 * course.answers * course.answer_tokens * token
+    return seconds
+
+
+def _kept_bytes(work: Work) -> int:
+    """Bytes of a checkpoint: trained weights and two optimizer states, in float32 for adapters."""
+    if work.method == "full":
+        return 6 * sum(weight.numbers for weight in work.weights)
+    adapted = [weight for weight in work.weights if weight.module in work.target_modules]
+    return 12 * work.r * sum((weight.shape[-1] + weight.shape[-2]) * weight.count for weight in adapted)

@@ -1,0 +1,63 @@
+"""How long the rows are, as time and memory see it: padded to the longest of a micro-batch, or packed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+_MOST_KEPT = 2048
+"""Lengths that stand for all rows: enough for the mean of a micro-batch's longest to within a per cent."""
+
+
+@dataclass(frozen=True, slots=True)
+class RowLengths:
+    """Tokens of training rows, shortest first: all of them, or as many that stand for ``rows``.
+
+    ``unsure`` is how far the lengths may be off, as a share: 0 when they were counted.
+    """
+
+    ordered: tuple[int, ...]
+    rows: int
+    unsure: float = 0.0
+
+    @property
+    def most(self) -> int:
+        """The longest row."""
+        return self.ordered[-1] if self.ordered else 0
+
+    @property
+    def mean(self) -> float:
+        """Mean tokens of a row."""
+        return sum(self.ordered) / len(self.ordered) if self.ordered else 0.0
+
+    def padded(self, rows: int) -> float:
+        """Tokens that each of ``rows`` rows, taken by chance, is padded to: the mean of the longest of them."""
+        count = len(self.ordered)
+        if rows == 1 or not count:
+            return self.mean
+        below = 0.0
+        total = 0.0
+        for number, length in enumerate(self.ordered, start=1):
+            upto = (number / count) ** rows
+            total += length * (upto - below)
+            below = upto
+        return total
+
+    def cut(self, most: int) -> RowLengths:
+        """The same rows with a lower limit: longer ones are cut to it."""
+        return RowLengths(tuple(min(length, most) for length in self.ordered), self.rows, self.unsure)
+
+    def packed_rows(self, length: int) -> int:
+        """Full sequences of ``length`` tokens that the rows fill."""
+        return max(1, math.ceil(self.mean * self.rows / length))
+
+
+def row_lengths(lengths: Iterable[int], *, rows: int | None = None, unsure: float = 0.0) -> RowLengths:
+    """The lengths of rows, thinned out evenly where there are many; ``rows`` when they are a sample of more."""
+    ordered = sorted(lengths)
+    count = len(ordered)
+    if count > _MOST_KEPT:
+        step = (count - 1) / (_MOST_KEPT - 1)
+        ordered = [ordered[round(number * step)] for number in range(_MOST_KEPT)]
+    return RowLengths(tuple(ordered), count if rows is None else rows, unsure)

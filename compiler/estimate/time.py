@@ -1,0 +1,242 @@
+"""Seconds of an optimizer step, from what it computes, what it moves, and what it has to start.
+
+A micro-step on a GPU takes the longer of two: the kernels' own time (products at the rate that large ones reach, and
+everything else at the memory's rate), or the time to start them from Python. Nothing here was fitted to throughputs;
+``python -m benchmarks accuracy-time`` says how far it is off.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from compiler.estimate.device import Device
+from compiler.estimate.stacks import WIDTH, stack_of
+from compiler.estimate.static import optimizer_kind
+from compiler.estimate.work import Work
+
+
+@dataclass(frozen=True, slots=True)
+class Kernels:
+    """How a stack carries out a layer, as far as time depends on it. Widths are bytes of one number.
+
+    ``fused``: norms, rotary embedding, activation and adapter are one kernel each, as Unsloth and torch.compile have
+    them; ``hidden`` is the width of the hidden states, ``head`` that of the head; ``whole_logits`` says that the loss
+    is computed on float32 logits of all tokens at once; ``unpacking`` bytes moved to unpack one quantised weight once.
+    """
+
+    fused: bool
+    hidden: int
+    head: int
+    whole_logits: bool
+    unpacking: float
+    compiled: bool = False
+
+
+UNPACKING = 9.4
+"""Bytes of memory traffic per weight that bitsandbytes' 4-bit kernel costs.
+
+Reading half a byte and its scale and writing two is less than three; pairs of 16-bit and 4-bit runs on an A10G and an
+A100 (Lightning-AI/litgpt, tutorials and config hub) differ by 8.9 to 9.9 and 5.8 to 11.7.
+"""
+
+
+def kernels_of(work: Work) -> Kernels:
+    """The kernels of a recipe's own run."""
+    stack = stack_of(work)
+    return Kernels(
+        fused=work.backend == "unsloth",
+        hidden=max(WIDTH[work.dtype], stack.kept_width),
+        head=stack.kept_width,
+        whole_logits=stack.loss in {"whole", "trl-whole"},
+        unpacking=UNPACKING if work.quantization != "none" else 0.0,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """What a step's time depends on of the model: numbers in all layers together."""
+
+    linear: int
+    """Weights of the layers' matrices that a token passes through."""
+    stored: int
+    """Weights of the layers' matrices in memory: more than ``linear`` with experts."""
+    ins: int
+    """Inputs of the adapted matrices, over all layers."""
+    outs: int
+    head: int
+    total: int
+    trained: int
+    trained_tensors: int
+
+
+def sizes_of(work: Work) -> Sizes:
+    """The sizes of a step; a head tied to the embedding is counted as one."""
+    linear = stored = ins = outs = head = embedding = total = tensors = 0
+    for weight in work.weights:
+        total += weight.numbers
+        tensors += weight.count
+        if weight.role == "head":
+            head = weight.numbers
+        elif weight.role == "embedding":
+            embedding = max(embedding, weight.numbers)
+        elif weight.role in {"linear", "expert"}:
+            stored += weight.numbers
+            linear += weight.numbers
+            if weight.module in work.target_modules:
+                outs += weight.shape[-2] * weight.count
+                ins += weight.shape[-1] * weight.count
+    adapted = work.method != "full"
+    return Sizes(
+        linear=linear,
+        stored=stored,
+        ins=ins if adapted else 0,
+        outs=outs if adapted else 0,
+        head=head or embedding,
+        total=total,
+        trained=work.r * (ins + outs) if adapted else total,
+        trained_tensors=_adapters(work) if adapted else tensors,
+    )
+
+
+def _adapters(work: Work) -> int:
+    return sum(2 * weight.count for weight in work.weights if weight.module in work.target_modules)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Seconds of one optimizer step: its micro-steps together, what of them is waiting for Python, and the update."""
+
+    compute: float
+    waiting: float
+    update: float
+
+    @property
+    def seconds(self) -> float:
+        """The whole step."""
+        return self.compute + self.waiting + self.update
+
+
+def step_time(work: Work, device: Device, *, length: float | None = None, kernels: Kernels | None = None) -> Step:
+    """One optimizer step whose micro-batches are padded to ``length`` tokens (the work's own when not given)."""
+    kernels = kernels or kernels_of(work)
+    sizes = sizes_of(work)
+    own = _own_time(work, device, kernels, sizes, length=length or work.length)
+    started = 0.0 if kernels.compiled else _started(work, kernels, sizes) * device.launch
+    micro = max(own, started) if device.kind == "cuda" else own + started
+    update = _update(work, device, sizes)
+    return Step(own * work.accumulation, (micro - own) * work.accumulation, update)
+
+
+def _passes(work: Work) -> tuple[float, float]:
+    """Products of a layer's weights in a micro-step, and what else is done, both in units of one way forward."""
+    again = 1 if work.gradient_checkpointing else 0
+    back = 2 if work.method == "full" else 1
+    return 1 + again + back, 1 + again + 2
+
+
+def _own_time(work: Work, device: Device, kernels: Kernels, sizes: Sizes, *, length: float) -> float:
+    """Seconds that a micro-step's kernels take by themselves."""
+    tokens = work.micro_batch * length
+    rate = device.flops if work.dtype != "float32" else device.float_flops
+    products, others = _passes(work)
+    width = WIDTH[work.dtype]
+    seconds = products * (2 * sizes.linear * tokens / rate + sizes.stored * width / device.bandwidth)
+    seconds += 3 * 2 * sizes.trained * tokens / rate if work.method != "full" else 0.0
+    seconds += products * sizes.stored * kernels.unpacking / device.bandwidth
+    seconds += others * _moved_by_layers(work, kernels, sizes) * tokens / device.bandwidth
+    seconds += _attention(work, device, tokens, length, rate if kernels.hidden <= 2 else device.float_flops)
+    return seconds + _head(work, device, kernels, sizes, tokens=tokens)
+
+
+def _moved_by_layers(work: Work, kernels: Kernels, sizes: Sizes) -> float:
+    """Bytes that a token moves on its way through all layers, beside the products; the way back moves twice as much.
+
+    Operation by operation as transformers.models.llama.modeling_llama and peft.tuners.lora.layer write them: a norm
+    goes to float32 and back in six kernels, a rotary embedding takes five, an adapter adds its scaled output.
+    """
+    shape, width = work.architecture, kernels.hidden
+    layers, hidden = shape.num_hidden_layers, shape.hidden_size
+    heads = (shape.num_attention_heads + shape.num_key_value_heads) * shape.head_dim
+    norm = 2 * width if kernels.fused else 24 + 4 * width
+    rotary = 2 * width if kernels.fused else 10 * width
+    activation = 3 * width if kernels.fused else 5 * width
+    layer = 2 * norm * hidden + 6 * width * hidden + rotary * heads + 4 * width * hidden
+    layer += activation * shape.intermediate_size
+    moved = float(layers * layer)
+    if work.method != "full":
+        adapter = 2 if kernels.fused else 6
+        moved += width * (sizes.ins + adapter * sizes.outs)
+        if work.lora_dropout:
+            moved += 3 * width * sizes.ins
+        if kernels.unpacking and not kernels.fused:
+            moved += 2 * width * sizes.outs
+    return moved
+
+
+def _attention(work: Work, device: Device, tokens: float, length: float, rate: float) -> float:
+    """Causal attention of all layers: two products forward, five back (FlashAttention 2, 2307.08691)."""
+    shape = work.architecture
+    again = 1 if work.gradient_checkpointing else 0
+    flops = 2 * shape.num_hidden_layers * length * shape.num_attention_heads * shape.head_dim * tokens
+    if work.attention != "eager":
+        return (1 + again + 2.5) * flops / (rate * device.attention)
+    scores = shape.num_hidden_layers * shape.num_attention_heads * length * tokens
+    # Whole squares are computed, and each score passes product, scale, mask, float32 softmax, cast and dropout.
+    return (1 + again + 2) * (2 * flops / rate + 24 * scores / device.bandwidth)
+
+
+def _head(work: Work, device: Device, kernels: Kernels, sizes: Sizes, *, tokens: float) -> float:
+    """The head and the loss: chunks compute the head once more on the way back; logits are float32 numbers."""
+    passes = 2 + (1 if work.method == "full" else 0) + (0 if kernels.whole_logits else 1)
+    of_head = device.flops if kernels.head <= 2 else device.float_flops
+    logits = work.architecture.vocab_size * tokens
+    moved = 38 if kernels.whole_logits else 24
+    read = passes * sizes.head * kernels.head
+    return passes * 2 * sizes.head * tokens / of_head + (moved * logits + read) / device.bandwidth
+
+
+_LAYER, _ADAPTED, _QUANTISED = 44, 6, 3
+"""Operations of a Llama layer on its way forward, more of them for an adapter, more for a quantised matrix."""
+
+
+def _started(work: Work, kernels: Kernels, sizes: Sizes) -> float:
+    """Operations that PyTorch starts in a micro-step."""
+    layers = work.architecture.num_hidden_layers
+    forward: float
+    if kernels.fused:
+        forward = layers * 22 + sizes.trained_tensors
+    else:
+        forward = layers * _LAYER + (_ADAPTED * sizes.trained_tensors / 2 if work.method != "full" else 0)
+    if kernels.unpacking:
+        forward += _QUANTISED * sum(w.count for w in work.weights if w.role == "linear")
+    again = 1 if work.gradient_checkpointing else 0
+    return forward * (1 + again + 2)
+
+
+_PER_TENSOR = 25e-6
+"""Seconds of clipping, updating and zeroing one tensor, most of it starting kernels."""
+
+
+def _update(work: Work, device: Device, sizes: Sizes) -> float:
+    """The optimizer's step: gradient, weight and states are read, weight and states written; clipping reads more."""
+    kind = optimizer_kind(work.optim)
+    width = WIDTH[work.dtype] if work.method == "full" else 4
+    states = 4 * width if kind is None or kind.bits == 0 else 4 * kind.bits / 8
+    moved = sizes.trained * (3 * width + 3 * width + states)
+    seconds = moved / device.bandwidth + sizes.trained_tensors * _PER_TENSOR
+    return seconds + _exchange(work, sizes, width)
+
+
+_LINK = 20e9
+"""Bytes per second between GPUs of one machine over PCIe 4.0 x16, as NCCL's tests show them."""
+
+
+def _exchange(work: Work, sizes: Sizes, width: int) -> float:
+    """Gradients (and with FSDP weights, twice a micro-step) on their way between devices."""
+    if work.devices == 1 or work.sharding == "none":
+        return 0.0
+    share = 2 * (work.devices - 1) / work.devices
+    seconds = share * sizes.trained * width / _LINK
+    if work.sharding == "fsdp":
+        seconds += share * sizes.total * WIDTH[work.dtype] * work.accumulation / _LINK
+    return seconds
