@@ -215,7 +215,7 @@ def _weights(shape: Architecture) -> tuple[Weight, ...]:
 
 def _architecture(row: dict[str, Any], known: dict[str, Any]) -> Architecture | None:
     found = known.get(row["model"].removesuffix("-Int4"))
-    inner = (row.get("extra") or {}).get("arch")
+    inner: dict[str, Any] = (row.get("extra") or {}).get("arch") or {}
     if found is None and not inner:
         return None
     sizes = found or {
