@@ -10,6 +10,7 @@ NAMES = {
     "accuracy": "predicted memory against published measurements (--measurements FILE for others)",
     "accuracy_time": "predicted time of a step against published throughput",
     "commands": "whole processes: recipe --help and recipe check, beside other programs of the field",
+    "grid": "estimated memory against the trace of the real code, some 200 steps (about five minutes)",
     "data": "200,000 rows to tokens, beside datasets.map (`python -m benchmarks.data 1000000` for more)",
     "many": "a thousand recipes in one process",
     "mutants": "100,000 broken recipes",

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-_SHIFT = 64
+_SHIFT = 128
 ROW = 1 << _SHIFT
 """One byte for each row of the micro-batch."""
 

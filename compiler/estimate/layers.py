@@ -12,11 +12,13 @@ from compiler.estimate.operations import (
     add,
     dropout,
     gemma_norm,
+    int8_linear,
     linear,
     parts,
     quantized_linear,
     rms_norm,
     rotary,
+    scaled_by_row,
     silu,
     times,
     times_number,
@@ -84,12 +86,17 @@ class Step:
     stack: Stack
     length: int
     adapters: Adapters | None
-    quantized: bool
+    packed: str
     attention: str
     masked: bool
     second_begins: int = -1
     last_begins: int = -1
     leaves: dict[tuple[int, str], Leaf] = field(default_factory=dict)
+
+    @property
+    def quantized(self) -> bool:
+        """Whether linear layers are packed."""
+        return self.packed != "none"
 
     @property
     def tokens(self) -> int:
@@ -128,6 +135,8 @@ class Step:
                 x = to(x, width)
         else:
             x = to(x, width)
+        if self.adapters.dora:
+            return to(self._dora(x, result, base, (down, up)), out)
         dropped = dropout(x) if self.adapters.dropout else x
         low = linear(dropped, down, autocast=self.stack.autocast)
         del dropped
@@ -141,12 +150,44 @@ class Step:
         del scaled
         return to(result, out)
 
+    def _dora(self, x: Tensor, result: Tensor, base: Matrix, pair: tuple[Matrix, Matrix]) -> Tensor:
+        """``DoraLinearLayer``: the norm of base and adapter together, two products by row (peft/tuners/lora/dora.py).
+
+        The adapter's product with a unit matrix, the base in the adapter's type, and their sum are there for a while.
+        """
+        tape, width, down, up = self.tape, x.width, *pair
+        assert self.adapters is not None
+        if self.adapters.dropout:
+            x = dropout(x)
+        computed = self.stack.autocast or width
+        unit = base.inside * base.inside * (width + (computed if computed != width else 0))
+        whole = base.numbers * width
+        tape.transient(
+            unit + base.inside * down.outside * computed + base.numbers * computed + (whole if computed != width else 0)
+        )
+        own = whole if base.width != width or self.quantized else 0
+        held = Tensor(tape, unit + base.inside * down.outside * computed + whole + own, 1)
+        tape.transient(2 * whole)
+        low = linear(x, down, autocast=self.stack.autocast)
+        high = linear(low, up, autocast=self.stack.autocast)
+        del low
+        plain = result if not self.adapters.dropout else Tensor(tape, result.numbers, computed)
+        first = scaled_by_row(plain, width)
+        second = scaled_by_row(high, width)
+        del high, plain
+        second = times_number(second)
+        both = add(first, second)
+        del first, second, held
+        return add(result, both)
+
     def _quantized(self, x: Tensor, base: Matrix) -> Tensor:
         """``Linear4bit.forward``: computes in its own type and returns the input's."""
         compute = self.stack.base_width
         narrow = to(x, compute)
         width = x.width
         del x
+        if self.packed == "int8":
+            return to(int8_linear(narrow, base), width)
         out = quantized_linear(narrow, base, dequantized=True, keeps_input=self.stack.keeps_packed_inputs)
         return to(out, width)
 

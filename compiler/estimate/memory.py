@@ -163,7 +163,7 @@ def walk_of(work: Work, stack: Stack, shape: Shape) -> Walk:
         stack=replace(stack, chunk=chunk),
         adapters=adapters,
         length=work.length,
-        quantized=work.quantization != "none",
+        packed=work.quantization,
         attention=work.attention,
         gpu=work.device == "cuda",
         chunks=min(3, math.ceil(tokens / chunk)),

@@ -181,6 +181,49 @@ def quantized_linear(x: Tensor, weight: Matrix, *, dequantized: bool, keeps_inpu
     return record(tape, [x], saved, back, out=forward, weight=True)
 
 
+def int8_linear(x: Tensor, weight: Matrix) -> Tensor:
+    """bitsandbytes' ``MatMul8bitLt``: keeps its input; on the way a copy of it in 8 bits and products in 32."""
+    tape, width = x.tape, x.width
+    rows = x.numbers // weight.inside
+
+    def forward() -> Tensor:
+        narrow = Tensor(tape, x.numbers, 1)
+        products = Tensor(tape, rows * weight.outside, 4)
+        result = Tensor(tape, rows * weight.outside, width)
+        del narrow, products
+        return result
+
+    def back(grad: Tensor, saved: tuple[Tensor, ...]) -> Grads:
+        unpacked = Tensor(tape, weight.numbers, width)
+        result = Tensor(tape, rows * weight.inside, width)
+        del unpacked
+        return [result]
+
+    return record(tape, [x], (x.view(),), back, out=forward)
+
+
+def scaled_by_row(x: Tensor, width: int) -> Tensor:
+    """``scale * x`` with a trained scale for each output, in the wider of the two types; keeps ``x``."""
+    tape, numbers, before = x.tape, x.numbers, x.width
+    wants = x.node is not None
+    outside = max(width, before)
+
+    def forward() -> Tensor:
+        result = Tensor(tape, numbers, outside)
+        if tape.on_cpu and before != outside:
+            tape.transient(numbers * outside)
+        return result
+
+    def back(grad: Tensor, saved: tuple[Tensor, ...]) -> Grads:
+        tape.transient(numbers * outside)
+        of_input = Tensor(tape, numbers, outside) if wants else None
+        if of_input is not None and before != outside:
+            of_input = Tensor(tape, numbers, before)
+        return [of_input]
+
+    return record(tape, [x], (x.view(),), back, out=forward)
+
+
 def rms_norm(x: Tensor, size: int, *, weight_width: int, weight: Leaf | None) -> Tensor:
     """``LlamaRMSNorm``: square, mean, scale in float32, back to the input's type, times the weight."""
     narrow = x.width

@@ -16,15 +16,15 @@ from compiler.estimate.stack import Stack
 class Walk:
     """Everything that a walk through a step depends on: all of the work but its rows, its states and its devices.
 
-    ``chunks`` are those of a loss in chunks, of which three stand for any more. ``masked`` says that attention gets
-    a mask, since rows differ in length.
+    ``packed`` is how linear layers are quantised ("none": not at all). ``chunks`` are those of a loss in chunks, of
+    which three stand for any more. ``masked`` says that attention gets a mask, since rows differ in length.
     """
 
     shape: Shape
     stack: Stack
     adapters: Adapters | None
     length: int
-    quantized: bool
+    packed: str
     attention: str
     gpu: bool
     chunks: int
@@ -39,7 +39,7 @@ def walk(asked: Walk, told: Callable[[int, int], None] | None = None) -> dict[st
     """
     tape = Tape(on_cpu=not asked.gpu, told=told)
     shape, stack, length = asked.shape, asked.stack, asked.length
-    step = Step(tape, shape, stack, length, asked.adapters, asked.quantized, asked.attention, asked.masked)
+    step = Step(tape, shape, stack, length, asked.adapters, asked.packed, asked.attention, asked.masked)
     tape.enter("forward")
     ids = Tensor(tape, step.tokens, 8)
     labels = Tensor(tape, step.tokens, 8)

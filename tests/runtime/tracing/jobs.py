@@ -82,7 +82,7 @@ def walked(asked: Job) -> int:
             stack=asked.stack,
             adapters=adapters,
             length=asked.length,
-            quantized=asked.quantization != "none",
+            packed=asked.quantization,
             attention=asked.attention,
             gpu=asked.device == "cuda",
             chunks=-(-tokens // asked.stack.chunk),
