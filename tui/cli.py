@@ -14,6 +14,8 @@ VERBS = {
     "run": "Compile and train, or execute a compiled plan.",
     "runs": "List runs with their state.",
     "eval": "Compare the tuned model of a run with its base, question by question.",
+    "chat": "Talk to the tuned model of a run, and to its base.",
+    "generate": "Answer questions with a run's model, for scripts.",
     "report": "Write the page of a run again, and say where it is.",
     "curve": "Draw the curves of runs; as SVG or CSV too.",
     "attach": "Follow a run from its journal, live or after it has ended.",
