@@ -108,6 +108,30 @@ def chunked_loss(step: Step, hidden: Tensor, rows: int) -> Tensor:
     return total
 
 
+def tiled_loss(step: Step, hidden: Tensor) -> Tensor:
+    """TRL's fused head since 1.16: tiles of 4,096 tokens by 32,768 words, gradients made in the way forward.
+
+    Gradients of the hidden states in float32, and for a trained head one of its weight in float32 with a copy in its
+    own type (traced with TRL 1.16.0; not part of the tested set).
+    """
+    tape, shape = step.tape, step.shape
+    size, words = shape.hidden, shape.vocabulary
+    packed = _gather(step, hidden)
+    del hidden
+    weight = step.trained(-1, "embed_tokens" if shape.tied else "lm_head", words * size)
+    numbers, width = packed.numbers, packed.width
+    kept = [Tensor(tape, numbers, 4)]
+    if weight is not None:
+        kept.append(Tensor(tape, words * size, 4))
+    tape.transient(min(step.stack.chunk, 4096) * min(words, 32768) * width)
+
+    def back(grad: Tensor, saved: tuple[Tensor, ...]) -> Grads:
+        of_weight = Tensor(tape, words * size, width) if weight is not None else None
+        return [Tensor(tape, numbers, width), of_weight]
+
+    return record(tape, [packed, weight], tuple(kept), back, out=fresh(tape, 1, 4))
+
+
 def _gather(step: Step, hidden: Tensor) -> Tensor:
     """All but each row's last token, packed to the front: a copy where rows are several, and one by index."""
     tape, shape, width = step.tape, step.shape, hidden.width

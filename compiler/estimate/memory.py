@@ -78,6 +78,8 @@ def memory_on(work: Work, stack: Stack, *, compute_capability: float = 8.0) -> M
     if kind is None:
         known = "name one of AdamW's, Lion's, Adafactor's or SGD's, or trace it: recipe check --trace"
         return Unknown(f"how the optimizer {work.optim} lies in memory is not known", known)
+    if work.sharding == "fsdp":  # each device keeps its share of every gradient, whatever has been computed of it
+        stack = replace(stack, gradients_kept=True)
     between = _between(work, stack, kind)
     peaks = _peaks(work, stack, shape)
     return _told(work, stack, between, peaks, compute_capability)
@@ -100,6 +102,8 @@ def _refusal(work: Work) -> Unknown | None:
     for name, value in named.items():
         if not 0 < value < _LONGEST:
             return Unknown(f"{value:,} is no number of {name}", "look at the model's config.json and the recipe")
+    if work.quantization == "hqq-2bit":
+        return Unknown("how a 2-bit base runs is not built", "quantize the base to nf4, or leave it in 16 bits")
     if not work.weights:
         return Unknown("the model's weights are not known", "name a model whose config.json is there")
     if work.method != "full" and not 0 < work.r < _LONGEST:

@@ -45,6 +45,7 @@ def stack_of(work: Work) -> Stack:
         adapter_width=adapter,
         autocast=2 if width == 2 else 0,
         loss=_loss(work),
+        chunk=4096 if _loss(work) == "tiled" else 256,
         outputs_in_float=width == 2,
         gradients_kept=work.accumulation > 1,
         checkpoint=_checkpoint(work),
