@@ -105,7 +105,7 @@ class RecipeApp(App[str]):
         if self._first is not None:
             self.watch_run(self._first)
         else:
-            self.action_go("runs")
+            self.action_go("recipes")
 
     # --- places -----------------------------------------------------------------------------------
 
@@ -114,6 +114,10 @@ class RecipeApp(App[str]):
         from runtime.run_folder import all_runs
         from tui.screens.run import RunScreen, Watched
 
+        if place == "recipes":
+            from tui.screens.recipes import RecipesScreen
+
+            return RecipesScreen(Path())
         if place == "runs":
             from tui.screens.runs import RunsScreen
 
@@ -184,6 +188,25 @@ class RecipeApp(App[str]):
 
         self.watch_run(Watched(run))
 
+    def edit(self, file: Path) -> None:
+        """Write on a recipe; the one that is open stays open if it is the same."""
+        from tui.screens.recipe import RecipeScreen
+
+        shown = self.at("recipe")
+        if isinstance(shown, RecipeScreen) and shown.file.resolve() == file.resolve():
+            self.action_go("recipe")
+        elif isinstance(shown, RecipeScreen) and shown.unsaved:
+            self.notify(_("{file} is not saved", file=shown.file), severity="warning", markup=False)
+            self.action_go("recipe")
+        else:
+            self.put("recipe", RecipeScreen(file))
+
+    def plan(self, file: Path) -> None:
+        """Compile a recipe and show its plan."""
+        from tui.screens.plan import PlanScreen
+
+        self.put("plan", PlanScreen(file))
+
     def compare(self, run: RunFolder) -> None:
         """Show the answers of a run's base and tuned model."""
         from tui.screens.compare import CompareScreen
@@ -207,15 +230,24 @@ class RecipeApp(App[str]):
         return self._living_run() is not None if action == "detach" else True
 
     def action_leave(self) -> None:
+        from tui.screens.dialogs import leave_question, unsaved_question
+        from tui.screens.recipe import RecipeScreen
+
+        written = self.at("recipe")
+        if isinstance(written, RecipeScreen) and written.unsaved:
+            self.push_screen(unsaved_question(str(written.file)), self._leave_unsaved)
+            return
         if self._living_run() is None:
             self.exit()
             return
-        from tui.screens.dialogs import leave_question
-
         self.push_screen(leave_question(), self._leave)
 
     async def action_quit(self) -> None:
         self.action_leave()
+
+    def _leave_unsaved(self, answer: str | None) -> None:
+        if answer == "discard":
+            self.exit("detached" if self._living_run() is not None else None)
 
     def _leave(self, answer: str | None) -> None:
         screen = self._living_run()

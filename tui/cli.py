@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
+from pathlib import Path
 
 import click
 
@@ -18,6 +20,7 @@ VERBS = {
     "generate": "Answer questions with a run's model, for scripts.",
     "report": "Write the page of a run again, and say where it is.",
     "curve": "Draw the curves of runs; as SVG or CSV too.",
+    "tui": "Open the text UI; so does `recipe` alone on a terminal.",
     "attach": "Follow a run from its journal, live or after it has ended.",
     "logs": "Print the journal of a run, as lines or as JSON; -f follows it.",
     "resume": "Let a paused run go on, or continue a stopped or killed one from its last checkpoint.",
@@ -63,9 +66,14 @@ class Verbs(click.Group):
             formatter.write_dl(list(VERBS.items()))
 
 
-@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=Verbs,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(package_name="recipec", prog_name="recipe")
-def recipe() -> None:
+@click.pass_context
+def recipe(context: click.Context) -> None:
     """The compiler for fine-tuning runs: one TOML recipe in, a trained and measured model out.
 
     \b
@@ -73,6 +81,15 @@ def recipe() -> None:
       recipe compile recipe.toml    the plan, with the reason of every value
       recipe run recipe.toml        train, measure, compare with the base
     """
+    if context.invoked_subcommand is not None:
+        return
+    from tui.terminal import opens_screen
+
+    verb = recipe.get_command(context, "tui") if opens_screen(plain=False) else None
+    if verb is not None:
+        context.invoke(verb, runs_dir=Path(os.environ.get("RECIPE_RUNS_DIR", "runs")))
+    click.echo(context.get_help(), err=True)
+    context.exit(2)
 
 
 def main() -> None:

@@ -72,6 +72,43 @@ RUNS = (
     Key("runs.filter", "slash", "filter", N_("search")),
 )
 
+RECIPES = (
+    Key("recipes.open", "enter", "open", N_("open")),
+    Key("recipes.new", "n", "new", N_("new from a domain"), footer=True),
+    Key("recipes.filter", "slash", "filter", N_("search"), footer=True),
+    Key("recipes.reload", "r", "reload", N_("look again"), footer=True),
+)
+
+RECIPE = (
+    Key("recipe.save", "ctrl+s,f9", "save", N_("save"), footer=True),
+    Key("recipe.plan", "f5", "plan", N_("plan"), footer=True),
+    Key("recipe.offer", "f2,ctrl+n", "offer", N_("complete"), footer=True),
+    Key("recipe.problem", "f3", "problem", N_("next problem"), footer=True),
+    Key("recipe.fix", "f4", "fix", N_("mend"), footer=True),
+    Key("recipe.panel", "f6,escape", "panel", N_("what if, or the text")),
+)
+
+WHATIF = (
+    Key("whatif.r", "r", "screen.try('r', 1)", N_("rank r up"), footer=True),
+    Key("whatif.r_down", "R", "screen.try('r', -1)", N_("rank r down")),
+    Key("whatif.length", "l", "screen.try('length', 1)", N_("max_length up"), footer=True),
+    Key("whatif.length_down", "L", "screen.try('length', -1)", N_("max_length down")),
+    Key("whatif.batch", "b", "screen.try('batch', 1)", N_("batch_size up")),
+    Key("whatif.batch_down", "B", "screen.try('batch', -1)", N_("batch_size down")),
+    Key("whatif.gpu", "g", "screen.try('gpu', 1)", N_("next larger GPU"), footer=True),
+    Key("whatif.gpu_down", "G", "screen.try('gpu', -1)", N_("next smaller GPU")),
+    Key("whatif.write", "w", "screen.write_tried", N_("write it"), footer=True),
+    Key("whatif.nothing", "0", "screen.try_nothing", N_("try nothing")),
+)
+
+PLAN = (
+    Key("plan.start", "R", "start", N_("start"), footer=True),
+    Key("plan.difference", "D", "difference", N_("since last run"), footer=True),
+    Key("plan.again", "r", "again", N_("compile again"), footer=True),
+    Key("plan.next_rows", "n", "rows(1)", N_("next rows"), footer=True),
+    Key("plan.rows_before", "b", "rows(-1)", N_("rows before")),
+)
+
 COMPARE = (
     Key("compare.next", "n,down", "turn(1)", N_("next question"), footer=True),
     Key("compare.before", "b,up", "turn(-1)", N_("question before"), footer=True),
@@ -81,7 +118,17 @@ COMPARE = (
     Key("compare.tie", "equals_sign", "vote('tie')", N_("no difference")),
 )
 
-TABLES: dict[str, tuple[Key, ...]] = {"app": EVERYWHERE, "chart": CHART, "run": RUN, "runs": RUNS, "compare": COMPARE}
+TABLES: dict[str, tuple[Key, ...]] = {
+    "app": EVERYWHERE,
+    "chart": CHART,
+    "run": RUN,
+    "runs": RUNS,
+    "recipes": RECIPES,
+    "recipe": RECIPE,
+    "whatif": WHATIF,
+    "plan": PLAN,
+    "compare": COMPARE,
+}
 """Keys by where they work."""
 
 MOST_IN_FOOTER = 7

@@ -59,6 +59,13 @@ def leave_question() -> Question:
     )
 
 
+def unsaved_question(file: str) -> Question:
+    """What becomes of a text that is not saved."""
+    return Question(
+        _("{file} is not saved.", file=file), [("cancel", _("stay")), ("discard", _("leave without saving"))]
+    )
+
+
 def stop_question() -> Question:
     """Whether a run is really to be stopped."""
     return Question(

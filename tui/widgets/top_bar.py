@@ -9,6 +9,9 @@ from textual.widgets import Static
 from tui.text import N_, _
 
 PLACES = (
+    ("1", "recipes", N_("Recipes")),
+    ("2", "recipe", N_("Recipe")),
+    ("3", "plan", N_("Plan")),
     ("4", "run", N_("Run")),
     ("5", "runs", N_("Runs")),
     ("6", "compare", N_("Compare")),

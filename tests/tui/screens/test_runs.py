@@ -14,9 +14,15 @@ from tui.screens.runs import RunsScreen
 
 
 async def listed(pilot: Play, rows: int) -> RunsScreen:
+    await until(pilot, lambda: pilot.app.screen.query(DataTable))
+    if not isinstance(pilot.app.screen, RunsScreen):
+        await pilot.press("5")
     await until(
         pilot,
-        lambda: isinstance(pilot.app.screen, RunsScreen) and pilot.app.screen.query_one(DataTable).row_count == rows,
+        lambda: (
+            isinstance(pilot.app.screen, RunsScreen)
+            and any(table.row_count == rows for table in pilot.app.screen.query(DataTable))
+        ),
     )
     screen = pilot.app.screen
     assert isinstance(screen, RunsScreen)
@@ -25,6 +31,7 @@ async def listed(pilot: Play, rows: int) -> RunsScreen:
 
 def test_no_run_yet(runs: Path) -> None:
     async def script(pilot: Play) -> None:
+        await pilot.press("5")
         await until(pilot, lambda: "No run yet." in text_of(pilot.app))
         await pilot.press("space", "p", "D", "m", "a", "enter", "4", "6")
 
@@ -89,7 +96,7 @@ def test_from_the_list_to_a_run_and_back_and_to_its_answers(runs: Path) -> None:
         await until(pilot, lambda: isinstance(pilot.app.screen, CompareScreen))
         await pilot.press("5")
         await listed(pilot, 1)
-        await pilot.click("TopBar", offset=(2, 0))
+        await pilot.click("TopBar", offset=(33, 0))
         await read(pilot)
 
     play(make_app(runs), script)

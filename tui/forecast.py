@@ -1,0 +1,113 @@
+"""What a recipe's text comes to, in milliseconds: what is wrong with it, and what is decided for it and why.
+
+Runs beside the UI's loop. What is slow to find out and does not change as one types is found out once: the machine,
+and the model's facts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from compiler import decide
+from compiler.check import check_bytes
+from compiler.diagnostics import Diagnostic, Severity
+from compiler.facts.gpus import catalogue, gpu_meant
+from compiler.facts.machine import Target, target_of
+from compiler.language.recipe import HardwareTable, Recipe
+from compiler.language.toml_source import parse_document
+from compiler.language.validate import read_recipe
+from compiler.permissions import Permissions
+
+if TYPE_CHECKING:
+    from compiler.decide import Decision
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """One value that training will have: where it comes from, why, and what was not taken."""
+
+    path: str
+    value: str
+    reason: str
+    rejected: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """Everything beside the text. ``recipe`` is None as long as it cannot be read as one."""
+
+    text: str
+    diagnostics: list[Diagnostic] = field(default_factory=list)
+    recipe: Recipe | None = None
+    decided: tuple[Decided, ...] = ()
+    card_gb: float | None = None
+
+    @property
+    def errors(self) -> int:
+        """How many problems stop a compile."""
+        return sum(d.severity is Severity.ERROR for d in self.diagnostics)
+
+    @property
+    def warnings(self) -> int:
+        """How many do not."""
+        return sum(d.severity is Severity.WARNING for d in self.diagnostics)
+
+
+def forecast(text: str, file: Path, allowed: Permissions) -> Forecast:
+    """The forecast of a text that is to stand in ``file``."""
+    data = text.encode()
+    checked = check_bytes(data, str(file), file.parent, allowed)
+    document, _problems = parse_document(data, str(file))
+    recipe = read_recipe(document).recipe if document is not None else None
+    if recipe is None:
+        return Forecast(text, checked.diagnostics)
+    target = _target(recipe.hardware.model_dump_json())
+    name = gpu_meant(target.gpu)[0] if target.gpu else None
+    card = catalogue()[name].memory_gb if name in catalogue() else None
+    return Forecast(text, checked.diagnostics, recipe, tuple(_decided(recipe, target)), card)
+
+
+@lru_cache(maxsize=64)
+def _target(hardware: str) -> Target:
+    return target_of(HardwareTable.model_validate_json(hardware))
+
+
+def _decided(recipe: Recipe, target: Target) -> list[Decided]:
+    """The values that do not wait for the rows; a recipe's own come first, as everywhere."""
+    adapter, training, model = recipe.adapter, recipe.training, recipe.model
+    method = adapter.method if adapter.method != "auto" else decide.method(recipe, target).value
+    r = adapter.r if adapter.r != "auto" else decide.rank(recipe.recipe.complexity).value
+    rows = [
+        ("hardware.device", None, decide.device(target, gpu_named=bool(recipe.hardware.gpu))),
+        ("training.backend", training.backend, decide.backend(target)),
+        ("adapter.method", adapter.method, decide.method(recipe, target)),
+        ("model.quantization", model.quantization, decide.quantization(method)),
+        ("model.dtype", model.dtype, decide.dtype(target)),
+        ("adapter.r", adapter.r, decide.rank(recipe.recipe.complexity)),
+        ("adapter.lora_alpha", adapter.lora_alpha, decide.alpha(r, rslora=adapter.use_rslora)),
+        ("training.learning_rate", training.learning_rate, decide.learning_rate(method)),
+        ("training.optim", training.optim, decide.optimizer(method, target)),
+        ("training.gradient_checkpointing", training.gradient_checkpointing, decide.gradient_checkpointing(target)),
+        ("training.packing", training.packing, decide.packing()),
+    ]
+    return [
+        _one(path, own, decision)
+        for path, own, decision in rows
+        if method != "full" or not path.startswith("adapter.r")
+    ]
+
+
+def _one(path: str, own: object, decision: Decision) -> Decided:
+    if own is not None and own != "auto":
+        return Decided(path, _words(own), "")
+    rejected = tuple((_words(each.value), each.reason) for each in decision.rejected)
+    return Decided(path, _words(decision.value), decision.reason, rejected)
+
+
+def _words(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return f"{value:g}" if isinstance(value, float) else str(value)
