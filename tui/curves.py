@@ -20,6 +20,9 @@ FIRST = ("loss", "eval_loss", "learning_rate", "grad_norm", "tokens_per_second",
 NOT_CURVES = frozenset({"step", "epoch", "tokens", "seconds_left"})
 """Numbers of a metric event that only count."""
 
+GPU_CURVES = ("utilization", "power", "temperature", "memory")
+"""What of a card is drawn."""
+
 MOST_CURVES = 64
 """Of one run; what a journal reports beyond them is passed over."""
 
@@ -40,6 +43,8 @@ class Curves:
                     self._metric(event)
                 case "eval":
                     self._evaluation(event)
+                case "telemetry":
+                    self._telemetry(event)
                 case "start":
                     self._go_back_to(event.whole("resume_from") or 0)
 
@@ -70,6 +75,19 @@ class Curves:
             number = value if type(value) is float else read_number(value)
             if number is not None:
                 self._series(name, step, number)
+
+    def _telemetry(self, event: Event) -> None:
+        """What the machine did at the step at hand; the latest of several for one step is kept."""
+        told = {"cpu": event.get("cpu"), "memory_used": event.get("memory_used")}
+        gpus = event.get("gpus")
+        for gpu in gpus if isinstance(gpus, list) else ():
+            if isinstance(gpu, dict):
+                index = gpu.get("index", 0)
+                told |= {f"gpu{index}_{name}": gpu.get(name) for name in GPU_CURVES}
+        for name, value in told.items():
+            number = read_number(value)
+            if number is not None:
+                self._series(name, self._step, number)
 
     def _evaluation(self, event: Event) -> None:
         loss, step = event.number("loss"), event.whole("step")

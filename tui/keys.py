@@ -50,7 +50,7 @@ CHART = (
 
 RUN = (
     Key("run.checkpoint", "c", "ask('checkpoint')", N_("checkpoint"), footer=True),
-    Key("run.pause", "P", "ask('pause')", N_("pause")),
+    Key("run.pause", "P", "ask('pause')", N_("pause, go on")),
     Key("run.stop", "S", "ask('stop')", N_("stop"), footer=True),
     Key("run.detach", "d", "app.detach", N_("detach"), footer=True),
     Key("run.filter", "slash", "filter", N_("filter the log"), footer=True),

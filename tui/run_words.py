@@ -6,6 +6,7 @@ import math
 import time
 
 from compiler.plan import Plan
+from runtime.journal import read_number
 from runtime.state import State
 from tui.text import N_, _
 from tui.watching import Snapshot
@@ -14,6 +15,7 @@ from tui.words import duration, size
 GLYPHS = {
     State.STARTING: "○",
     State.RUNNING: "●",
+    State.PAUSED: "‖",
     State.PAUSED: "‖",
     State.STALLED: "?",
     State.FINISHED: "✓",
@@ -27,6 +29,7 @@ GLYPHS = {
 STATES = {
     State.STARTING: N_("STARTING"),
     State.RUNNING: N_("RUNNING"),
+    State.PAUSED: N_("PAUSED"),
     State.PAUSED: N_("PAUSED"),
     State.STALLED: N_("STALLED"),
     State.FINISHED: N_("FINISHED"),
@@ -64,7 +67,7 @@ def status_line(snapshot: Snapshot, name: str) -> str:
         parts.append(_("{time} left", time=duration(left)))
     if alive and snapshot.stage and snapshot.stage != "train":
         parts.append(stage_words(snapshot))
-    if not alive and snapshot.verdict.why:
+    if snapshot.verdict.state in {State.STOPPED, State.FAILED, State.DIED, State.STALLED} and snapshot.verdict.why:
         parts.append(snapshot.verdict.why)
     loss = _number(snapshot, "loss")
     if loss is not None:
@@ -136,9 +139,50 @@ def number_rows(snapshot: Snapshot, plan: Plan | None) -> list[tuple[str, str]]:
     if snapshot.trainable is not None:
         trained, total = snapshot.trainable
         add(_("trained"), f"{trained:,} ({100 * trained / total:.2f} %)")
+    rows += machine_rows(snapshot)
     if plan is not None:
         add(_("method"), f"{plan.method}, {plan.backend}")
         add(_("model"), plan.model.id)
+    return rows
+
+
+def machine_rows(snapshot: Snapshot) -> list[tuple[str, str]]:
+    """What the machine does and what has been spent, as far as telemetry tells it."""
+    told = snapshot.telemetry
+    if told is None:
+        return []
+    rows: list[tuple[str, str]] = []
+    cpu, used, total = told.number("cpu"), told.number("memory_used"), told.number("memory_total")
+    if cpu is not None:
+        rows.append((_("CPU"), f"{cpu:.0f} %"))
+    if used is not None and total:
+        rows.append((_("machine"), f"{size(used)} / {size(total)}"))
+    gpus = told.get("gpus")
+    for gpu in gpus if isinstance(gpus, list) else ():
+        rows += _gpu(gpu) if isinstance(gpu, dict) else []
+    energy, money = told.number("energy"), told.number("money")
+    if energy is not None:
+        rows.append((_("energy"), f"{energy / 3.6e6:.3f} kWh"))
+    if money is not None:
+        currency = told.text("currency")
+        rows.append((_("spent"), f"{money:.2f} {currency}"))
+        seconds, left = told.number("seconds"), _number(snapshot, "seconds_left")
+        if seconds and left is not None and math.isfinite(left) and snapshot.verdict.state.is_alive():
+            rows.append((_("to come"), f"{money / seconds * left:.2f} {currency}"))  # at the pace so far
+    return rows
+
+
+def _gpu(gpu: dict[str, object]) -> list[tuple[str, str]]:
+    """Utilisation, power, temperature and memory of a card, each where it is told."""
+    name = f"GPU {gpu.get('index', '?')}"
+    parts = []
+    for field, form in (("utilization", "{:.0f} %"), ("power", "{:.0f} W"), ("temperature", "{:.0f} °C")):
+        value = read_number(gpu.get(field))
+        parts += [form.format(value)] if value is not None else []
+    rows = [(name, " ".join(parts) or "-")]
+    memory, total = read_number(gpu.get("memory")), read_number(gpu.get("memory_total"))
+    if memory is not None:
+        rows.append((_("{gpu} memory", gpu=name), size(memory) + (f" / {size(total)}" if total else "")))
     return rows
 
 

@@ -36,7 +36,7 @@ CURVE_KINDS = frozenset({"metric", "eval", "start", "telemetry"})
 QUIET_KINDS = frozenset({"metric", "progress", "sample", "telemetry"})
 """Events that have no line in the log: they are shown in another way."""
 
-NOTED_KINDS = frozenset({"warning", "recovery", "advice", "budget", "pause"})
+NOTED_KINDS = frozenset({"warning", "recovery", "advice", "pause"})
 """Events that stay in sight."""
 
 
@@ -73,6 +73,8 @@ class Snapshot:
     peak_memory: int | None = None
     trainable: tuple[int, int] | None = None
     """Parameters that are trained, and all of them."""
+    telemetry: Event | None = None
+    """The latest one: what the machine does, and what has been spent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,6 @@ class Watcher:
     _output: OutputTail = field(init=False)
     _notes: list[str] = field(default_factory=list)
     _counting: Event | None = None
-    _peak: int | None = None
     _trainable: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
@@ -125,9 +126,6 @@ class Watcher:
         story = self._reader.story
         if event.kind == "start" and event.whole("resume_from") is None:
             self._notes.clear()
-        if event.kind == "metric":
-            peak = event.whole("peak_memory")
-            self._peak = max(self._peak or 0, peak) if peak is not None else self._peak
         self._counting = event if event.kind == "progress" else None if event.kind == "stage" else self._counting
         trained, total = event.whole("trainable_parameters"), event.whole("parameters")
         if trained is not None and total:
@@ -159,8 +157,9 @@ class Watcher:
             end=story.end,
             began=story.first_t,
             last=story.last_t,
-            peak_memory=self._peak,
+            peak_memory=story.sum.peak_memory,
             trainable=self._trainable,
+            telemetry=story.telemetry,
         )
 
     @property

@@ -66,7 +66,7 @@ class RunScreen(Room):
 
     DEFAULT_CSS = """
     RunScreen #status { height: 1; text-style: bold; text-wrap: nowrap; }
-    RunScreen #left { width: 32; display: none; padding: 0 1; scrollbar-size-vertical: 1; }
+    RunScreen #left { width: 36; display: none; padding: 0 1; scrollbar-size-vertical: 1; }
     RunScreen #right { width: 40; display: none; padding: 0 1; scrollbar-size-vertical: 1; }
     RunScreen #only-numbers { display: none; }
     RunScreen #charts { grid-size: 1; height: 1fr; }
@@ -327,6 +327,8 @@ class RunScreen(Room):
     def action_ask(self, request: str) -> None:
         if request not in get_args(Request):
             self.notify(_("this version cannot do that yet"))
+        elif request == "pause" and self.snapshot.verdict.state is State.PAUSED:
+            self.ask("continue")
         elif request == "stop":
             self.app.push_screen(stop_question(), lambda answer: self.ask("stop") if answer == "stop" else None)
         else:

@@ -109,6 +109,34 @@ def test_a_request_is_left_and_shown_until_it_is_answered(living: Written, runs:
     play(make_app(runs, living.run), script, (120, 40))
 
 
+def test_a_pause_what_the_machine_does_and_what_is_spent(living: Written, runs: Path) -> None:
+    card = {"index": 0, "utilization": 97.0, "power": 310.0, "temperature": 71.0, "memory": 20 << 30}
+
+    async def script(pilot: Play) -> None:
+        screen = await read(pilot)
+        living.say("telemetry", seconds=60.0, cpu=50.0, money=0.6, currency="EUR", energy=3.6e6, gpus=[card, "no card"])
+        living.say("advice", step=30, code="X061", message="it overfits", help="fewer epochs")
+        await until(pilot, lambda: "0.60 EUR" in text_of(pilot.app))
+        text = text_of(pilot.app)
+        for words in (
+            "97 % 310 W 71 °C",
+            "20.0 GiB",
+            "0.50 EUR",
+            "1.000 kWh",
+            "advice[X061]: it overfits; fewer epochs",
+        ):
+            assert words in text
+        assert list(screen.curves.get("gpu0_power").ys) == [310.0]
+        await pilot.press("P")
+        await until(pilot, (living.run.control / "pause.json").exists)
+        living.say("request", name="pause", step=30).say("pause", step=30)
+        await until(pilot, lambda: "‖ PAUSED" in text_of(pilot.app))
+        await pilot.press("P")
+        await until(pilot, (living.run.control / "continue.json").exists)
+
+    play(make_app(runs, living.run), script, (200, 50))
+
+
 def test_stop_asks_first(living: Written, runs: Path) -> None:
     async def script(pilot: Play) -> None:
         await read(pilot)
