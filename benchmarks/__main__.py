@@ -12,6 +12,7 @@ NAMES = {
     "commands": "whole processes: recipe --help and recipe check, beside other programs of the field",
     "grid": "estimated memory against the trace of the real code, some 200 steps (about five minutes)",
     "data": "200,000 rows to tokens, beside datasets.map (`python -m benchmarks.data 1000000` for more)",
+    "faults": "kills, full disks, torn journals done to a hundred runs (`--runs N --seed S`; as root, for the disks)",
     "many": "a thousand recipes in one process",
     "mutants": "100,000 broken recipes",
     "texts": "the audit of texts: personal data, other languages, near repeats",
@@ -23,6 +24,8 @@ def main(wanted: list[str]) -> int:
     """Run and print; the exit code."""
     if wanted[:1] == ["accuracy"] and len(wanted) == 3 and wanted[1] == "--measurements":
         return _accuracy(Path(wanted[2]))
+    options = wanted[1:] if wanted[:1] == ["faults"] else []
+    wanted = wanted[: len(wanted) - len(options)]
     unknown = [name for name in wanted if name not in NAMES]
     if unknown:
         known = "\n".join(f"  {name:<10} {what}" for name, what in NAMES.items())
@@ -33,7 +36,7 @@ def main(wanted: list[str]) -> int:
     print(f"{machine()}\n", flush=True)
     for name in wanted or NAMES:
         print(f"## {name}: {NAMES[name]}\n", flush=True)
-        for line in import_module(f"benchmarks.{name}").run():
+        for line in import_module(f"benchmarks.{name}").run(*options):
             print(line, flush=True)
         print(flush=True)
     return 0
