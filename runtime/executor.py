@@ -146,8 +146,14 @@ class Executor:
         if launch.grace is not None:
             self.orders.leave_within(launch.grace, lambda: self._gone(launch.grace))
 
-    def _keep_to_budget(self) -> None:
-        """Warn near a limit; at it, ask for the end. Called between two steps and while the run rests."""
+    def _between_steps(self) -> None:
+        """Warn near a limit of the budget; at it, ask for the end. Called between two steps and while the run rests.
+
+        Raises Refusal (X066) when the run's folder is gone: nobody could see or stop what is trained then.
+        """
+        if not self.journal.is_in_place():
+            message = f"{self.run.path} was removed or moved away while the run was under way"
+            raise Refusal(Diagnostic("X066", message, help="put it back, then `recipe resume`; or start a new run"))
         if self.budget is None or self.orders.by is not None:
             return
         for problem in self.budget.warnings():
@@ -213,7 +219,7 @@ class Executor:
             self.orders,
             tokens=self.story.tokens,
             story=self.story,
-            every_step=self._keep_to_budget,
+            every_step=self._between_steps,
         )
         trainer = build_trainer(plan, loaded, self.run, data, watcher, checkpoint=checkpoint)
         start = remember_start(loaded.model)
@@ -319,7 +325,7 @@ class Executor:
         """Answer requests where no step is being trained, and end when that was asked. Raises Stopped."""
         since = f"the checkpoint at step {self.step}" if self.step else "the start"
         self.orders.take(self.step, no_checkpoint=f"nothing has been trained since {since}")
-        self.orders.rest(self.step, self._keep_to_budget)
+        self.orders.rest(self.step, self._between_steps)
         self.orders.check()
 
     def run_to_end(self) -> int:

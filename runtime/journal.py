@@ -141,6 +141,7 @@ class JournalWriter:
                 raise Refusal(unreadable(path, event))
             last = max(last, event.seq)
         self._next = last + 1
+        self._path = path
         self._turn = threading.Lock()  # telemetry is written from a thread of its own
         self._handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         if _torn(path):
@@ -166,6 +167,14 @@ class JournalWriter:
         if kind in DURABLE:
             os.fsync(self._handle)
         return event
+
+    def is_in_place(self) -> bool:
+        """Whether the file is still where it was opened: the run's folder may have been removed or moved away."""
+        try:
+            there = os.stat(self._path)
+        except OSError:
+            return False
+        return os.path.samestat(there, os.fstat(self._handle))
 
     def close(self) -> None:
         """Close the file; the journal can be opened again later."""

@@ -13,6 +13,7 @@ DIED = "X004"
 FAILED = "X005"
 NOT_BETTER = "X020"
 UNREADABLE = "X021"
+BUDGET_USED_UP = "X064"
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +143,8 @@ def exit_code_of(state: State, story: Story) -> int:
         case State.FINISHED:
             compared = comparison(story)
             return exit_code([NOT_BETTER]) if compared is not None and not compared.better else 0
+        case State.STOPPED if story.end is not None and story.end.get("by") == "budget":
+            return exit_code([BUDGET_USED_UP])
         case State.STOPPED:
             return 143 if story.end is not None and story.end.get("by") == "SIGTERM" else 130
         case State.DIED:

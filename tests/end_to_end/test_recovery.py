@@ -163,23 +163,19 @@ def test_a_pause_keeps_the_process_and_everything_trained_until_it_is_resumed(
     assert [json.loads(line) for line in lines] == events(run)
 
 
-def test_a_budget_of_seconds_ends_with_a_checkpoint_and_a_larger_one_goes_on(
+def test_a_run_whose_budget_is_used_up_goes_on_with_a_larger_one_only(
     tmp_path: Path, base: Path, recipe: Recipe
 ) -> None:
-    hours = 8 / 3600
-    started(tmp_path, base, recipe, budget=f"max_hours = {hours}", hardware='device = "cpu"\nprice_per_hour = 3600.0')
-    run = only_run(tmp_path, "tiny")
-    end = wait_for(lambda: next((event for event in events(run) if event["k"] == "end"), None), seconds=60)
-    assert (end["status"], end["by"]) == ("stopped", "budget")
-    assert (run / "checkpoints" / f"checkpoint-{end['step']}" / "seal.json").is_file()
-    assert [event["code"] for event in events(run) if event["k"] == "warning"] == ["X063", "X064"]
+    run, _ = started(tmp_path, base, recipe, hardware='device = "cpu"\nprice_per_hour = 3600.0')
+    assert recipe("stop").returncode == 0
+    end = events(run)[-1]
     assert end["currency"] == "EUR"
-    assert end["money"] == pytest.approx(8, abs=2)  # a euro a second
+    assert end["money"] == pytest.approx(last(run, "telemetry")["seconds"], rel=0.01)  # a euro a second
 
-    refused = recipe("resume")
+    refused = recipe("resume", "--max-hours", "0.0001")
     assert refused.returncode == 1
     assert "X064" in refused.stderr
-    more = recipe("resume", "--max-hours", str(2 * hours), "--detach")
+    more = recipe("resume", "--max-hours", "10", "--detach")
     assert more.returncode == 0, more.stderr
     wait_for(lambda: has_step(run, end["step"] + 2))
     recipe("stop")
@@ -225,3 +221,17 @@ def test_a_run_is_not_resumed_with_other_packages_or_rows_unless_told(
     recipe("stop")
     warned = [event["code"] for event in events(run) if event["k"] == "warning"]
     assert warned == ["P013", "P012"]
+
+
+def test_a_run_whose_folder_is_moved_away_ends_there_and_can_be_resumed(
+    tmp_path: Path, base: Path, recipe: Recipe
+) -> None:
+    run, pid = started(tmp_path, base, recipe)
+    away = tmp_path / "runs" / "away"
+    away.mkdir()
+    moved = run.rename(away / run.name)
+    wait_for(lambda: not is_running(pid), seconds=30)
+    assert not run.exists()
+    end = events(moved)[-1]
+    assert (end["status"], end["code"]) == ("failed", "X066")
+    assert recipe("runs").stdout.count("failed") == 1

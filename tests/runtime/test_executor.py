@@ -13,11 +13,13 @@ from typing import Any
 import pytest
 
 from compiler.diagnostics import Diagnostic, Refusal
+from runtime.budget import Budget, Limits
 from runtime.checkpoints import seal
 from runtime.executor import Executor
 from runtime.journal import JournalWriter, read_journal
 from runtime.orders import SIGNALS
 from runtime.run_folder import Launch, RunFolder, new_run, post_request
+from runtime.state import Story
 from tests.runtime.plans import make_plan
 
 Do = Callable[[RunFolder], object]
@@ -53,7 +55,7 @@ class Staged(Executor):
         modules = {name: ModuleType(name) for name in ("training", "prompts", "answers", "saving", "starts")}
         training, prompts, answers, saving, starts = modules.values()
         training.__dict__.update(
-            Watcher=lambda *arguments, **options: None,
+            Watcher=lambda *arguments, **options: SimpleNamespace(saved_step=0, updating=False),
             build_trainer=lambda *arguments, **options: self.trainer,
             held_out_loss=self._held_out_loss,
             train=self._train_steps,
@@ -104,13 +106,13 @@ def run(tmp_path: Path) -> RunFolder:
 def execute(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[int, list[dict[str, Any]]]]:
     """Runs an executor to its end; gives its exit code and what this executor has told."""
 
-    def to_end(**doing: Do) -> tuple[int, list[dict[str, Any]]]:
+    def to_end(executor: type[Staged] = Staged, **doing: Do) -> tuple[int, list[dict[str, Any]]]:
         before = sum(1 for _ in read_journal(run.events))
-        executor = Staged(run, **doing)
-        for name, module in executor.library().items():
+        staged = executor(run, **doing)
+        for name, module in staged.library().items():
             monkeypatch.setitem(sys.modules, name, module)
         monkeypatch.setattr("runtime.executor.write_questions", lambda *arguments: None)
-        code = executor.run_to_end()
+        code = staged.run_to_end()
         return code, [{"k": event.kind, **event.fields} for event in read_journal(run.events)][before:]
 
     return to_end
@@ -273,3 +275,44 @@ def test_a_library_that_exits_is_a_failure_with_an_end(execute: Execute) -> None
 
     code, events = execute(model=leave)
     assert (code, events[-1]["status"], events[-1]["code"]) == (1, "failed", "X005")
+
+
+def test_a_budget_warns_and_then_stops_the_run_before_the_next_step(execute: Execute, run: RunFolder) -> None:
+    clock = SimpleNamespace(now=0.0)
+
+    class Rushed(Staged):
+        """Hours pass in the middle of training."""
+
+        def _train_steps(self, trainer: Any, plan: Any, checkpoint: Path | None) -> None:
+            super()._train_steps(trainer, plan, checkpoint)
+            limits = Limits(10.0, None, "EUR", None, None)
+            self.budget = Budget(limits, Story(), clock=lambda: clock.now)
+            for hours in (1.0, 8.5, 9.0, 10.5):
+                clock.now = hours * 3600
+                self._between_steps()
+
+    code, events = execute(executor=Rushed)
+    assert code == 0
+    assert [event["code"] for event in told(events, "warning")] == ["X063", "X064"]
+    end = events[-1]
+    assert (end["status"], end["by"], end["step"]) == ("stopped", "budget", 6)
+    assert "stopped by budget in the stage train, at step 6, with a checkpoint" in end["message"]
+
+
+def test_memory_that_is_short_in_training_is_told_and_the_executor_begins_anew(
+    execute: Execute, run: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replaced: list[Any] = []
+    monkeypatch.setattr("os.execv", lambda program, arguments: replaced.append(arguments))
+
+    def short(run: RunFolder) -> None:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes")
+
+    _, events = execute(train=short)
+    assert replaced == [[sys.executable, "-m", "runtime.executor", str(run.path)]]
+    (recovery,) = told(events, "recovery")
+    assert (recovery["step"], recovery["micro_batch"], recovery["accumulation"]) == (0, 1, 8)
+    assert told(events, "end") == []
+    _, events = execute(train=short)  # one row at a time is too much as well
+    assert (events[-1]["status"], events[-1]["code"]) == ("failed", "X006")
+    assert "with 1 row at a time" in events[-1]["message"]

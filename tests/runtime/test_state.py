@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from runtime.journal import JournalWriter
+from runtime.journal import Event, JournalWriter, boot_id, uptime
 from runtime.lock import Holder
 from runtime.run_folder import RunFolder
-from runtime.state import LEAVING, State, Story, Verdict, judge, look, read_story
+from runtime.state import KEPT, LEAVING, State, Story, Verdict, judge, look, read_story
 from tests.runtime.holding import held
 
 OLD, NEW = Holder(100), Holder(200)
@@ -195,3 +195,46 @@ def test_a_repeated_step_replaces_and_comes_last(run: RunFolder, writer: Journal
     story = read_story(run)
     assert list(story.losses.items()) == [(1, 1.0), (3, 3.0), (2, 9.0)]
     assert story.tokens == 20
+
+
+def test_a_clock_that_is_set_is_no_stall_and_hides_none(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    boot, hour = boot_id(), 3600.0
+    if boot is None or uptime() is None:
+        pytest.skip("no Linux")
+
+    def verdict(*, up_ago: float, t_ago: float, of: str = "") -> State:
+        now, up = 1e9, float(uptime() or 0.0)
+        story = Story()
+        story.apply(
+            [
+                Event(0, now - t_ago, "start", {"pid": 1, "boot": of or boot}, up - up_ago),
+                Event(1, now - t_ago, "metric", {"step": 1, "step_seconds": 1.0}, up - up_ago),
+                Event(2, now, "telemetry", {}, up),  # a word of another thread is no work
+            ]
+        )
+        return judge(run, story, Holder(1), now=now).state
+
+    assert verdict(up_ago=1.0, t_ago=hour) is State.RUNNING  # the clock was put forward
+    assert verdict(up_ago=hour, t_ago=-hour) is State.STALLED  # the clock was put back
+    assert verdict(up_ago=1.0, t_ago=hour, of="another boot") is State.STALLED  # only the clock is left to go by
+
+
+def test_a_pause_is_no_stall_and_ends_with_the_next_executor(run: RunFolder) -> None:
+    story = Story()
+    story.apply([Event(0, 1.0, "start", {"pid": 1}), Event(1, 2.0, "pause", {"step": 3})])
+    assert judge(run, story, Holder(1), now=1e6).state is State.PAUSED
+    assert judge(run, story, None, now=1e6).state is State.DIED
+    story.apply([Event(2, 3.0, "continue", {"step": 3})])
+    assert judge(run, story, Holder(1), now=4.0).state is State.RUNNING
+    story.apply([Event(3, 5.0, "pause", {"step": 4}), Event(4, 6.0, "start", {"pid": 1, "resume_from": 4})])
+    assert judge(run, story, Holder(1), now=7.0).state is State.RUNNING
+
+
+def test_the_longest_run_is_kept_in_bounded_memory(run: RunFolder) -> None:
+    story = Story()
+    story.apply(
+        Event(number, 1.0, "metric", {"step": number, "loss": 1.0, "step_seconds": 0.5, "tokens": 8 * number})
+        for number in range(5000)
+    )
+    assert len(story.trained) == KEPT
+    assert (story.step, story.tokens, story.train_seconds) == (4999, 8 * 4999, 2500.0)

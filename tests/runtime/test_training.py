@@ -300,3 +300,35 @@ def test_a_step_that_fails_is_begun_again_from_a_checkpoint_of_the_one_before(ru
     assert is_whole(run.checkpoints / "checkpoint-6")
     again = Training(run, plan_of()).train(run.checkpoints / "checkpoint-6")
     assert all(torch.equal(value, expected[name]) for name, value in again.weights.items())
+
+
+def test_a_used_up_budget_ends_training_with_a_checkpoint_of_that_step(run: RunFolder) -> None:
+    training = Training(run, plan_of())
+
+    def over() -> None:
+        if training.trainer.state.global_step == 4:
+            training.orders.by = "budget"
+
+    training.watcher._every_step = over
+    training.train()
+    assert training.trainer.state.global_step == 4
+    assert told(run, "checkpoint", "step") == [4]
+    assert training.orders.exit_code() == 0
+
+
+def test_a_pause_rests_where_the_step_is_kept_and_goes_on_when_told(run: RunFolder, at_step: Any) -> None:
+    training = Training(run, plan_of())
+    post = {"pause": "continue"}
+
+    def meanwhile() -> None:
+        if told(run, "pause", "step") and "pause" in post:
+            post_request(run, post.pop("pause"))  # type: ignore[arg-type]
+
+    training.watcher._every_step = meanwhile
+    at_step(2, lambda: post_request(run, "pause"))
+    training.train()
+    kinds = [(event.kind, event.get("step")) for event in read_journal(run.events) if event.kind != "eval"]
+    at = kinds.index(("pause", 2))
+    assert kinds[at - 1] == ("checkpoint", 2)
+    assert kinds[at + 1 : at + 3] == [("request", 2), ("continue", 2)]
+    assert told(run, "metric", "step")[-1] == 8
