@@ -124,6 +124,12 @@ def interrupted_run(runs: Path, plan: Plan, root: Path) -> RunFolder | None:
     return newest if broke_off and latest_whole(newest.checkpoints)[0] is not None else None
 
 
+def finished_run(runs: Path, plan: Plan, root: Path) -> RunFolder | None:
+    """The newest run of exactly this plan, of the recipe in ``root``, if it has finished."""
+    newest = _newest_of(runs / run_name(plan, root), plan)
+    return newest if newest is not None and look(newest)[1].state is State.FINISHED else None
+
+
 def _newest_of(folder: Path, plan: Plan) -> RunFolder | None:
     for run in sorted(folder.glob("[!.]*/plan.json"), reverse=True):
         if run.read_bytes() == plan.as_bytes():

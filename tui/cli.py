@@ -16,6 +16,8 @@ VERBS = {
     "run": "Compile and train, or execute a compiled plan.",
     "runs": "List runs with their state.",
     "eval": "Compare the tuned model of a run with its base, question by question.",
+    "compare": "Compare runs: quality, time, cost, memory, and what to take for which need.",
+    "sweep": "Train every combination of a recipe's [sweep], and compare them.",
     "chat": "Talk to the tuned model of a run, and to its base.",
     "generate": "Answer questions with a run's model, for scripts.",
     "report": "Write the page of a run again, and say where it is.",

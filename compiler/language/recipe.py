@@ -470,6 +470,18 @@ class EvaluationTable(Table):
     ship: ShipTable = field(ShipTable(), "What the tuned model has to reach before it is shipped.")
 
 
+class SweepTable(Table):
+    """[sweep]: values to try one after the other, in every combination; `recipe sweep` runs and compares them."""
+
+    r: list[Annotated[int, Field(ge=1, le=1024)]] = field([], "Ranks to try.", max_length=16, examples=[[16, 32, 64]])
+    method: list[Literal["lora", "qlora", "dora", "adalora", "full"]] = field(
+        [], "Methods to try; full fine-tuning has no rank and is run once.", max_length=5
+    )
+    learning_rate: list[Annotated[float, Field(gt=0.0, le=1.0)]] = field(
+        [], "Peak learning rates to try.", max_length=16, examples=[[1e-4, 2e-4]]
+    )
+
+
 class ExportTable(Table):
     """[export]: what is written beside the adapter when the run has finished."""
 
@@ -492,4 +504,5 @@ class Recipe(Table):
     hardware: HardwareTable = Field(default_factory=HardwareTable)
     budget: BudgetTable = Field(default_factory=BudgetTable)
     evaluation: EvaluationTable = Field(default_factory=EvaluationTable)
+    sweep: SweepTable = Field(default_factory=SweepTable)
     export: ExportTable = Field(default_factory=ExportTable)

@@ -37,6 +37,8 @@ class Shape:
     limits: dict[str, Any] = field(default_factory=dict)
     item_limits: dict[str, Any] = field(default_factory=dict)
     table: type[BaseModel] | None = None
+    items: str = "texts"
+    """What a list holds, in words."""
 
     def takes(self) -> str:
         """What the field must be: ``a whole number from 1 to 1024 or "auto"``."""
@@ -71,7 +73,7 @@ class Shape:
             "float": "a number",
             "bool": "true or false",
             "str": "text",
-            "list": "a list of texts",
+            "list": f"a list of {self.items}",
             "table": "a table",
             "tables": "a list of tables",
             "dict": "a table",
@@ -163,7 +165,9 @@ def _add_items(shape: Shape, item: Any) -> None:
     if get_origin(item) is Literal:
         shape.item_choices += get_args(item)
     elif get_origin(item) is Annotated:
-        for piece in get_args(item)[1:]:
+        kind, *metadata = get_args(item)
+        shape.items = {int: "whole numbers", float: "numbers"}.get(kind, "texts")
+        for piece in metadata:
             _collect(shape.item_limits, getattr(piece, "metadata", [piece]))
 
 

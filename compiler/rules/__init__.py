@@ -7,7 +7,7 @@ itself is faulty says nothing: that fault is told already.
 from __future__ import annotations
 
 from compiler.diagnostics import Diagnostic
-from compiler.rules import acceptance, contradictions, not_built, passed_on, unwise
+from compiler.rules import acceptance, contradictions, not_built, passed_on, sweep, unwise
 from compiler.rules.reading import Reading, Rule
 
 __all__ = ["Reading", "break_rules"]
@@ -15,6 +15,7 @@ __all__ = ["Reading", "break_rules"]
 RULES: tuple[Rule, ...] = (
     *contradictions.RULES,
     *acceptance.RULES,
+    *sweep.RULES,
     *passed_on.RULES,
     *not_built.RULES,
     *unwise.RULES,

@@ -107,7 +107,7 @@ def test_the_bash_script_is_one_and_completes_verbs(tmp_path: Path) -> None:
     told = subprocess.run(
         [bash, "--norc", "-c", f". {script}; {asked}"], env=environment, capture_output=True, text=True, check=True
     )
-    assert told.stdout.split() == ["compile", "completion"]
+    assert told.stdout.split() == ["compile", "compare", "completion"]
 
 
 def test_an_unknown_shell_is_told_the_known_ones() -> None:
