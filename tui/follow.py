@@ -18,20 +18,21 @@ from runtime.outcome import DIED, FAILED, NOT_BETTER, Comparison, comparison, sa
 from runtime.run_folder import RunFolder
 from runtime.state import State, Story, Verdict
 from tui.reader import RunReader
+from tui.text import N_, _
 from tui.words import count, duration, size
 
 EVERY = 5.0
 """Seconds between two progress lines where a line cannot be rewritten."""
 
 STAGES = {
-    "environment": "checking packages",
-    "data": "reading and checking the rows again",
-    "model": "loading the model",
-    "baseline": "measuring the base model",
-    "train": "training",
-    "evaluate": "measuring on the held-out rows",
-    "measure": "measuring the tuned model",
-    "save": "saving",
+    "environment": N_("checking packages"),
+    "data": N_("reading and checking the rows again"),
+    "model": N_("loading the model"),
+    "baseline": N_("measuring the base model"),
+    "train": N_("training"),
+    "evaluate": N_("measuring on the held-out rows"),
+    "measure": N_("measuring the tuned model"),
+    "save": N_("saving"),
 }
 
 
@@ -63,7 +64,7 @@ def _step(event: Event, name: str = "step") -> int | str:
 
 def counting_line(event: Event, story: Story) -> str:
     """How far a measurement of the held-out rows has come."""
-    what = STAGES.get(story.stage, "measuring")
+    what = _(STAGES.get(story.stage, N_("measuring")))
     return f"{what}: {_step(event, 'done')} of {count(event.whole('total') or 0, 'row')}"
 
 
@@ -71,24 +72,24 @@ def event_line(event: Event, story: Story) -> str | None:
     """What to say of an event that is not a training step, if anything."""
     match event.kind:
         case "start" if event.get("resume_from") is not None:
-            return f"continuing from the checkpoint at step {_step(event, 'resume_from')}"
+            return _("continuing from the checkpoint at step {step}", step=_step(event, "resume_from"))
         case "stage":
             return _stage_line(event)
         case "eval":
-            words = {"base": "held-out loss of the base", "tuned": "held-out loss of the tuned model"}
-            what = words.get(event.text("phase"), f"held-out loss at step {_step(event)}")
+            words = {"base": _("held-out loss of the base"), "tuned": _("held-out loss of the tuned model")}
+            what = words.get(event.text("phase"), _("held-out loss at step {step}", step=_step(event)))
             return f"{what}: {_loss(event.number('loss'))}"
         case "checkpoint":
-            return f"checkpoint at step {_step(event)}"
+            return _("checkpoint at step {step}", step=_step(event))
         case "warning":
             return f"warning[{event.text('code', '?')}]: {event.text('message')}"
         case "request":
-            seen = f"{event.text('name', '?')} requested, seen at step {_step(event)}"
-            return f"{seen}; declined: {event.text('declined')}" if event.get("declined") else seen
+            seen = _("{request} requested, seen at step {step}", request=event.text("name", "?"), step=_step(event))
+            return seen + _("; declined: {why}", why=event.text("declined")) if event.get("declined") else seen
         case "pause":
-            return f"paused at step {_step(event)}; `recipe resume` lets it go on"
+            return _("paused at step {step}; `recipe resume` lets it go on", step=_step(event))
         case "continue":
-            return "going on"
+            return _("going on")
         case "recovery":
             return event.text("message")
         case "advice":
@@ -102,9 +103,15 @@ def _stage_line(event: Event) -> str:
     if event.get("message"):
         return event.text("message")
     if trained is not None and total:
-        return f"training {trained:,} of {total:,} parameters ({100 * trained / total:.2f} %)"
+        percent = f"{100 * trained / total:.2f}"
+        return _(
+            "training {trained} of {total} parameters ({percent} %)",
+            trained=f"{trained:,}",
+            total=f"{total:,}",
+            percent=percent,
+        )
     name = event.text("name", "?")
-    return STAGES.get(name, name)
+    return _(STAGES[name]) if name in STAGES else name
 
 
 @dataclass(slots=True)

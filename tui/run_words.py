@@ -130,7 +130,7 @@ def number_rows(snapshot: Snapshot, plan: Plan | None) -> list[tuple[str, str]]:
     memory = _number(snapshot, "memory")
     add(_("memory"), size(memory) if memory is not None else None)
     add(_("peak"), size(snapshot.peak_memory) if snapshot.peak_memory is not None else None)
-    add(_("checkpoint"), _("step {step}", step=snapshot.checkpoint) if snapshot.checkpoint else None)
+    add(_("last checkpoint"), _("step {step}", step=snapshot.checkpoint) if snapshot.checkpoint else None)
     left = _number(snapshot, "seconds_left")
     add(_("left"), duration(left) if left is not None and snapshot.verdict.state.is_alive() else None)
     if snapshot.began is not None and snapshot.last is not None:

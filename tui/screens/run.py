@@ -258,7 +258,7 @@ class RunScreen(Room):
         rows = number_rows(snapshot, self.plan)
         self.query_one("#numbers", Static).update(_table(rows))
         self.query_one("#only-numbers", Static).update("\n".join(f"{name}: {value}" for name, value in rows))
-        wanted = (_("learning rate"), _("gradient"), _("held-out"), _("peak"), _("checkpoint"))
+        wanted = (_("learning rate"), _("gradient"), _("held-out"), _("peak"), _("last checkpoint"))
         figures = [f"{name} {value}" for name, value in rows if name in wanted]
         self.query_one("#figures", Static).update(" · ".join(figures))
         self.query_one("#stages", Static).update(_stages(snapshot))
