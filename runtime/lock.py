@@ -16,12 +16,16 @@ TRIES = 5
 """How often an executor asks for its lock, a twentieth of a second apart: see ``_holder_by_trying``."""
 
 
+_held: set[tuple[int, int]] = set()
+"""Device and inode of the locks that this process holds."""
+
+
 class ExecutorLock:
     """Held by an executor as long as it lives.
 
     A POSIX record lock, not ``flock``: a forked helper that outlives the executor must not keep the run
     looking alive. Its file must never be opened a second time in the holding process, as closing any
-    handle on it gives the lock up.
+    handle on it gives the lock up; ``lock_holder`` knows the locks of its own process and opens none of them.
     """
 
     def __init__(self, run: RunFolder) -> None:
@@ -37,6 +41,8 @@ class ExecutorLock:
                     message, help_text = f"run {run.id} already has an executor", f"recipe attach {run.id}"
                     raise Refusal(Diagnostic("X002", message, help=help_text)) from error
                 time.sleep(0.05)
+        self._file = _identity(os.fstat(self._handle))
+        _held.add(self._file)
 
     def keep_over_exec(self) -> None:
         """Let the lock live through ``exec``: the process stays the same one, and so does its lock."""
@@ -44,6 +50,7 @@ class ExecutorLock:
 
     def release(self) -> None:
         """Give the lock up: nothing is written any more."""
+        _held.discard(self._file)
         os.close(self._handle)
 
 
@@ -70,12 +77,14 @@ _LAYOUTS = {
 
 
 def lock_holder(run: RunFolder) -> Holder | None:
-    """Who holds the run's lock, None when nobody does. Only for processes that are not its executor.
+    """Who holds the run's lock, None when nobody does.
 
     The kernel is asked (F_GETLK), the lock itself is never taken: an executor that starts at this moment
     must not find it held by someone who only looked.
     """
     try:
+        if _held and _identity(os.stat(run.lock)) in _held:
+            return Holder(os.getpid())
         handle = os.open(run.lock, os.O_RDONLY)
     except FileNotFoundError:
         return None
@@ -86,6 +95,10 @@ def lock_holder(run: RunFolder) -> Holder | None:
         return _holder_by_trying(handle) if layout is None else _holder_by_asking(handle, layout)
     finally:
         os.close(handle)
+
+
+def _identity(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino
 
 
 def _holder_by_asking(handle: int, layout: _Layout) -> Holder | None:

@@ -101,3 +101,27 @@ def test_an_executor_gets_past_one_who_tried_the_lock(run: RunFolder, monkeypatc
     monkeypatch.setattr(fcntl, "lockf", once_taken)
     ExecutorLock(run).release()
     assert tried.is_set()
+
+
+def test_an_executor_that_looks_at_its_own_run_keeps_its_lock(run: RunFolder) -> None:
+    program = """
+import sys
+from pathlib import Path
+from runtime.lock import ExecutorLock, lock_holder
+from runtime.run_folder import RunFolder
+run = RunFolder(Path(sys.argv[1]))
+lock = ExecutorLock(run)
+print(lock_holder(run).pid, flush=True)  # a report of the run does so, in the executor itself
+sys.stdin.readline()
+lock.release()
+print(lock_holder(run), flush=True)
+"""
+    child = subprocess.Popen(
+        [sys.executable, "-c", program, str(run.path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert child.stdout is not None
+    assert child.stdout.readline() == f"{child.pid}\n"
+    assert lock_holder(run) == Holder(child.pid)
+    told, _ = child.communicate("\n", timeout=30)
+    assert told == "None\n"
+    assert lock_holder(run) is None
