@@ -56,8 +56,13 @@ def spawn(run: RunFolder, plan: Plan) -> Launched:
     return Launched(run, process, before)
 
 
-def child(module: str, run: RunFolder, output: Path, plan: Plan, *, offline: bool) -> subprocess.Popen[bytes]:
-    """A process of its own for one of our modules, with the run's folder as its argument. Raises OSError."""
+def child(
+    module: str, run: RunFolder, output: Path, plan: Plan, *, offline: bool, hub: bool = False
+) -> subprocess.Popen[bytes]:
+    """A process of its own for one of our modules, with the run's folder as its argument. Raises OSError.
+
+    ``hub`` says that it needs more of the hub than the model.
+    """
     with output.open("ab") as stream, _signals_held_back():
         return subprocess.Popen(  # noqa: S603 - our own module, our own folder
             [sys.executable, "-m", module, str(run.path.resolve())],
@@ -65,7 +70,7 @@ def child(module: str, run: RunFolder, output: Path, plan: Plan, *, offline: boo
             stdout=stream,
             stderr=stream,
             start_new_session=True,
-            env=environment(plan, offline=offline),
+            env=environment(plan, offline=offline, hub=hub),
         )
 
 
@@ -89,7 +94,7 @@ def _is_free(run: RunFolder) -> bool:
     return True
 
 
-def environment(plan: Plan, *, offline: bool = False) -> dict[str, str]:
+def environment(plan: Plan, *, offline: bool = False, hub: bool = False) -> dict[str, str]:
     """The executor's environment: no progress bars, no telemetry, no hub but for a model from there."""
     quiet = {
         "HF_HUB_DISABLE_PROGRESS_BARS": "1",
@@ -98,7 +103,7 @@ def environment(plan: Plan, *, offline: bool = False) -> dict[str, str]:
         "TOKENIZERS_PARALLELISM": "false",
         "TQDM_DISABLE": "1",
     }
-    if offline or plan.model.kind != "hub":
+    if offline or (plan.model.kind != "hub" and not hub):
         quiet["HF_HUB_OFFLINE"] = "1"
     waiting = {} if "OMP_WAIT_POLICY" in os.environ else {"GOMP_SPINCOUNT": SPINS}
     return {**waiting, **os.environ, **quiet}  # a person's own setting of either comes first

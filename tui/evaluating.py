@@ -28,6 +28,8 @@ STAGES = {
     "answers of base": "the base answers",
     "answers of tuned": "the tuned model answers",
     "compare": "comparing",
+    "task of base": "benchmark of the base",
+    "task of tuned": "benchmark of the tuned model",
 }
 
 SHOWN = 2
@@ -86,6 +88,8 @@ class _Watcher:
                 self._say(f"refused, as they were trained on: {', '.join(map(str, names[:8]))}{_more(names, 8)}")
             case "stage":
                 self._stage = STAGES.get(event.text("name"), event.text("name"))
+                if event.get("task"):
+                    self._say(f"{self._stage}: {event.text('task')}")
                 if event.get("message"):
                     self._say(event.text("message"))
                 self._line(self._stage, 0, event.whole("total"))

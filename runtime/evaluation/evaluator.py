@@ -20,6 +20,7 @@ from compiler.codes import exit_code
 from compiler.diagnostics import Diagnostic, Refusal
 from compiler.files import write_atomically
 from compiler.plan import Plan, read_plan
+from runtime.evaluation.benchmarks import task_results
 from runtime.evaluation.comparing import Measured, Side, as_json, compare
 from runtime.evaluation.launching import results_file
 from runtime.evaluation.questions import Question, as_example, read_questions
@@ -74,8 +75,19 @@ class Evaluator:
         self.journal.append("start", pid=os.getpid(), plan=plan.sha256(), questions=len(asked), refused=refused)
         if self._left(asked, "answer") or self._left(asked, "loss"):
             self._ask(plan, asked)
+        if self.settings.tasks:
+            self._benchmarks(plan)
         self.journal.append("stage", name="compare")
         return self._compare(plan, asked, refused)
+
+    def _benchmarks(self, plan: Plan) -> None:
+        """The tasks that neither phase has been measured on yet, one by one."""
+        from runtime.evaluation.benchmarks import measure_tasks, missing_package
+
+        missing = missing_package()
+        if missing is not None:
+            raise Refusal(missing)
+        measure_tasks(plan, self.run, self.settings, self.journal, self.orders)
 
     def _questions(self, plan: Plan) -> tuple[list[Question], list[str]]:
         """The questions to ask, and the names of those refused because the model was trained on them."""
@@ -178,6 +190,7 @@ class Evaluator:
             "max_new_tokens": self.settings.max_new_tokens,
             "seed": plan.seed,
             **as_json(compared),
+            "tasks": task_results(evaluation_folder(self.run).events, self.settings.limit),
         }
         text = json.dumps(writable(document), indent=2, ensure_ascii=False)
         write_atomically(results_file(self.run), text.encode("utf-8", "replace") + b"\n")

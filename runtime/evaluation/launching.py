@@ -37,7 +37,8 @@ def start_evaluation(run: RunFolder, plan: Plan, settings: EvaluationSettings, *
         results_file(run).unlink(missing_ok=True)
     write_settings(run, settings)
     before = read_story(folder).last_seq
-    process = child("runtime.evaluation.evaluator", run, folder.output, plan, offline=read_launch(run).offline)
+    offline = read_launch(run).offline
+    process = child("runtime.evaluation.evaluator", run, folder.output, plan, offline=offline, hub=bool(settings.tasks))
     return Launched(folder, process, before)
 
 

@@ -19,11 +19,18 @@ BATCH_SIZE = 8
 
 @dataclass(frozen=True, slots=True)
 class EvaluationSettings:
-    """At most ``rows`` held-out rows, answers of at most ``max_new_tokens`` tokens, ``batch_size`` answers at once."""
+    """At most ``rows`` held-out rows, answers of at most ``max_new_tokens`` tokens, ``batch_size`` answers at once.
+
+    ``tasks`` are benchmarks of lm-evaluation-harness, with ``limit`` examples of each (0: all); ``tasks_path`` is a
+    folder with task files of one's own.
+    """
 
     rows: int
     max_new_tokens: int
     batch_size: int = BATCH_SIZE
+    tasks: tuple[str, ...] = ()
+    tasks_path: str = ""
+    limit: int = 0
 
 
 def evaluation_folder(run: RunFolder) -> RunFolder:
@@ -45,7 +52,7 @@ def read_settings(run: RunFolder) -> EvaluationSettings:
     """What ``write_settings`` left. Raises Refusal (X050)."""
     try:
         found: dict[str, Any] = json.loads((run.evaluation / "settings.json").read_text(encoding="utf-8"))
-        return EvaluationSettings(**{name: int(value) for name, value in found.items()})
-    except (OSError, ValueError, TypeError, AttributeError) as error:
+        return EvaluationSettings(**{**found, "tasks": tuple(found["tasks"])})
+    except (OSError, ValueError, TypeError, KeyError) as error:
         message = f"the settings of the evaluation cannot be read ({error})"
         raise Refusal(Diagnostic("X050", message, help=f"recipe eval {run.id} --fresh")) from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 @click.option("--rows", type=click.IntRange(1, 2000), help="Held-out rows to ask at most (200 unless given).")
 @click.option("--max-new-tokens", type=click.IntRange(1, 8192), help="Longest answer; the recipe's unless given.")
 @click.option("--batch-size", type=click.IntRange(1, 1024), help="Answers that are made at once (8 unless given).")
+@click.option("--tasks", help="Benchmarks of lm-evaluation-harness, by comma: mmlu,hellaswag,gsm8k.")
+@click.option("--tasks-path", type=click.Path(exists=True, file_okay=False), help="Folder with task files of your own.")
+@click.option("--limit", type=click.IntRange(1), help="Examples of each benchmark; all unless given.")
 @click.option("--fresh", is_flag=True, help="Ask everything again instead of going on.")
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
 def command(
@@ -32,6 +35,9 @@ def command(
     rows: int | None,
     max_new_tokens: int | None,
     batch_size: int | None,
+    tasks: str | None,
+    tasks_path: str | None,
+    limit: int | None,
     fresh: bool,
     as_json: bool,
 ) -> None:
@@ -44,16 +50,22 @@ def command(
     from tui.evaluating import evaluate
 
     with edge("evaluating the run"):
-        found, plan, settings = _settings(run, runs_dir, rows, max_new_tokens, batch_size)
+        given: dict[str, Any] = {
+            "rows": rows,
+            "max_new_tokens": max_new_tokens,
+            "batch_size": batch_size,
+            "limit": limit,
+        }
+        given |= {"tasks": tuple(part.strip() for part in tasks.split(",") if part.strip()) if tasks else None}
+        given |= {"tasks_path": str(Path(tasks_path).resolve()) if tasks_path else None}
+        found, plan, settings = _settings(run, runs_dir, given)
         code = evaluate(found, plan, settings, fresh=fresh)
     if code == 0:
         code = _print(found, as_json=as_json)
     sys.exit(code)
 
 
-def _settings(
-    run: str, runs_dir: Path, rows: int | None, max_new_tokens: int | None, batch_size: int | None
-) -> tuple[RunFolder, Plan, EvaluationSettings]:
+def _settings(run: str, runs_dir: Path, given: dict[str, Any]) -> tuple[RunFolder, Plan, EvaluationSettings]:
     import dataclasses
 
     from compiler.diagnostics import Refusal
@@ -65,7 +77,6 @@ def _settings(
     plan, problems = read_plan(found.plan)
     if plan is None:
         raise Refusal(*problems)
-    given = {"rows": rows, "max_new_tokens": max_new_tokens, "batch_size": batch_size}
     changes = {name: value for name, value in given.items() if value is not None}
     return found, plan, dataclasses.replace(usual_settings(plan), **changes)
 
