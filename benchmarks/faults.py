@@ -452,6 +452,7 @@ def _all(folder: Path, runs: int, chance: random.Random) -> Tally:
             for _ in range(max(1, round(runs * times / total))):
                 fault(scene, span)
                 _tidy(scene)
+                sys.stderr.write(f"{scene.tally.runs} runs, the latest: {fault.__name__.replace('_', ' ')}\n")
     finally:
         nursery.end()
     return scene.tally

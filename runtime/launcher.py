@@ -17,12 +17,13 @@ from pathlib import Path
 
 from compiler.codes import exit_code
 from compiler.diagnostics import Diagnostic, Refusal
-from compiler.plan import Plan
+from compiler.plan import Plan, read_plan
 from runtime.checkpoints import latest_whole
 from runtime.lock import lock_holder
 from runtime.orders import SIGNALS
+from runtime.recovery import killed_for_memory
 from runtime.run_folder import Launch, RunFolder, new_run, read_launch, run_name
-from runtime.state import LEAVING, State, look, read_story
+from runtime.state import LEAVING, State, Story, look, read_story
 
 SPINS = "20000"
 """How often a thread of GNU OpenMP looks for work before it sleeps.
@@ -133,6 +134,15 @@ def finished_run(runs: Path, plan: Plan, root: Path) -> RunFolder | None:
     """The newest run of exactly this plan, of the recipe in ``root``, if it has finished."""
     newest = _newest_of(runs / run_name(plan, root), plan)
     return newest if newest is not None and look(newest)[1].state is State.FINISHED else None
+
+
+def begun_again(run: RunFolder, story: Story) -> Launched | None:
+    """A further executor for a run whose last one was killed for want of memory; None for any other end.
+
+    It takes the batch in smaller pieces, and gives up itself when nothing is left to halve. Raises OSError or Refusal.
+    """
+    plan, _ = read_plan(run.plan)
+    return spawn(run, plan) if plan is not None and killed_for_memory(story) else None
 
 
 def _newest_of(folder: Path, plan: Plan) -> RunFolder | None:

@@ -129,7 +129,7 @@ class Follower:
     _last_line: float = 0.0
 
     def __post_init__(self) -> None:
-        self._reader = RunReader(self.run, self.before, self.ended)
+        self._reader = RunReader(self.run, self.before, self.ended, every_step=False)
 
     @property
     def story(self) -> Story:

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from compiler.render.concise import visible
-from runtime.launcher import Launched
+from runtime.launcher import Launched, begun_again
 from runtime.outcome import exit_code_of
 from runtime.run_folder import RunFolder
 from runtime.state import State, Story, Verdict, look
@@ -29,11 +29,17 @@ def follow_own(launched: Launched, runs_dir: Path, *, plain: bool, language: str
         )
         return code or _after_the_screen(run)
     choose(language)
-    follower = Follower(run, before=launched.before, ended=lambda: process.poll() is not None)
+    follower = _own_follower(launched)
     asked = False
     while True:
         try:
-            return tell_end(run, follower.follow(), follower.story)
+            verdict = follower.follow()
+            again = begun_again(run, follower.story) if verdict.state is State.DIED else None
+            if again is None:
+                return tell_end(run, verdict, follower.story)
+            click.echo("the system killed the executor for want of memory; another one goes on", err=True)
+            process = again.process
+            follower = _own_follower(again)
         except KeyboardInterrupt:
             if asked:
                 click.echo(f"\nleft to itself; follow it with: recipe attach {run.id}", err=True)
@@ -41,6 +47,11 @@ def follow_own(launched: Launched, runs_dir: Path, *, plain: bool, language: str
             asked = True
             process.send_signal(signal.SIGINT)
             click.echo("\nstopping, with a checkpoint of what is trained; Ctrl-C again leaves it to itself", err=True)
+
+
+def _own_follower(launched: Launched) -> Follower:
+    process = launched.process
+    return Follower(launched.run, before=launched.before, ended=lambda: process.poll() is not None)
 
 
 def follow_other(run: RunFolder, runs_dir: Path, *, plain: bool, language: str | None) -> int:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from runtime.journal import Event, JournalTail
 from runtime.lock import Holder, lock_holder
 from runtime.run_folder import RunFolder
-from runtime.state import State, Story, Verdict, judge
+from runtime.skim import skim
+from runtime.state import KEPT, State, Story, Verdict, judge
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,17 +29,27 @@ class RunReader:
     """Events up to this number are an earlier executor's: they are taken in without a word."""
     ended: Callable[[], bool] | None = None
     """Whether the process that is to write is gone; judged by the lock alone when not given."""
+    every_step: bool = True
+    """Whether each step of a long journal is wanted, as by curves; its rare lines and its end are there at once."""
     story: Story = field(default_factory=Story)
     _tail: JournalTail = field(init=False)
     _holder: Holder | None = None
+    _skimmed: list[Event] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._tail = JournalTail(self.run.events)
+        skimmed = None if self.every_step else skim(self.run.events, steps=KEPT)
+        self._tail = JournalTail(self.run.events, offset=0 if skimmed is None else skimmed.end)
+        self._skimmed = [] if skimmed is None else skimmed.events
 
     def poll(self) -> Iterator[Told]:
         """What came since the last time, each event once the story holds it; nothing when nothing came."""
         # First the lock: what an executor that is gone by now has written is all read then.
         self._holder = lock_holder(self.run)
+        for event in self._skimmed:
+            self.story.apply([event], skimmed=True)
+            if event.seq > self.before:
+                yield Told(event)
+        self._skimmed = []
         for event in self._tail.poll():
             gaps = len(self.story.gaps)
             self.story.apply([event])

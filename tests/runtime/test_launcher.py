@@ -13,10 +13,12 @@ import pytest
 
 from compiler.diagnostics import Refusal
 from compiler.plan import Plan
+from runtime import launcher
 from runtime.checkpoints import seal
 from runtime.journal import JournalWriter
 from runtime.launcher import environment, interrupted_run, running_run, spawn, start
 from runtime.run_folder import Launch, RunFolder
+from runtime.state import Story
 from tests.runtime.holding import held
 from tests.runtime.plans import make_plan
 
@@ -177,3 +179,15 @@ def test_a_living_run_is_found_as_such_and_not_gone_on_with(tmp_path: Path) -> N
 
 def test_a_folder_of_runs_that_is_not_there_holds_none(tmp_path: Path) -> None:
     assert interrupted_run(tmp_path / "none", PLAN, tmp_path) is None
+
+
+def test_a_further_executor_is_begun_only_for_one_that_was_killed_for_want_of_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make_run(tmp_path, "1")
+    begun: list[object] = []
+    monkeypatch.setattr(launcher, "spawn", lambda run, plan: begun.append(run))
+    for killed in (False, True):
+        monkeypatch.setattr(launcher, "killed_for_memory", lambda story, killed=killed: killed)
+        launcher.begun_again(run, Story())
+        assert begun == ([run] if killed else [])
