@@ -102,6 +102,8 @@ class Scene:
     tally: Tally
     chance: random.Random
     expected: dict[int, float] = field(default_factory=dict)
+    size: int = 0
+    """Bytes on the disk of a run that nothing happens to."""
 
     def fresh(self, runs: Path | None = None) -> RunFolder:
         """A run that has not begun."""
@@ -296,14 +298,14 @@ def signalled(scene: Scene, span: float) -> None:
 def full_disk(scene: Scene, span: float) -> None:
     """A file system of a few megabytes that is full at a random step; after more room was made, the run goes on."""
     place = scene.folder / f"disk-{scene.tally.runs}"
-    with mounted(place, scene.chance.randrange(600, 2400)):
+    with mounted(place, round(scene.size * scene.chance.uniform(0.3, 0.95)) >> 10):
         run = scene.fresh(place / "runs")
         scene.wait_for_end(run, scene.nursery.begin(run))
         state = scene.show(run, allowed={State.FAILED, State.FINISHED, State.DIED}, when="on a full disk")
         story = look(run)[0]
         if state is State.FAILED and story.end is not None and story.end.text("code") != "E004":
             scene.tally.states.append(f"{run.id}: {story.end.text('code')} on a full disk")
-        scene.tally.faults[f"full disk ({state})"] += 1
+        scene.tally.faults["full disk" if state is State.FAILED else f"small disk, but {state}"] += 1
         subprocess.run(["mount", "-o", "remount,size=64m", place], check=True)
         if state is State.FINISHED:
             scene.finished(run)
@@ -469,6 +471,7 @@ def _undisturbed(scene: Scene) -> float:
             time.sleep(0.01)
         seconds = time.monotonic() - began
         scene.expected = scene.expected or losses(run)
+        scene.size = sum(file.stat().st_blocks * 512 for file in run.path.rglob("*") if file.is_file())
         scene.finished(run)
     assert list(scene.expected) == list(range(1, STEPS + 1)), scene.expected
     return seconds
