@@ -51,6 +51,7 @@ def signatures() -> str:
         "enums": _enums(arguments, (training_args, trainer_utils, debug_utils, peft)),
         "schedulers": _schedulers(),
         "causal_lm_types": _causal_lm_types(),
+        "family_defaults": _family_defaults(),
     }
     return json.dumps(document, indent=1, sort_keys=True, allow_nan=False) + "\n"
 
@@ -113,6 +114,23 @@ def _causal_lm_types() -> dict[str, dict[str, int]]:
         text = part().to_dict() if isinstance(part, type) and issubclass(part, PreTrainedConfig) else {}
         types[name] = {size: text[size] for size in SIZES if type(text.get(size)) is int}
     return types
+
+
+def _family_defaults() -> dict[str, dict[str, Any]]:
+    """What each family's config class says of its weights by itself; numbers it derives from others are not said."""
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+
+    from compiler.facts.families import FAMILIES
+    from compiler.facts.parameters import SETTINGS
+
+    return {
+        name: {
+            field.name: field.default
+            for field in dataclasses.fields(CONFIG_MAPPING[name])
+            if field.name in SETTINGS and (field.default is None or isinstance(field.default, bool | int))
+        }
+        for name in FAMILIES
+    }
 
 
 def pages() -> dict[Path, str]:

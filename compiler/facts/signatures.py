@@ -62,6 +62,12 @@ def causal_lm_types() -> dict[str, dict[str, int]]:
     return found
 
 
+def family_defaults() -> dict[str, dict[str, Any]]:
+    """What the config class of each family in ``families.py`` says of its weights where config.json does not."""
+    found: dict[str, dict[str, Any]] = _data()["family_defaults"]
+    return found
+
+
 def versions() -> dict[str, str]:
     """The packages that the data was read from."""
     return dict(_data()["versions"])
