@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from compiler.diagnostics import Diagnostic, KeyPath, Severity, describe_os_error, in_reading_order
+from compiler.facts.models import ModelFacts
 from compiler.files import write_atomically
 from compiler.language.as_written import as_written
 from compiler.language.toml_source import has_old_line_ends, parse_document, read_bytes, text_of
@@ -102,7 +103,9 @@ def _look_around(read: Read, root: Path, allowed: Permissions) -> list[Diagnosti
     if not _touches(read.faulty, "model"):
         problems += forbidden(recipe, document, allowed=allowed)
         facts, found = locate_model(recipe.model, root=root, offline=True)
-        problems += placed([_of_the_hub(problem, allowed) for problem in found], document, "model", "id")
+        if any(problem.code == "M040" for problem in found):
+            facts, found = _not_in_the_cache(recipe.model.id, found, allowed)
+        problems += placed(found, document, "model", "id")
         found = own_template(recipe, root, allow_outside=allowed.allow_outside)
         problems += placed(found, document, "model", "chat_template")
         if facts is not None:
@@ -122,15 +125,33 @@ def _touches(faulty: frozenset[KeyPath], table: str) -> bool:
     return any(path[:1] == (table,) for path in faulty)
 
 
-def _of_the_hub(problem: Diagnostic, allowed: Permissions) -> Diagnostic:
-    """A hub model that is not on this disk is nothing wrong, unless the hub must not be asked later either."""
-    if problem.code != "M040" or allowed.offline:
-        return problem
-    return dataclasses.replace(
-        problem,
-        severity=Severity.NOTE,
-        message=problem.message.split(",")[0] + "; compiling will ask the hub for it",
-    )
+def _not_in_the_cache(
+    name: str, found: list[Diagnostic], allowed: Permissions
+) -> tuple[ModelFacts | None, list[Diagnostic]]:
+    """What the catalogue knows of a hub model that is not on this disk, and what to say of that.
+
+    It is nothing wrong, unless nothing is known of the model and the hub must not be asked later either.
+    """
+    from compiler.facts.catalogue import facts_of, meant_model
+
+    facts = facts_of(name)
+    if facts is not None:
+        then = "; compiling needs its tokenizer and revision" + ("" if allowed.offline else ", and will ask the hub")
+        message = f"{name} is not in the hub cache: facts from the catalogue ({facts.source}){then}"
+        return facts, [dataclasses.replace(problem, severity=Severity.NOTE, message=message) for problem in found]
+    meant = meant_model(name)
+    if meant is not None:
+        found = [dataclasses.replace(p, help=f"did you mean {meant}? Otherwise {p.help}") for p in found]
+    if not allowed.offline:
+        found = [
+            dataclasses.replace(
+                problem,
+                severity=Severity.NOTE,
+                message=problem.message.split(",")[0] + "; compiling will ask the hub for it",
+            )
+            for problem in found
+        ]
+    return None, found
 
 
 @dataclass(frozen=True, slots=True)

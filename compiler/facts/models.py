@@ -19,6 +19,7 @@ from compiler.facts.fit import check_fit, check_gguf_fit
 from compiler.facts.gguf import GgufFault, Header, read_header
 from compiler.facts.model_names import PACKAGE, PACKAGE_NAME, is_hub_name, meant_instead, no_name, nothing_there
 from compiler.facts.odd_files import LFS_HELP, instead_of_a_file, is_lfs_pointer
+from compiler.facts.parameters import Uncounted, Weight, weights_of
 from compiler.facts.support import brings_code, check_config, is_quantized, needs_own_code
 from compiler.facts.tokenizer_files import find_tokenizer
 from compiler.facts.weight_files import ModelFault, Weights, find_weights, read_json_object
@@ -62,7 +63,9 @@ class ModelFacts:
     """A base model that was found.
 
     ``path`` is its folder or GGUF file; ``revision`` the commit, for a hub model. A hub model's weights are
-    identified by that commit and fetched when the run starts, so ``weight_files`` is empty for it.
+    identified by that commit and fetched when the run starts, so ``weight_files`` is empty for it. ``weights`` are
+    counted from config.json; empty when the family is not known. ``source`` says where the facts are from when that
+    is not the model itself.
     """
 
     id: str
@@ -72,6 +75,8 @@ class ModelFacts:
     architecture: Architecture | None
     weight_files: tuple[Path, ...]
     tokenizer_files: tuple[Path, ...]
+    weights: tuple[Weight, ...] = ()
+    source: str = ""
 
 
 class NamedModel(Protocol):
@@ -181,6 +186,7 @@ def _from_folder(
         architecture=_architecture(wanted, config, weights),
         weight_files=weights.files,
         tokenizer_files=find_tokenizer(wanted.id, folder),
+        weights=_counted(wanted, config),
     )
     return facts, _own_code_not_allowed(wanted, config)
 
@@ -216,6 +222,16 @@ def _architecture(wanted: NamedModel, config: dict[str, Any], weights: Weights |
     if weights is not None and not own_code:
         check_fit(architecture, weights.shapes, quantized=is_quantized(config))
     return architecture
+
+
+def _counted(wanted: NamedModel, config: dict[str, Any]) -> tuple[Weight, ...]:
+    """The model's weights; none when its family is not counted here or its own code builds it."""
+    if needs_own_code(config) or (wanted.trust_remote_code and brings_code(config)):
+        return ()
+    try:
+        return weights_of(config)
+    except (Uncounted, ModelFault):
+        return ()
 
 
 def _own_code_not_allowed(wanted: NamedModel, config: dict[str, Any]) -> list[Diagnostic]:
@@ -314,6 +330,7 @@ def _from_hub(wanted: NamedModel, root: Path, *, offline: bool) -> tuple[ModelFa
         architecture=_architecture(wanted, config, None),
         weight_files=(),
         tokenizer_files=find_tokenizer(wanted.id, folder),
+        weights=_counted(wanted, config),
     )
     return facts, _own_code_not_allowed(wanted, config)
 

@@ -278,3 +278,16 @@ def test_what_the_world_says_stands_at_the_key_that_means_it(misspelt: str, code
 def test_one_faulty_field_of_the_data_does_not_hide_what_is_wrong_with_the_files(wrong: str, codes: set[str]) -> None:
     write(wrong)
     assert set(re.findall(r"error\[(\w+)\]", check("recipe.toml", "--format", "concise").output)) == codes
+
+
+def test_offline_the_catalogue_stands_in_for_a_gated_model(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    write(NOTED.replace("org/not-downloaded", "meta-llama/Llama-2-7b-hf"))
+    told = check("recipe.toml", "--offline", "--format", "concise")
+    assert told.exit_code == 0
+    assert "note[M040]" in told.output
+    assert "facts from the catalogue (LitGPT" in told.output
+    write(NOTED.replace("org/not-downloaded", "meta-lama/Llama-2-7b-hf"))
+    told = check("recipe.toml", "--offline")
+    assert told.exit_code == 4
+    assert "did you mean meta-llama/Llama-2-7b-hf?" in told.output
