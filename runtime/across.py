@@ -13,10 +13,11 @@ from typing import Any
 
 from compiler.diagnostics import Diagnostic, Refusal
 from compiler.plan import Plan, read_plan
+from runtime.budget import limits_of
 from runtime.evaluation.launching import read_results
 from runtime.evaluation.statistics import Paired, paired_means, paired_shares
 from runtime.journal import read_number
-from runtime.run_folder import RunFolder
+from runtime.run_folder import RunFolder, read_launch
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +68,7 @@ def numbers_of(run: RunFolder) -> Numbers | None:
         return None
     results = read_results(run)
     seconds = read_number(report.get("train_seconds"))
-    price = next((s.value for s in plan.settings if s.path == "hardware.price_per_hour"), None)
-    currency = next((str(s.value) for s in plan.settings if s.path == "hardware.currency"), "")
+    limits = limits_of(plan, read_launch(run)) if run.launch.is_file() else None
     trained, total = report.get("trainable_parameters"), report.get("parameters")
     held_out = report.get("held_out") or {}
     measure, quality, gain, sure, values = _quality(held_out, results)
@@ -81,8 +81,8 @@ def numbers_of(run: RunFolder) -> Numbers | None:
         sure=sure,
         loss=_loss(held_out, results),
         seconds=seconds,
-        cost=price * seconds / 3600 if isinstance(price, int | float) and seconds is not None else None,
-        currency=currency,
+        cost=limits.cost_of(seconds, None) if limits is not None and seconds is not None else None,
+        currency=limits.currency if limits is not None else "",
         memory=report.get("peak_memory_bytes"),
         trained=trained / total if isinstance(trained, int) and isinstance(total, int) and total else None,
         values=values,

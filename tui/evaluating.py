@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import time
 from collections.abc import Iterator
@@ -13,8 +14,8 @@ from compiler.codes import exit_code
 from compiler.diagnostics import Diagnostic
 from compiler.plan import Plan
 from compiler.render.concise import visible
-from runtime.evaluation.launching import start_evaluation
-from runtime.evaluation.settings import EvaluationSettings
+from runtime.evaluation.launching import read_results, start_evaluation
+from runtime.evaluation.settings import EvaluationSettings, usual_settings
 from runtime.journal import Event, JournalTail
 from runtime.launcher import Launched
 from runtime.run_folder import RunFolder
@@ -121,7 +122,30 @@ def _more(names: list[Any], shown: int) -> str:
     return f" and {len(names) - shown} more" if len(names) > shown else ""
 
 
+def evaluate_after(run: RunFolder, plan: Plan) -> int:
+    """Evaluate a run that has just finished, where its recipe says what answers have to hold; the exit code.
+
+    Raises Refusal or OSError when it cannot be started.
+    """
+    if not plan.evaluation.acceptance or not run.report.is_file():
+        return 0
+    click.echo("evaluating, as the recipe has acceptance tests; Ctrl-C leaves it to `recipe eval`", err=True)
+    return evaluate(run, plan, usual_settings(plan), fresh=False) or tell_results(run)
+
+
 # --- the results --------------------------------------------------------------------------------------------
+
+
+def tell_results(run: RunFolder, *, as_json: bool = False) -> int:
+    """The results on standard output, for people or as JSON; the exit code of their verdict."""
+    results = read_results(run)
+    assert results is not None  # the process has just written it
+    if as_json:
+        click.echo(json.dumps(results, indent=2, ensure_ascii=False))
+    else:
+        for line in result_lines(run, results):
+            click.echo(line)
+    return 0 if results["ship"]["ship"] else exit_code(["X054"])
 
 
 def result_lines(run: RunFolder, results: dict[str, Any]) -> Iterator[str]:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from markupsafe import Markup
 
 from compiler.plan import Plan
+from runtime.budget import limits_of
 from runtime.evaluation.launching import read_results
 from runtime.journal import Event, read_journal, read_number
 from runtime.outcome import comparison, samples
 from runtime.page.charts import Curve, chart, interval_bar, smoothed
-from runtime.run_folder import RunFolder
+from runtime.run_folder import RunFolder, read_launch
 from runtime.state import Story, look
 from runtime.usage import how_to_use
 
@@ -61,7 +62,7 @@ def content_of(run: RunFolder, plan: Plan, report: dict[str, Any]) -> dict[str, 
         "choices": plan.choices,
         "loss_chart": _loss_chart(events, story),
         "memory_chart": _memory_chart(events),
-        "predicted": _predicted(plan, story, report),
+        "predicted": _predicted(run, plan, story),
         "results": results,
         "scores": _scores(results),
         "rows": _rows(results) if results is not None else _samples(story),
@@ -145,36 +146,30 @@ def _memory_chart(events: list[Event]) -> Markup:
 # --- predicted against actual -------------------------------------------------------------------------------
 
 
-def _predicted(plan: Plan, story: Story, report: dict[str, Any]) -> list[tuple[str, str, str]]:
-    """What, as predicted, as it was; rows of which the plan predicts nothing have a dash there."""
-    document = plan.model_dump(mode="json")
-    estimate = document.get("estimate") or document
-    peak = story.sum.peak_memory
-    seconds = story.train_seconds
-    price = next((s.value for s in plan.settings if s.path == "hardware.price_per_hour"), None)
-    currency = next((str(s.value) for s in plan.settings if s.path == "hardware.currency"), "")
-    cost = float(price) * seconds / 3600 if isinstance(price, int | float) and seconds else None
-    spent = f"{cost:.2f} {currency}" if cost else "—"
+def _predicted(run: RunFolder, plan: Plan, story: Story) -> list[tuple[str, str, str]]:
+    """What, as predicted, as it was; a dash for what the plan does not predict or nobody has measured."""
+    estimate = plan.model_dump(mode="json").get("estimate") or {}
+    peak, seconds = story.sum.peak_memory, story.train_seconds
+    limits = limits_of(plan, read_launch(run)) if run.launch.is_file() else None
+    spent = limits.cost_of(seconds, None) if limits is not None and seconds else None
+    currency = str(estimate.get("currency") or (limits.currency if limits is not None else ""))
+
+    def money(value: float) -> str:
+        return f"{value:.2f} {currency}".strip()
+
     rows = [
-        ("memory", _band(estimate.get("memory"), _gib), _gib(peak) if peak else "—"),
-        ("training time", _band(estimate.get("time"), _minutes), _minutes(seconds) if seconds else "—"),
-        (
-            "cost",
-            _band(estimate.get("cost"), lambda v: f"{v:.2f} {currency}"),
-            spent,
-        ),
+        ("memory", _band(estimate.get("process"), _gib), _gib(peak) if peak else "—"),
+        ("training time", _band(estimate.get("seconds"), _minutes), _minutes(seconds) if seconds else "—"),
+        ("cost", _band(estimate.get("cost"), money), money(spent) if spent is not None else "—"),
     ]
     return [row for row in rows if row[1:] != ("—", "—")]
 
 
-def _band(part: Any, unit: Any) -> str:
-    """A range as a plan writes it: ``low`` and ``high``, on their own or in ``process``, ``total`` or ``run``."""
-    for inner in ("process", "total", "run"):
-        if isinstance(part, dict) and isinstance(part.get(inner), dict):
-            part = part[inner]
-    if not isinstance(part, dict):
+def _band(amount: Any, unit: Callable[[float], str]) -> str:
+    """A prediction of the plan: what is expected, and the band in which it is expected to lie."""
+    if not isinstance(amount, dict):
         return "—"
-    low, high = read_number(part.get("low")), read_number(part.get("high"))
+    low, high = read_number(amount.get("low")), read_number(amount.get("high"))
     return f"{unit(low)} to {unit(high)}" if low is not None and high is not None else "—"
 
 

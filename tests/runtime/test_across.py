@@ -43,6 +43,7 @@ def a_run(
     run = RunFolder(folder / "tiny" / name)
     run.evaluation.mkdir(parents=True)
     run.plan.write_bytes(plan.as_bytes())
+    run.launch.write_text(json.dumps({"root": str(folder), "any_packages": False, "offline": True}), encoding="utf-8")
     report = {
         "train_seconds": seconds,
         "peak_memory_bytes": 2**30,

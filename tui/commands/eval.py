@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,7 +46,7 @@ def command(
     tuned model is not to be shipped by [evaluation] of the recipe.
     """
     from tui.edge import edge
-    from tui.evaluating import evaluate
+    from tui.evaluating import evaluate, tell_results
 
     with edge("evaluating the run"):
         given: dict[str, Any] = {
@@ -60,9 +59,7 @@ def command(
         given |= {"tasks_path": str(Path(tasks_path).resolve()) if tasks_path else None}
         found, plan, settings = _settings(run, runs_dir, given)
         code = evaluate(found, plan, settings, fresh=fresh)
-    if code == 0:
-        code = _print(found, as_json=as_json)
-    sys.exit(code)
+    sys.exit(code or tell_results(found, as_json=as_json))
 
 
 def _settings(run: str, runs_dir: Path, given: dict[str, Any]) -> tuple[RunFolder, Plan, EvaluationSettings]:
@@ -79,19 +76,3 @@ def _settings(run: str, runs_dir: Path, given: dict[str, Any]) -> tuple[RunFolde
         raise Refusal(*problems)
     changes = {name: value for name, value in given.items() if value is not None}
     return found, plan, dataclasses.replace(usual_settings(plan), **changes)
-
-
-def _print(run: RunFolder, *, as_json: bool) -> int:
-    """The results on standard output; the exit code of the verdict."""
-    from compiler.codes import exit_code
-    from runtime.evaluation.launching import read_results
-    from tui.evaluating import result_lines
-
-    results = read_results(run)
-    assert results is not None  # the process has just written it
-    if as_json:
-        click.echo(json.dumps(results, indent=2, ensure_ascii=False))
-    else:
-        for line in result_lines(run, results):
-            click.echo(line)
-    return 0 if results["ship"]["ship"] else exit_code(["X054"])

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 @click.option("--fresh", is_flag=True, help="Start anew even where a broken-off run of the same plan could go on.")
 @click.option("--root", type=click.Path(path_type=Path, file_okay=False), help="The recipe's folder, for a plan.")
 @click.option("--any-packages", is_flag=True, help="Run with other package versions than the plan's.")
+@click.option("--no-eval", is_flag=True, help="Leave out the evaluation that acceptance tests bring.")
 @grace
 def command(
     recipe: Path,
@@ -40,18 +41,21 @@ def command(
     fresh: bool,
     root: Path | None,
     any_packages: bool,
+    no_eval: bool,
     grace: float | None,
 ) -> None:
     """Train what RECIPE says: a recipe file, a folder with a recipe.toml, or a compiled plan (.json).
 
     Training is a process of its own: closing the terminal does not end it. On a terminal it is shown on a
     screen, where `q` asks what to do; in lines Ctrl-C asks for a checkpoint and a stop, from where
-    `recipe run` or `recipe resume` goes on.
+    `recipe run` or `recipe resume` goes on. A recipe with acceptance tests is evaluated afterwards, as by
+    `recipe eval`; the exit code is 1 when the tuned model is not to be shipped.
     """
     from compiler.permissions import Permissions
     from runtime.launcher import running_run
     from runtime.run_folder import Launch, run_name
     from tui.edge import edge
+    from tui.evaluating import evaluate_after
     from tui.following import follow_other, follow_own
 
     allowed = Permissions(allow_outside=allow_outside, trust_remote_code=trust_remote_code, offline=offline)
@@ -68,7 +72,11 @@ def command(
         click.echo(launched.run.path)
         click.echo(f"it runs on its own; follow it with: recipe attach {launched.run.id}", err=True)
         return
-    sys.exit(follow_own(launched, runs_dir, plain=plain, language=language))
+    code = follow_own(launched, runs_dir, plain=plain, language=language)
+    if code == 0 and not no_eval:
+        with edge("evaluating the run"):
+            code = evaluate_after(launched.run, plan)
+    sys.exit(code)
 
 
 def _check_packages(plan: Plan, *, any_packages: bool) -> None:

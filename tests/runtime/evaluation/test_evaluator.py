@@ -10,7 +10,7 @@ import pytest
 
 from compiler.codes import exit_code
 from compiler.diagnostics import Refusal
-from compiler.plan import read_plan
+from compiler.plan import Plan, read_plan
 from runtime.evaluation.evaluator import Evaluator
 from runtime.evaluation.launching import read_results, start_evaluation
 from runtime.evaluation.questions import as_example, questions_file, read_questions
@@ -146,6 +146,31 @@ def test_nothing_that_proves_anything(run: RunFolder, *, seen: bool | None, code
     (end,) = [event for event in read_journal(evaluation_folder(run).events) if event.kind == "end"]
     assert end.text("code") == code
     assert seen is None or "held_out.jsonl, row 1" in end.text("message")
+
+
+def test_a_run_is_evaluated_after_it_where_its_recipe_says_what_must_hold(
+    run: RunFolder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from tui import evaluating
+
+    plan, _ = read_plan(run.plan)
+    assert plan is not None
+    assert evaluating.evaluate_after(run, plan) == 0  # it has not finished
+    run.report.write_text("{}", encoding="utf-8")
+    without = plan.model_copy(update={"evaluation": plan.evaluation.model_copy(update={"acceptance": []})})
+    assert evaluating.evaluate_after(run, without) == 0
+    assert read_results(run) is None
+    asked: list[EvaluationSettings] = []
+
+    def here(run: RunFolder, plan: Plan, settings: EvaluationSettings, *, fresh: bool) -> int:
+        asked.append(settings)
+        evaluate(run)
+        return 0
+
+    monkeypatch.setattr(evaluating, "evaluate", here)
+    assert evaluating.evaluate_after(run, plan) == exit_code(["X054"])
+    assert (asked[0].rows, asked[0].max_new_tokens) == (200, 6)
+    assert "DO NOT SHIP" in capsys.readouterr().out
 
 
 def test_a_run_that_has_not_finished_has_nothing_to_evaluate(run: RunFolder) -> None:
