@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+import tomli
 
 from compiler.acceptance.glossary import parse_glossary
 from compiler.acceptance.judging import Asked, applies, judge
@@ -81,3 +83,32 @@ def test_the_recipe_for_the_small_model_says_the_same(name: str) -> None:
     assert small.evaluation.ship == big.evaluation.ship
     assert small.hardware.device == "cpu"
     assert big.hardware.gpu
+
+
+# --- the law ----------------------------------------------------------------------------------------------------
+
+CITED = re.compile(r"articles? ((?:[LRD]\. )?\d+(?:-\d+)*(?:(?:, | et | ou | à )(?:[LRD]\. )?\d+(?:-\d+)*)*)")
+NUMBER = re.compile(r"(?:[LRD]\. )?\d+(?:-\d+)*")
+
+
+def test_every_article_that_the_legal_rows_cite_is_listed_with_what_it_says() -> None:
+    folder = FOLDER / "legal_assistant"
+    listed = tomli.loads((folder / "articles.toml").read_text(encoding="utf-8"))
+    known = {number for code in listed.values() for number in code}
+    assert all(says.strip() for code in listed.values() for says in code.values())
+    cited = set()
+    for name in ("train.jsonl", "held_out.jsonl"):
+        for row in rows(folder / name):
+            for message in row["messages"]:
+                if message["role"] == "assistant":
+                    cited |= {number for found in CITED.findall(message["content"]) for number in NUMBER.findall(found)}
+    assert len(cited) > 400
+    assert cited <= known, cited - known
+
+
+def test_the_old_number_of_the_rule_on_fault_is_only_told_as_the_old_one() -> None:
+    for name in ("train.jsonl", "held_out.jsonl"):
+        for row in rows(FOLDER / "legal_assistant" / name):
+            answer = row["messages"][-1]["content"]
+            if "1382" in answer:
+                assert "1240" in answer
