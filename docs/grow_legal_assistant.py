@@ -3,9 +3,9 @@
     npm pack @socialgouv/fiches-travail-data
     python docs/grow_legal_assistant.py socialgouv-fiches-travail-data-*.tgz rows.jsonl
 
-The package (Apache-2.0) holds the sheets of https://travail-emploi.gouv.fr as JSON. Each section becomes one row, longer
-ones several, cut between paragraphs; the answer ends with the articles that the sheet names. Links, videos and forms are
-left out. A script of its own rather than a verb: it serves one domain, and recipes hold no code.
+The package (Apache-2.0) holds the sheets of https://travail-emploi.gouv.fr as JSON. Each section becomes one row,
+longer ones several, cut between paragraphs; the answer ends with the articles that the sheet names. Links, videos and
+forms are left out. A script of its own rather than a verb: it serves one domain, and recipes hold no code.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ SHEETS = [
             section("Textes de référence", f"<p>{LONG * 3}</p>"),
             section(
                 "Le préavis",
-                f"<h4>Sa durée</h4><p>Sa durée est fixée. {LONG * 20}</p><p>Puis encore, {LONG * 20}</p><script>no()</script>",
+                f"<h4>Sa durée</h4><p>Elle est fixée. {LONG * 20}</p><p>Puis encore, {LONG * 20}</p><script>no()</script>",
             ),
             section("Trop court", "<p>Oui.</p>"),
             section("Encore une fois", f"<p>{LONG * 3}</p><ul><li>Premier point</li></ul>"),
