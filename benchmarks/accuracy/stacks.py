@@ -155,12 +155,13 @@ def _trainer(row: Row) -> Declared | str:
     values = row.values
     if "DeepSpeed" in str(values.get("optimizer")):
         return "DeepSpeed's own copies and buffers"
+    if "gptq" in str(values.get("quant")):
+        return "GPTQ's layers"
     packed = values["method"] == "qlora"
-    gptq = "gptq" in str(values.get("quant"))
     stack = Stack(
         base_width=2,
-        kept_width=4 if packed and not gptq else 2,
-        adapter_width=4 if packed and not gptq else 2,
+        kept_width=4 if packed else 2,
+        adapter_width=4 if packed else 2,
         autocast=2,
         loss="whole",
         outputs_in_float=True,
@@ -171,7 +172,7 @@ def _trainer(row: Row) -> Declared | str:
     saved = [each for each in values.get("target_modules") or () if "wte" in each or "lm_head" in each]
     work = _work(
         row,
-        double_quant=False if gptq else "dq" in str(values.get("quant")),
+        double_quant="dq" in str(values.get("quant")),
         modules_to_save=("embed_tokens", "lm_head") if saved else (),
     )
     return Declared(work, stack, "Transformers 4.3x trainer.py, accelerate operations.py (convert_outputs_to_fp32)")

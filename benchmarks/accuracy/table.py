@@ -42,7 +42,10 @@ def table(scored: Sequence[Scored], left: Sequence[Left]) -> list[str]:
 
 def _sums(scored: Sequence[Scored]) -> dict[str, list[Scored]]:
     good = [each for each in scored if each.row.trust in {"A", "B"}]
+    own = [each for each in good if "own loop" in str(each.row.values.get("framework"))]
     return {
+        "PEFT with Transformers, in loops of their own: allocated": [e for e in own if e.metric == "allocated"],
+        "PEFT with Transformers, in loops of their own: all metrics": own,
         "A and B, allocated": [each for each in good if each.metric == "allocated"],
         "A and B, reserved, fixed lengths": [each for each in good if each.metric == "reserved" and not each.row.soft],
         "A and B, fixed lengths": [each for each in good if not each.row.soft],

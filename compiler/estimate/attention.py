@@ -25,20 +25,24 @@ def attend(step: Step, query: Tensor, key: Tensor, value: Tensor, mask: Tensor |
         return _by_score(step, query, key, value, mask)
     expands = step.shape.shared != step.shape.heads and (mask is not None or step.stack.expands_keys)
     if expands:
-        key, value = repeat(key, query.numbers), repeat(value, query.numbers)
+        together = step.shape.shared == 1  # one head that all share is spread without a copy
+        key, value = (repeat(each, query.numbers, together=together) for each in (key, value))
     result = _in_one_kernel(step, query, key, value, mask)
     by_head = step.shape.dialect.joined and (mask is None or step.tape.on_cpu)
     return _copied(result) if by_head else result  # the result lies as queries do, which were joined by head
 
 
-def repeat(x: Tensor, numbers: int) -> Tensor:
-    """``repeat_kv``: keys or values copied for each head that shares them; on the way back they are summed."""
+def repeat(x: Tensor, numbers: int, *, together: bool = False) -> Tensor:
+    """``repeat_kv``: keys or values copied for each head that shares them; on the way back they are summed.
+
+    ``together``: they are seen by each head where they are.
+    """
     tape, before, width = x.tape, x.numbers, x.width
 
     def back(grad: Tensor, saved: tuple[Tensor, ...]) -> Grads:
         return [Tensor(tape, before, width)]
 
-    return record(tape, [x], (), back, out=fresh(tape, numbers, width))
+    return record(tape, [x], (), back, out=(lambda: x.view(numbers)) if together else fresh(tape, numbers, width))
 
 
 def _in_one_kernel(step: Step, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:

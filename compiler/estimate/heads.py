@@ -21,7 +21,21 @@ def whole_loss(step: Step, hidden: Tensor) -> tuple[Tensor, Tensor | None]:
     del wide
     if step.stack.outputs_in_float:
         outputs = to(logits, 4)
+    del logits
+    if step.stack.loss == "trl-whole":
+        _measured(step, outputs)
     return loss, outputs
+
+
+def _measured(step: Step, logits: Tensor) -> None:
+    """TRL's two metrics (``compute_loss``, ``entropy_from_logits``): entropies of 128 tokens at a time, the best word.
+
+    Rows without their last tokens lie apart, so several of them are copied first.
+    """
+    tape, shape = step.tape, step.shape
+    copied = logits.numbers - logits.numbers // step.length if step.several else 0
+    tape.transient(copied * logits.width + 3 * 128 * shape.vocabulary * logits.width)
+    tape.transient(step.tokens * 8)
 
 
 def _head(step: Step) -> Matrix:

@@ -89,6 +89,7 @@ class Step:
     packed: str
     attention: str
     masked: bool
+    several: bool
     second_begins: int = -1
     last_begins: int = -1
     leaves: dict[tuple[int, str], Leaf] = field(default_factory=dict)
@@ -160,13 +161,15 @@ class Step:
         if self.adapters.dropout:
             x = dropout(x)
         computed = self.stack.autocast or width
-        unit = base.inside * base.inside * (width + (computed if computed != width else 0))
-        whole = base.numbers * width
-        tape.transient(
-            unit + base.inside * down.outside * computed + base.numbers * computed + (whole if computed != width else 0)
-        )
+        unit, cast = base.inside * base.inside * width, base.inside * base.inside * computed * (computed != width)
+        product, whole = base.numbers * computed, base.numbers * width
+        tape.transient(unit + cast + base.inside * down.outside * computed + product)
+        # The graph of what is not trained holds the unit matrix for a while, but for a checkpoint's first pass.
+        first_pass = tape.frame is not None and not tape.frame.recomputing
+        kept = 0 if first_pass else cast or unit
+        tape.transient(kept + product + whole * (computed != width))
         own = whole if base.width != width or self.quantized else 0
-        held = Tensor(tape, unit + base.inside * down.outside * computed + whole + own, 1)
+        held = Tensor(tape, kept + whole + own, 1)
         tape.transient(2 * whole)
         low = linear(x, down, autocast=self.stack.autocast)
         high = linear(low, up, autocast=self.stack.autocast)

@@ -171,6 +171,7 @@ def walk_of(work: Work, stack: Stack, shape: Shape) -> Walk:
         attention=work.attention,
         gpu=work.device == "cuda",
         chunks=min(3, math.ceil(tokens / chunk)),
+        several=work.micro_batch > 1,
         masked=stack.masked if stack.masked is not None else work.micro_batch > 1 and not work.packing,
     )
 

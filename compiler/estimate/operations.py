@@ -215,7 +215,7 @@ def scaled_by_row(x: Tensor, width: int) -> Tensor:
         return result
 
     def back(grad: Tensor, saved: tuple[Tensor, ...]) -> Grads:
-        tape.transient(numbers * outside)
+        tape.transient(numbers * outside * (2 if tape.on_cpu and before != outside else 1))
         of_input = Tensor(tape, numbers, outside) if wants else None
         if of_input is not None and before != outside:
             of_input = Tensor(tape, numbers, before)

@@ -17,7 +17,8 @@ class Walk:
     """Everything that a walk through a step depends on: all of the work but its rows, its states and its devices.
 
     ``packed`` is how linear layers are quantised ("none": not at all). ``chunks`` are those of a loss in chunks, of
-    which three stand for any more. ``masked`` says that attention gets a mask, since rows differ in length.
+    which three stand for any more. ``masked`` says that attention gets a mask, since rows differ in length;
+    ``several`` that there are more rows than one.
     """
 
     shape: Shape
@@ -29,6 +30,7 @@ class Walk:
     gpu: bool
     chunks: int
     masked: bool
+    several: bool
 
 
 def walk(asked: Walk, told: Callable[[int, int], None] | None = None) -> dict[str, tuple[Line, ...]]:
@@ -39,7 +41,7 @@ def walk(asked: Walk, told: Callable[[int, int], None] | None = None) -> dict[st
     """
     tape = Tape(on_cpu=not asked.gpu, told=told)
     shape, stack, length = asked.shape, asked.stack, asked.length
-    step = Step(tape, shape, stack, length, asked.adapters, asked.packed, asked.attention, asked.masked)
+    step = Step(tape, shape, stack, length, asked.adapters, asked.packed, asked.attention, asked.masked, asked.several)
     tape.enter("forward")
     ids = Tensor(tape, step.tokens, 8)
     labels = Tensor(tape, step.tokens, 8)

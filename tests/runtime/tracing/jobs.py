@@ -42,7 +42,7 @@ def job(method: str, *, checkpoint: bool = False, config: dict[str, Any] | None 
         gradients_kept=changes.get("accumulation", 1) > 1,
     )
     adapter = {"r": 8, "target_modules": changes.pop("targets", ALL_LINEAR), "lora_alpha": 16, "task_type": "CAUSAL_LM"}
-    adapter["lora_dropout"] = changes.pop("dropout", 0.0)
+    adapter |= {"lora_dropout": changes.pop("dropout", 0.0), "use_dora": changes.pop("dora", False)}
     values: dict[str, Any] = {
         "config": {**CONFIG, **(config or {})},
         "stack": stack,
@@ -74,7 +74,9 @@ def walked(asked: Job) -> int:
     """The walk's highest bytes above what lies there between steps."""
     adapters = None
     if asked.peft:
-        adapters = Adapters(8, frozenset(asked.peft["target_modules"]), asked.peft["lora_dropout"] > 0, dora=False)
+        adapters = Adapters(
+            8, frozenset(asked.peft["target_modules"]), asked.peft["lora_dropout"] > 0, asked.peft["use_dora"]
+        )
     tokens = asked.micro_batch * (asked.length - 1)
     lines: dict[str, tuple[Line, ...]] = walk(
         Walk(
@@ -87,6 +89,7 @@ def walked(asked: Job) -> int:
             gpu=asked.device == "cuda",
             chunks=-(-tokens // asked.stack.chunk),
             masked=asked.padded,
+            several=asked.micro_batch > 1,
         )
     )
     return max(base + slope * asked.micro_batch for phase in lines.values() for base, slope in phase)

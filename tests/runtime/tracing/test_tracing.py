@@ -74,6 +74,8 @@ WALKS = {
     "eager": job("lora", attention="eager", padded=True, checkpoint=True),
     "padded": job("full", padded=True),
     "few targets": job("lora", targets=["q_proj", "v_proj"]),
+    "dora": job("lora", dora=True, checkpoint=True),
+    "one key head": job("lora", config={"num_key_value_heads": 1}, padded=True),
     "kbit": job("qlora", kept_width=4, dtype="bfloat16", loss="whole", checkpoint=True),
     "qwen3": job("lora", config={"model_type": "qwen3"}),
     "gemma": job("qlora", config={"model_type": "gemma"}, checkpoint=True),
@@ -85,7 +87,7 @@ WALKS = {
 
 @pytest.mark.parametrize("name", WALKS)
 def test_a_walk_is_what_a_trace_saw(name: str) -> None:
-    """Within a tenth of a percent of what the step adds; benchmarks/ has some hundred more."""
+    """Within a tenth of a percent, DoRA within one; benchmarks/grid.py has two hundred more."""
     from runtime.tracing.step import trace
 
     asked = WALKS[name]
@@ -95,7 +97,8 @@ def test_a_walk_is_what_a_trace_saw(name: str) -> None:
         assert asked.peft is not None
         kept += _gradients(asked)
     most = max(seen.peaks["forward"], seen.peaks["backward"])
-    assert kept + walked(asked) == pytest.approx(most, rel=0.001)
+    dora = asked.peft is not None and asked.peft["use_dora"]
+    assert kept + walked(asked) == pytest.approx(most, rel=0.01 if dora else 0.001)
 
 
 def _gradients(asked: Job) -> int:
