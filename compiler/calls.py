@@ -15,15 +15,30 @@ from compiler.plan import LibraryCall
 from compiler.resolve import Resolved
 
 
-def load_call(recipe: Recipe, resolved: Resolved) -> LibraryCall:
-    """``AutoModelForCausalLM.from_pretrained``; safetensors only, as pickle files can run code."""
-    kwargs = {
+def load_call(recipe: Recipe, resolved: Resolved, target: Target) -> LibraryCall:
+    """``from_pretrained`` of the backend; safetensors only, as pickle files can run code."""
+    kwargs: dict[str, Any] = {
         "attn_implementation": resolved.attn_implementation,
         "dtype": resolved.dtype,
         "trust_remote_code": recipe.model.trust_remote_code,
         "use_safetensors": True,
     }
-    return LibraryCall(name="transformers.AutoModelForCausalLM.from_pretrained", kwargs=kwargs)
+    if resolved.backend == "peft":
+        return LibraryCall(name="transformers.AutoModelForCausalLM.from_pretrained", kwargs=kwargs)
+    kwargs |= {
+        "full_finetuning": resolved.method == "full",
+        "load_in_4bit": resolved.quantization == "nf4",
+        "load_in_8bit": resolved.quantization == "int8",
+        "max_seq_length": resolved.max_length,
+        "use_exact_model_name": True,  # else it may take another upload of the same model
+        "use_gradient_checkpointing": _unsloth_checkpointing(resolved, target),
+    }
+    return LibraryCall(name="unsloth.FastLanguageModel.from_pretrained", kwargs=dict(sorted(kwargs.items())))
+
+
+def _unsloth_checkpointing(resolved: Resolved, target: Target) -> bool | str:
+    """Its own kind of checkpoints, kept in the machine's memory, is for GPUs."""
+    return "unsloth" if resolved.gradient_checkpointing and target.device == "cuda" else resolved.gradient_checkpointing
 
 
 def quantization_call(recipe: Recipe, resolved: Resolved) -> LibraryCall | None:
@@ -90,7 +105,7 @@ def sft_call(recipe: Recipe, resolved: Resolved, target: Target, *, held_out: in
         "learning_rate": resolved.learning_rate,
         "logging_nan_inf_filter": False,  # a NaN must be seen, not averaged away
         "logging_steps": 1,
-        "loss_type": loss_type(recipe),
+        "loss_type": loss_type(recipe, resolved.backend),
         "lr_scheduler_type": training.lr_scheduler_type,
         "max_grad_norm": training.max_grad_norm,
         "max_length": resolved.max_length,

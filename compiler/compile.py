@@ -64,7 +64,7 @@ def plan_of(inputs: Inputs, allowed: Permissions, *, file: Path) -> tuple[Plan |
         files = model_files(facts)
     except OSError as error:
         return None, [describe_os_error(error, facts.id, doing="reading the model")]
-    resolved = resolve(recipe, target, data, settings)
+    resolved = resolve(recipe, target, facts.architecture, data, settings)
     schedule = resolved.schedule
     problems = [
         *against_machine(recipe, document, target),
@@ -95,7 +95,7 @@ def plan_of(inputs: Inputs, allowed: Permissions, *, file: Path) -> tuple[Plan |
         schedule=schedule,
         backend=resolved.backend,  # type: ignore[arg-type]  # one of the schema's literals, as method is:
         method=resolved.method,  # type: ignore[arg-type]  # pydantic checks them here
-        load=calls.load_call(recipe, resolved),
+        load=calls.load_call(recipe, resolved, target),
         quantization=quantization,
         peft=calls.peft_call(recipe, resolved, facts.architecture),
         sft=calls.sft_call(recipe, resolved, target, held_out=len(data.held_out)),

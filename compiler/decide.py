@@ -58,16 +58,6 @@ def max_length(tokens: int, reason: str) -> Decision:
     return Decision(tokens, "T19", reason, from_data=True)
 
 
-def backend(target: Target) -> Decision:
-    """Which library loads and patches the model."""
-    if target.device == "cpu":
-        reason = "the target is a CPU, where PEFT with Transformers is the plain road"
-    else:
-        reason = "the only backend of this version"
-    not_yet = Rejected(value="unsloth", code="B02", reason="not built into this version yet")
-    return Decision("peft", "B01", reason, [not_yet])
-
-
 def method(recipe: Recipe, target: Target) -> Decision:
     """LoRA on the CPU, QLoRA on a GPU, unless the quantisation that the recipe asks for says otherwise."""
     quantization = recipe.model.quantization
@@ -142,17 +132,18 @@ def target_modules(adapter: AdapterTable, architecture: Architecture | None) -> 
     return list(modules)
 
 
-def loss_type(recipe: Recipe) -> str:
+def loss_type(recipe: Recipe, backend_name: str) -> str:
     """TRL's loss: the head in chunks, unless something else has to see whole logits or the head itself.
 
-    Chunks take less memory and are 40 % faster on a CPU (benchmarks/). TRL refuses them beside Liger's own
-    loss, and they read the head's weight directly, which a head with an adapter does not have.
+    Unsloth puts chunks of its own in place of TRL's plain loss, and of no other. TRL's take less memory and are 40 %
+    faster on a CPU (benchmarks/). TRL refuses them beside Liger's own loss, and they read the head's weight directly,
+    which a head with an adapter does not have.
     """
     trained = [*recipe.adapter.modules_to_save]
     if not isinstance(recipe.adapter.target_modules, str):
         trained += recipe.adapter.target_modules
     whole_head = recipe.training.sft.get("use_liger_kernel") or any(name.endswith("lm_head") for name in trained)
-    return "nll" if whole_head else "chunked_nll"
+    return "nll" if whole_head or backend_name == "unsloth" else "chunked_nll"
 
 
 def scheduler_kwargs(training: TrainingTable, *, steps: int) -> dict[str, Any]:

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from compiler import decide
+from compiler.backends import Job
+from compiler.backends import backend as choose_backend
+from compiler.facts.architecture import Architecture
 from compiler.facts.machine import Target
 from compiler.language.recipe import Recipe
 from compiler.plan import Schedule
@@ -37,7 +40,9 @@ class Resolved:
     schedule: Schedule
 
 
-def resolve(recipe: Recipe, target: Target, data: PreparedData, settings: Settings) -> Resolved:
+def resolve(
+    recipe: Recipe, target: Target, architecture: Architecture | None, data: PreparedData, settings: Settings
+) -> Resolved:
     """Settle every value that the recipe leaves to the compiler; ``settings`` keeps each with its reason."""
     settle = settings.settle
     training = recipe.training
@@ -45,9 +50,10 @@ def resolve(recipe: Recipe, target: Target, data: PreparedData, settings: Settin
     settle("hardware.device", decide.device(target, gpu_named=bool(recipe.hardware.gpu)))
     if recipe.data.format == "auto":
         settle("data.format", decide.data_format(data.format, data.format_reason))
-    backend = settle("training.backend", decide.backend(target))
     method = settle("adapter.method", decide.method(recipe, target))
     quantization = settle("model.quantization", decide.quantization(method))
+    job = Job(recipe, target, architecture, method, quantization)
+    backend = settle("training.backend", choose_backend(job))
     dtype = settle("model.dtype", decide.dtype(target))
     attention = settle("model.attn_implementation", decide.attention())
     r = settle("adapter.r", decide.rank(complexity), preset=complexity)

@@ -103,6 +103,7 @@ def environment(plan: Plan, *, offline: bool = False, hub: bool = False) -> dict
         "PYTHONUNBUFFERED": "1",
         "TOKENIZERS_PARALLELISM": "false",
         "TQDM_DISABLE": "1",
+        "UNSLOTH_DISABLE_STATISTICS": "1",
     }
     if offline or (plan.model.kind != "hub" and not hub):
         quiet["HF_HUB_OFFLINE"] = "1"

@@ -32,6 +32,11 @@ def load_causal_lm(name: str, folder: Path, **kwargs: Any) -> Any:
     return model
 
 
+def refuse_incomplete(name: str, folder: Path, *, trust_remote_code: bool) -> None:
+    """Raise Refusal (X009) as ``load_causal_lm`` does, without reading the weights: on PyTorch's meta device."""
+    load_causal_lm(name, folder, device_map="meta", use_safetensors=True, trust_remote_code=trust_remote_code)
+
+
 def refuse_invented(
     name: str, *, missing: Collection[str], mismatched: dict[str, tuple[tuple[int, ...], tuple[int, ...]]]
 ) -> None:

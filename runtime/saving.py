@@ -43,7 +43,8 @@ def _on_whole_base(plan: Plan, base: Path, adapter: Path) -> Any:
 
     from runtime.loading import load_causal_lm
 
-    kwargs = {**plan.load.kwargs, "dtype": getattr(torch, plan.load.kwargs["dtype"])}
+    kwargs = {name: plan.load.kwargs[name] for name in ("attn_implementation", "trust_remote_code", "use_safetensors")}
+    kwargs["dtype"] = getattr(torch, plan.load.kwargs["dtype"])
     return peft.PeftModel.from_pretrained(load_causal_lm(plan.model.id, base, **kwargs), adapter)
 
 

@@ -27,6 +27,7 @@ from runtime import checkpoints, preflight
 from runtime.adalora import RankAllocation, without_penalty
 from runtime.advice import Adviser
 from runtime.backends import Loaded
+from runtime.backends.promises import refuse_other_arguments
 from runtime.faults import first_line, is_out_of_memory
 from runtime.journal import JournalWriter
 from runtime.orders import Orders
@@ -131,9 +132,11 @@ def build_trainer(
         callbacks.append(
             transformers.EarlyStoppingCallback(plan.early_stopping_patience, plan.early_stopping_threshold)
         )
+    arguments = trl.SFTConfig(output_dir=str(run.checkpoints), **plan.sft.kwargs)
+    refuse_other_arguments(plan, arguments)
     trainer = Trainer(
         model=loaded.model,
-        args=trl.SFTConfig(output_dir=str(run.checkpoints), **plan.sft.kwargs),
+        args=arguments,
         train_dataset=as_dataset(data.train),
         eval_dataset=as_dataset(data.held_out) if data.held_out else None,
         processing_class=loaded.tokenizer,

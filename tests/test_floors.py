@@ -16,6 +16,7 @@ EXECUTOR_ONLY = {
     "runtime.adapter_names",
     "runtime.answers",
     "runtime.backends.peft",
+    "runtime.backends.unsloth",
     "runtime.chat.speakers",
     "runtime.inference",
     "runtime.starts",

@@ -12,10 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from compiler import decide
+from compiler.backends import Job
+from compiler.backends import backend as choose_backend
 from compiler.check import check_bytes
 from compiler.diagnostics import Diagnostic, Severity
 from compiler.facts.gpus import catalogue, gpu_meant
 from compiler.facts.machine import Target, target_of
+from compiler.facts.models import locate_model
 from compiler.language.recipe import HardwareTable, Recipe
 from compiler.language.toml_source import parse_document
 from compiler.language.validate import read_recipe
@@ -67,7 +70,7 @@ def forecast(text: str, file: Path, allowed: Permissions) -> Forecast:
     target = _target(recipe.hardware.model_dump_json())
     name = gpu_meant(target.gpu)[0] if target.gpu else None
     card = catalogue()[name].memory_gb if name in catalogue() else None
-    return Forecast(text, checked.diagnostics, recipe, tuple(_decided(recipe, target)), card)
+    return Forecast(text, checked.diagnostics, recipe, tuple(_decided(recipe, target, file.parent)), card)
 
 
 @lru_cache(maxsize=64)
@@ -75,14 +78,17 @@ def _target(hardware: str) -> Target:
     return target_of(HardwareTable.model_validate_json(hardware))
 
 
-def _decided(recipe: Recipe, target: Target) -> list[Decided]:
+def _decided(recipe: Recipe, target: Target, root: Path) -> list[Decided]:
     """The values that do not wait for the rows; a recipe's own come first, as everywhere."""
     adapter, training, model = recipe.adapter, recipe.training, recipe.model
     method = adapter.method if adapter.method != "auto" else decide.method(recipe, target).value
     r = adapter.r if adapter.r != "auto" else decide.rank(recipe.recipe.complexity).value
+    quantization = model.quantization if model.quantization != "auto" else decide.quantization(method).value
+    facts, _problems = locate_model(model, root=root, offline=True)
+    job = Job(recipe, target, facts.architecture if facts else None, method, quantization)
     rows = [
         ("hardware.device", None, decide.device(target, gpu_named=bool(recipe.hardware.gpu))),
-        ("training.backend", training.backend, decide.backend(target)),
+        ("training.backend", training.backend, choose_backend(job)),
         ("adapter.method", adapter.method, decide.method(recipe, target)),
         ("model.quantization", model.quantization, decide.quantization(method)),
         ("model.dtype", model.dtype, decide.dtype(target)),

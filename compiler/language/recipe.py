@@ -239,9 +239,7 @@ class AdapterTable(Table):
 class TrainingTable(Table):
     """[training]: how it is trained (TRL's names)."""
 
-    backend: Auto | Literal["peft", "unsloth"] = field(
-        "auto", "The library that loads and patches the model; unsloth is not built yet."
-    )
+    backend: Auto | Literal["peft", "unsloth"] = field("auto", "The library that loads and patches the model.")
     learning_rate: Auto | Annotated[float, Field(gt=0.0, le=1.0)] = field(
         "auto", "Peak learning rate.", examples=[2e-4]
     )

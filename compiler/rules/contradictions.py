@@ -364,6 +364,25 @@ def _needs_more(reading: Reading, optim: str) -> Iterator[Diagnostic]:
         yield reading.told("R213", where, message, f"pip install {package}; or: {help_text}", warning=True)
 
 
+def unsloth_does_it(reading: Reading) -> Iterator[Diagnostic]:
+    """A recipe that asks for Unsloth by name, and for what it cannot do; its own fallbacks are silent."""
+    recipe = reading.recipe
+    if recipe.training.backend != "unsloth" or not reading.known(("training", "backend")):
+        return
+    from compiler.backends import IMPOSSIBLE, Job, against_unsloth
+    from compiler.facts.machine import target_of
+
+    job = Job(recipe, target_of(recipe.hardware), None, recipe.adapter.method, recipe.model.quantization)
+    for found in against_unsloth(job):
+        if found.code in IMPOSSIBLE:
+            yield reading.told(
+                "R118",
+                ("training", "backend"),
+                f"not with Unsloth: {found.reason}",
+                f'write backend = "peft"  (recipe explain {found.code})',
+            )
+
+
 RULES: tuple[Rule, ...] = (
     some_data,
     held_out_apart,
@@ -377,4 +396,5 @@ RULES: tuple[Rule, ...] = (
     device_fits,
     known_gpu,
     known_optimizer,
+    unsloth_does_it,
 )

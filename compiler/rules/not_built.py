@@ -26,12 +26,6 @@ def not_built_yet(reading: Reading) -> Iterator[Diagnostic]:
             "2-bit HQQ",
             'write quantization = "nf4"',
         ),
-        (
-            recipe.training.backend == "unsloth",
-            ("training", "backend"),
-            "the Unsloth backend",
-            'write backend = "peft", or remove it',
-        ),
         (recipe.training.packing is True, ("training", "packing"), "packing", "write packing = false, or remove it"),
         (recipe.adapter.init_lora_weights == "loftq", ("adapter", "init_lora_weights"), "LoftQ", start),
     )

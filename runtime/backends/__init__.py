@@ -16,7 +16,7 @@ from typing import Any
 from compiler.diagnostics import Diagnostic, Refusal
 from compiler.plan import Plan
 
-BACKENDS = {"peft": "runtime.backends.peft"}
+BACKENDS = {"peft": "runtime.backends.peft", "unsloth": "runtime.backends.unsloth"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +36,34 @@ Load = Callable[[Plan, Path], Loaded]
 
 
 def loader(name: str) -> Load:
-    """The backend's ``load``. Raises Refusal (P002) for one that this version has not.
+    """The backend's ``load``. Raises Refusal (P002) for one that this version has not, and (X010) where it cannot be.
 
     Imported on use and before anything else of the field's libraries, since backends patch those.
     """
     if name not in BACKENDS:
         message = f"the plan is for the backend {name}; this version has {', '.join(BACKENDS)}"
         raise Refusal(Diagnostic("P002", message, help="upgrade recipec, or compile the recipe again with this one"))
-    load: Load = import_module(BACKENDS[name]).load
+    try:
+        load: Load = import_module(BACKENDS[name]).load
+    except Exception as error:  # whatever a library raises while it looks at this machine
+        raise Refusal(no_backend(name, error)) from error
     return load
+
+
+def no_backend(name: str, error: Exception) -> Diagnostic:
+    """The diagnostic (X010) of a backend that cannot be imported here; how to force the other one is in it."""
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+    other = next(known for known in BACKENDS if known != name)
+    return Diagnostic(
+        "X010",
+        f"the backend {name} cannot be loaded: {reason}",
+        path=("training", "backend"),
+        help=f'mend that (`recipe doctor`), or write backend = "{other}" in [training] and compile the recipe again',
+    )
+
+
+def name_base(model: Any, plan: Plan) -> None:
+    """Make the adapter of a hub model name its base as the hub does, so that it is found on any machine."""
+    if plan.model.kind == "hub":
+        model.peft_config["default"].base_model_name_or_path = plan.model.id
+        model.peft_config["default"].revision = plan.model.revision

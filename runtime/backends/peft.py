@@ -11,8 +11,21 @@ import transformers
 
 from compiler.plan import Plan
 from runtime.adapter_names import check_names
-from runtime.backends import Loaded
+from runtime.backends import Loaded, name_base
+from runtime.backends.promises import refuse_other_storage
 from runtime.loading import load_causal_lm
+
+
+def keep_trainable(model: Any) -> None:
+    """Keep 4-bit weights on a CPU in the layout that training needs.
+
+    The first forward without gradients repacks them in place for bitsandbytes' AVX512 kernel
+    (bitsandbytes.nn.Linear4bit.forward), and the backward pass of what was repacked is wrong; a run measures its base
+    before it trains.
+    """
+    for module in model.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
 
 
 def load(plan: Plan, folder: Path) -> Loaded:
@@ -25,12 +38,12 @@ def load(plan: Plan, folder: Path) -> Loaded:
         kwargs["quantization_config"] = transformers.BitsAndBytesConfig(**plan.quantization.kwargs)
         kwargs["device_map"] = {"": 0 if plan.target.device == "cuda" else "cpu"}
     model = load_causal_lm(plan.model.id, folder, **kwargs)
+    refuse_other_storage(plan, model)
+    keep_trainable(model)
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder, trust_remote_code=plan.trust_remote_code)
     if plan.peft is not None:
         check_names(model, plan.peft.kwargs)
         config_class = getattr(peft, plan.peft.name.removeprefix("peft."))
         model = peft.get_peft_model(model, config_class(**plan.peft.kwargs))
-        if plan.model.kind == "hub":  # so that the adapter finds its base on any machine
-            model.peft_config["default"].base_model_name_or_path = plan.model.id
-            model.peft_config["default"].revision = plan.model.revision
+        name_base(model, plan)
     return Loaded(model, tokenizer, folder)

@@ -101,9 +101,12 @@ class Work:
 
 def work(plan: Plan, base: Path, folder: Path, *, checkpoint: Path | None = None, stop_at: int | None = None) -> Work:
     """Load the base and stand before the first step, or before going on from ``checkpoint``."""
+    from runtime.backends import loader
+
+    load = loader(plan.backend)  # before transformers, as the executor does
+
     import transformers
 
-    from runtime.backends.peft import load
     from runtime.orders import Orders
     from runtime.training import Watcher, build_trainer
 

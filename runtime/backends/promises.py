@@ -1,0 +1,42 @@
+"""What a backend has made of a plan, compared with the plan: one that does otherwise in silence is found out here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from compiler.diagnostics import Diagnostic, Refusal
+from compiler.plan import Plan
+
+OTHER_BACKEND = {"unsloth": "peft", "peft": "unsloth"}
+
+
+def refuse_other_storage(plan: Plan, model: Any) -> None:
+    """Raise Refusal (X011) when the linear layers are not stored in the bits that the plan says."""
+    kwargs = plan.quantization.kwargs if plan.quantization is not None else {}
+    wanted = 4 if kwargs.get("load_in_4bit") else 8 if kwargs.get("load_in_8bit") else 16
+    kinds = {type(module).__name__ for module in model.modules()}
+    found = 4 if "Linear4bit" in kinds else 8 if "Linear8bitLt" in kinds else 16
+    if found != wanted:
+        message = f"{plan.backend} stored the base in {_bits(found)}, and the plan says {_bits(wanted)}"
+        raise Refusal(Diagnostic("X011", message, path=("training", "backend"), help=other_backend(plan)))
+
+
+def refuse_other_arguments(plan: Plan, arguments: Any) -> None:
+    """Raise Refusal (X011) when the trainer's ``arguments`` (an SFTConfig) are no longer those of the plan."""
+    for name, planned in plan.sft.kwargs.items():
+        found = getattr(arguments, name)
+        found = getattr(found, "value", found)
+        # Transformers parses some texts into objects and lists; only plain values can be seen to have changed.
+        plain = isinstance(planned, bool | int | float | str) and isinstance(found, bool | int | float | str)
+        if plain and found != planned:
+            message = f"{plan.backend} changed {name} from {planned!r} to {found!r}"
+            raise Refusal(Diagnostic("X011", message, path=("training", "backend"), help=other_backend(plan)))
+
+
+def other_backend(plan: Plan) -> str:
+    """How to force the backend that was not chosen."""
+    return f'write backend = "{OTHER_BACKEND[plan.backend]}" in [training] and compile the recipe again'
+
+
+def _bits(number: int) -> str:
+    return f"{number} bits" if number < 16 else "16 or more bits"
