@@ -64,6 +64,10 @@ class RecipeApp(App[str]):
     COMMAND_PALETTE_BINDING = "ctrl+p"
     CSS = """
     Screen { background: $background; color: $foreground; }
+    App:nocolor DataTable > .datatable--cursor { text-style: bold reverse; }
+    App:nocolor OptionList > .option-list--option-highlighted { text-style: bold reverse; }
+    App:nocolor Tab.-active { text-style: bold reverse; }
+    App:nocolor .text-area--selection { text-style: reverse; }
     """
 
     def __init__(self, setup: Setup, *, watched: Watched | None = None) -> None:
@@ -111,9 +115,6 @@ class RecipeApp(App[str]):
 
     def _make(self, place: str) -> Room | None:
         """The screen of a place that was not opened yet; None when there is nothing to show there."""
-        from runtime.run_folder import all_runs
-        from tui.screens.run import RunScreen, Watched
-
         if place == "recipes":
             from tui.screens.recipes import RecipesScreen
 
@@ -122,6 +123,9 @@ class RecipeApp(App[str]):
             from tui.screens.runs import RunsScreen
 
             return RunsScreen()
+        from runtime.run_folder import all_runs
+        from tui.screens.run import RunScreen, Watched
+
         newest = all_runs(self.runs_dir)[:1]
         if place == "run" and newest:
             return RunScreen(Watched(newest[0]))

@@ -6,10 +6,14 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from runtime.run_folder import RunFolder
 from tui.terminal import draws_braille
 from tui.text import choose
+
+if TYPE_CHECKING:
+    from runtime.run_folder import RunFolder
+    from tui.screens.run import Watched
 
 
 def open_run(
@@ -31,7 +35,7 @@ def open_ui(runs_dir: Path, *, language: str | None = None) -> int:
     return _open(runs_dir, None, language)
 
 
-def _open(runs_dir: Path, watched: object, language: str | None) -> int:
+def _open(runs_dir: Path, watched: Watched | None, language: str | None) -> int:
     from tui.app import RecipeApp, Setup
     from tui.settings import read_settings, settings_file
 
@@ -46,7 +50,7 @@ def _open(runs_dir: Path, watched: object, language: str | None) -> int:
         ascii_only=not draws_braille(sys.stderr),
         no_color=bool(no_color),
     )
-    app = RecipeApp(setup, watched=watched)  # type: ignore[arg-type]
+    app = RecipeApp(setup, watched=watched)
     try:
         app.run()
     finally:

@@ -35,8 +35,8 @@ class Listed:
         if self.errors is None:
             return "…"
         if self.errors:
-            return "✗ " + _("{count} errors", count=self.errors)
-        return "! " + _("{count} warnings", count=self.warnings) if self.warnings else "✓ " + _("valid")
+            return "✗ " + _("errors: {count}", count=self.errors)
+        return "! " + _("warnings: {count}", count=self.warnings) if self.warnings else "✓ " + _("valid")
 
 
 def shipped() -> list[Listed]:
@@ -54,7 +54,7 @@ def own(folder: Path) -> list[Listed]:
 def looked_at(one: Listed) -> Listed:
     """The same with what is wrong with it."""
     assert one.file is not None
-    checked = check_file(one.file, Permissions(offline=True))
+    checked = check_file(one.file, Permissions())
     severities = [d.severity for d in checked.diagnostics]
     errors, warnings = severities.count(Severity.ERROR), severities.count(Severity.WARNING)
     return Listed(one.name, one.file, errors=errors, warnings=warnings)

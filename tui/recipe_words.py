@@ -20,11 +20,11 @@ def verdict(found: Forecast) -> Content:
     """Whether the recipe is right, in one line."""
     if found.errors:
         return Content.styled(
-            _("✗ {errors} errors, {warnings} warnings", errors=found.errors, warnings=found.warnings),
+            _("✗ errors: {errors}, warnings: {warnings}", errors=found.errors, warnings=found.warnings),
             "bold $text-error",
         )
     if found.warnings:
-        return Content.styled(_("! valid, {warnings} warnings", warnings=found.warnings), "bold $text-warning")
+        return Content.styled(_("! valid, warnings: {warnings}", warnings=found.warnings), "bold $text-warning")
     return Content.styled(_("✓ valid"), "bold $text-success")
 
 

@@ -1,9 +1,12 @@
-"""The Recipes screen: one's own recipes with their state and last run, and the shipped ones to begin from."""
+"""The Recipes screen: one's own recipes with their state and last run, and the shipped ones to begin from.
+
+It is the first thing that is seen, so it is drawn before the compiler is imported: that is left to its threads.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import on, work
 from textual.app import ComposeResult
@@ -14,15 +17,14 @@ from textual.screen import ModalScreen
 from textual.widgets import DataTable, Input, Static
 from textual.worker import get_current_worker
 
-from compiler.domains import write_domain
-from compiler.language.reference import json_schema
-from runtime.outcome import Summary
-from tui.recipe_list import Listed, last_run, looked_at, own, shipped
-from tui.run_list import summaries
 from tui.screens.room import Room
 from tui.text import _
 from tui.widgets.bindings import bindings
 from tui.widgets.ui import ui
+
+if TYPE_CHECKING:
+    from runtime.outcome import Summary
+    from tui.recipe_list import Listed
 
 
 class AskFolder(ModalScreen[str]):
@@ -100,6 +102,9 @@ class RecipesScreen(Room):
 
     @work(thread=True, exclusive=True, group="look", exit_on_error=False)
     def _look(self) -> None:
+        from tui.recipe_list import looked_at, own, shipped
+        from tui.run_list import summaries
+
         worker = get_current_worker()
         listed, runs = own(self.folder), summaries(ui(self).runs_dir)
         domains = shipped()
@@ -113,6 +118,9 @@ class RecipesScreen(Room):
     @work(thread=True, exclusive=True, group="write", exit_on_error=False)
     def _copy(self, domain: str, target: Path) -> None:
         import json
+
+        from compiler.domains import write_domain
+        from compiler.language.reference import json_schema
 
         try:
             if target.exists() and (not target.is_dir() or any(target.iterdir())):
@@ -155,6 +163,8 @@ class RecipesScreen(Room):
         return shown[row] if 0 <= row < len(shown) else None
 
     def _fill(self) -> None:
+        from tui.recipe_list import last_run
+
         table = self.query_one(DataTable)
         at = table.cursor_row
         table.clear()
