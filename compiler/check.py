@@ -7,8 +7,9 @@ import dataclasses
 import errno
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from compiler.diagnostics import Diagnostic, KeyPath, Severity, describe_os_error, in_reading_order
+from compiler.diagnostics import Diagnostic, KeyPath, Severity, describe_os_error, has_errors, in_reading_order
 from compiler.facts.models import ModelFacts
 from compiler.files import write_atomically
 from compiler.language.as_written import as_written
@@ -17,6 +18,11 @@ from compiler.language.validate import Read, load_recipe, read_recipe
 from compiler.mending.rounds import Applied, mend
 from compiler.permissions import Permissions, forbidden
 from compiler.placing import placed
+
+if TYPE_CHECKING:
+    from compiler.data.glimpse import Glimpse
+    from compiler.language.recipe import Recipe
+    from compiler.language.toml_source import TomlDocument
 
 NO_TEXT = frozenset({"R002", "R003"})
 """Codes of bytes that are no recipe's text at all."""
@@ -30,11 +36,22 @@ SKIPPED = frozenset({".git", ".venv", "node_modules", "__pycache__", "runs"})
 
 @dataclass(slots=True)
 class Checked:
-    """One file with its text and what was found."""
+    """One file with its text and what was found; ``subject`` is what there is to estimate where nothing is wrong."""
 
     file: str
     text: str
     diagnostics: list[Diagnostic] = field(default_factory=list)
+    subject: Subject | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A recipe with what a quick look has found: its model, and about how many rows of which length."""
+
+    recipe: Recipe
+    document: TomlDocument
+    facts: ModelFacts | None
+    glimpse: Glimpse
 
 
 def find_recipes(path: Path) -> tuple[list[Path], list[Checked]]:
@@ -79,23 +96,26 @@ def check_bytes(data: bytes, file: str, root: Path, allowed: Permissions) -> Che
     document, problems = parse_document(data, file)
     if document is not None:
         read = read_recipe(document)
-        around = as_written(_look_around(read, root, allowed), document.text, document.understood)
-        problems = [*problems, *read.problems, *around]
+        found, subject = _look_around(read, root, allowed)
+        problems = [*problems, *read.problems, *as_written(found, document.text, document.understood)]
+        checked.subject = None if has_errors(problems) else subject
     checked.diagnostics = in_reading_order(problems)
     return checked
 
 
-def _look_around(read: Read, root: Path, allowed: Permissions) -> list[Diagnostic]:
+def _look_around(read: Read, root: Path, allowed: Permissions) -> tuple[list[Diagnostic], Subject | None]:
     """The model and the data, as far as a quick look goes and the recipe says for certain what they are."""
     recipe, document = read.recipe, read.document
     if recipe is None:
-        return []
+        return [], None
     from compiler.acceptance.material import evaluation_material
     from compiler.against.model import against_model
+    from compiler.data.glimpse import Glimpse
     from compiler.data.quick_look import own_template, quick_look
     from compiler.facts.models import locate_model
 
     problems: list[Diagnostic] = []
+    facts, glimpse = None, Glimpse()
     if recipe.training.report_to and not _touches(read.faulty, "training"):
         from compiler.against.machine import missing_trackers
 
@@ -115,9 +135,16 @@ def _look_around(read: Read, root: Path, allowed: Permissions) -> list[Diagnosti
         problems += placed(found, document, "evaluation")
     if recipe.data.path or recipe.data.sources:
         may = allowed.allow_outside
-        found = quick_look(recipe.data, root=root, allow_outside=may, offline=allowed.offline, faulty=read.faulty)
+        found = quick_look(
+            recipe.data,
+            root=root,
+            allow_outside=may,
+            offline=allowed.offline,
+            faulty=read.faulty,
+            glimpse=glimpse,
+        )
         problems += placed(found, document, "data", "path" if recipe.data.path else "sources")
-    return problems
+    return problems, Subject(recipe, document, facts, glimpse)
 
 
 def _touches(faulty: frozenset[KeyPath], table: str) -> bool:

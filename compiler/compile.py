@@ -11,6 +11,9 @@ from compiler import calls
 from compiler.against.machine import against_machine
 from compiler.against.schedule import against_data
 from compiler.diagnostics import Diagnostic, describe_os_error, has_errors, in_reading_order
+from compiler.estimate.lengths import row_lengths
+from compiler.estimate.result import Unknown
+from compiler.estimating import estimate, part_of
 from compiler.facts.hashes import sha256_bytes, sha256_file
 from compiler.facts.machine import target_of
 from compiler.facts.models import ModelFacts
@@ -22,6 +25,7 @@ from compiler.permissions import Permissions
 from compiler.plan import DataPart, EvaluationPart, InputFile, ModelPart, Plan, TargetPart
 from compiler.progress import Progress
 from compiler.resolve import resolve
+from compiler.search.answer import decisions
 from compiler.settle import Settings
 
 if TYPE_CHECKING:
@@ -64,7 +68,17 @@ def plan_of(inputs: Inputs, allowed: Permissions, *, file: Path) -> tuple[Plan |
         files = model_files(facts)
     except OSError as error:
         return None, [describe_os_error(error, facts.id, doing="reading the model")]
-    resolved = resolve(recipe, target, facts.architecture, data, settings)
+    told = estimate(
+        recipe,
+        target,
+        facts,
+        row_lengths(data.train.lengths()),
+        max_length=data.max_length,
+        held_out=len(data.held_out),
+    )
+    estimated = None if isinstance(told, Unknown) else told
+    searched = decisions(estimated.answer) if estimated else None
+    resolved = resolve(recipe, target, facts.architecture, data, settings, searched)
     schedule = resolved.schedule
     problems = [
         *against_machine(recipe, document, target),
@@ -120,6 +134,7 @@ def plan_of(inputs: Inputs, allowed: Permissions, *, file: Path) -> tuple[Plan |
             gguf=any(file.suffix == ".gguf" for file in facts.weight_files),
         ),
         seed=recipe.training.seed,
+        estimate=part_of(estimated) if estimated else None,
     )
     return plan, problems
 

@@ -126,6 +126,43 @@ class LibraryCall(_Part):
     kwargs: dict[str, Any]
 
 
+class AmountPart(_Part):
+    """What is expected, with the band in which it is expected to lie."""
+
+    expected: float
+    low: float
+    high: float
+
+
+class TermPart(_Part):
+    """One part of the memory at its highest moment, in bytes, with the source of its formula."""
+
+    name: str
+    bytes: int
+    what: str
+    source: str
+
+
+class EstimatePart(_Part):
+    """What the run is expected to take, on the device it is planned for. Bytes, seconds, kilowatt-hours."""
+
+    verdict: Literal["fits", "too close to call", "does not fit"]
+    usable: int
+    allocated: AmountPart
+    reserved: AmountPart
+    process: AmountPart
+    host: AmountPart
+    moment: str
+    terms: list[TermPart]
+    seconds: AmountPart
+    step_seconds: float
+    tokens_per_second: float
+    kwh: float
+    cost: AmountPart | None
+    currency: str
+    provider: str
+
+
 class EvaluationPart(_Part):
     """What base and tuned model are asked, what their answers have to hold, and what is shipped."""
 
@@ -179,6 +216,8 @@ class Plan(_Part):
     trust_remote_code: bool
     packages: dict[str, str]
     seed: int
+    estimate: EstimatePart | None = None
+    """None where the model's shape or the device's figures are not known."""
 
     def as_bytes(self) -> bytes:
         """The document: UTF-8 JSON, keys in the order of this class, one newline at the end."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from compiler import decide
 from compiler.backends import Job
 from compiler.backends import backend as choose_backend
+from compiler.decide import Decision
 from compiler.facts.architecture import Architecture
 from compiler.facts.machine import Target
 from compiler.language.recipe import Recipe
@@ -41,16 +43,25 @@ class Resolved:
 
 
 def resolve(
-    recipe: Recipe, target: Target, architecture: Architecture | None, data: PreparedData, settings: Settings
+    recipe: Recipe,
+    target: Target,
+    architecture: Architecture | None,
+    data: PreparedData,
+    settings: Settings,
+    searched: Mapping[str, Decision] | None = None,
 ) -> Resolved:
-    """Settle every value that the recipe leaves to the compiler; ``settings`` keeps each with its reason."""
+    """Settle every value that the recipe leaves to the compiler; ``settings`` keeps each with its reason.
+
+    ``searched`` are decisions of the search, by path; rules of thumb take their place where it could tell nothing.
+    """
+    searched = searched or {}
     settle = settings.settle
     training = recipe.training
     complexity = recipe.recipe.complexity
     settle("hardware.device", decide.device(target, gpu_named=bool(recipe.hardware.gpu)))
     if recipe.data.format == "auto":
         settle("data.format", decide.data_format(data.format, data.format_reason))
-    method = settle("adapter.method", decide.method(recipe, target))
+    method = settle("adapter.method", searched.get("adapter.method") or decide.method(recipe, target))
     quantization = settle("model.quantization", decide.quantization(method))
     job = Job(recipe, target, architecture, method, quantization)
     backend = settle("training.backend", choose_backend(job))
@@ -62,7 +73,8 @@ def resolve(
     settle("training.max_length", decide.max_length(data.max_length, data.max_length_reason))
     steps = decide.total_steps(training, rows=len(data.train))
     longest = data.lengths.most
-    micro = settle("training.per_device_train_batch_size", decide.micro_batch(training, target, longest=longest))
+    split = "training.per_device_train_batch_size"
+    micro = settle(split, searched.get(split) or decide.micro_batch(training, target, longest=longest))
     devices = max(1, target.gpu_count)
     schedule = Schedule(
         batch_size=training.batch_size,
@@ -77,6 +89,7 @@ def resolve(
     saved = training.save_steps if stops_early and training.save_steps != "auto" else None
     measuring = decide.eval_steps(steps=steps, held_out=len(data.held_out), saved=saved)
     evaluate_every = settle("training.eval_steps", measuring)
+    again = "training.gradient_checkpointing"
     return Resolved(
         backend=backend,
         method=method,
@@ -87,8 +100,8 @@ def resolve(
         lora_alpha=lora_alpha,
         learning_rate=rate,
         packing=settle("training.packing", decide.packing()),
-        gradient_checkpointing=settle("training.gradient_checkpointing", decide.gradient_checkpointing(target)),
-        optim=settle("training.optim", decide.optimizer(method, target)),
+        gradient_checkpointing=settle(again, searched.get(again) or decide.gradient_checkpointing(target)),
+        optim=settle("training.optim", searched.get("training.optim") or decide.optimizer(method, target)),
         max_length=data.max_length,
         eval_steps=evaluate_every,
         save_steps=settle(

@@ -7,7 +7,7 @@ import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import NoReturn, TextIO
+from typing import Any, NoReturn, TextIO
 
 from compiler.codes import exit_code
 from compiler.diagnostics import Diagnostic, Severity, describe_os_error
@@ -20,17 +20,19 @@ def print_diagnostics(
     sources: Mapping[str, str],
     format: OutputFormat = "full",  # noqa: A002 - the option's name
     stream: TextIO | None = None,
+    more: dict[str, Any] | None = None,
 ) -> None:
     """Write the diagnostics to ``stream``, or where their format belongs.
 
-    ``sources`` maps file names to the texts that are quoted. Several full diagnostics are followed by
-    their number. A reader that has gone away is no error; a disk that takes no more exits as E004 does.
+    ``sources`` maps file names to the texts that are quoted; ``more`` are further keys of the JSON document.
+    Several full diagnostics are followed by their number. A reader that has gone away is no error; a disk that
+    takes no more exits as E004 does.
     """
     out = stream if stream is not None else sys.stderr if format in FOR_PEOPLE else sys.stdout
     if out is None:  # the descriptor was closed before the program began
         return
     color = format in FOR_PEOPLE and wants_color(out)
-    text = render(diagnostics, format=format, sources=sources, color=color, width=width_of(out))
+    text = render(diagnostics, format=format, sources=sources, color=color, width=width_of(out), more=more)
     if format == "full" and len(diagnostics) > 1:
         text += f"\n{summary(diagnostics)}\n"
     try:

@@ -14,12 +14,13 @@ from compiler.data.formats import Format, format_told_by, of_another_kind
 from compiler.data.named_path import NamedPath
 from compiler.data.opening import Opened, open_sources
 from compiler.data.row import RowFault
-from compiler.data.rows import glance
+from compiler.data.rows import SMALL_BYTES, glance, size_of
 from compiler.data.sources import Source, SourceFault, held_out_paths, training_paths
 from compiler.diagnostics import Diagnostic, KeyPath, Severity
 from compiler.language.recipe import DataTable, Recipe
 
 if TYPE_CHECKING:
+    from compiler.data.glimpse import Glimpse
     from compiler.data.prompt_template import PromptTemplate
 
 
@@ -33,14 +34,21 @@ def own_template(recipe: Recipe, root: Path, *, allow_outside: bool) -> list[Dia
 
 
 def quick_look(
-    data: DataTable, *, root: Path, allow_outside: bool, offline: bool, faulty: frozenset[KeyPath] = frozenset()
+    data: DataTable,
+    *,
+    root: Path,
+    allow_outside: bool,
+    offline: bool,
+    faulty: frozenset[KeyPath] = frozenset(),
+    glimpse: Glimpse | None = None,
 ) -> list[Diagnostic]:
     """Faults of small sources, and of the first rows of larger ones; the compiler reads them all.
 
     ``faulty`` are fields of a recipe that are told as wrong: nothing is said that depends on one of them.
-    ``offline`` says that the hub will not be asked later either.
+    ``offline`` says that the hub will not be asked later either. ``glimpse`` is told how long the rows are.
     """
     look = _Look(data, root, faulty, allow_outside=allow_outside, offline=offline)
+    look.glimpse = glimpse
     look.look_around()
     return look.problems
 
@@ -73,6 +81,7 @@ class _Look:
         self.offline = offline
         self.problems: list[Diagnostic] = []
         self.template: PromptTemplate | None = None
+        self.glimpse: Glimpse | None = None
 
     def look_around(self) -> None:
         if self.data.prompt_template and self.reads_rows:
@@ -120,6 +129,9 @@ class _Look:
             else:
                 conversations.append(found)
         self.problems += [*problems, *bad_rows(faults, self.data)]
+        if self.glimpse is not None:
+            of = None if size_of(source) <= SMALL_BYTES else size_of(source)
+            self.glimpse.add(conversations, of=of, held_out="held_out_path" in source.field)
         if self.template is not None and "held_out_path" not in source.field:
             self.problems += one_prompt_for_all(one.key() for one in conversations)
         return form

@@ -68,14 +68,19 @@ def _told(source: Source) -> Iterator[None]:
         raise SourceFault(replace(problem, path=source.field)) from error
 
 
+def size_of(source: Source) -> int:
+    """Bytes of a source. Raises SourceFault."""
+    with _told(source):
+        files = text_files(source.path) if source.kind == "folder" else [source.path]
+        return sum(file.stat().st_size for file in files)
+
+
 def glance(source: Source) -> list[tuple[Place, Row | RowFault]] | None:
     """All rows of a small source, the first ones of a larger one; None for JSON that would take long to parse.
 
     Raises SourceFault.
     """
-    with _told(source):
-        files = text_files(source.path) if source.kind == "folder" else [source.path]
-        size = sum(file.stat().st_size for file in files)
+    size = size_of(source)
     if source.kind == "json" and size > SMALL_BYTES:
         return None
     return list(islice(read_rows(source), SMALL_ROWS if size <= SMALL_BYTES else FIRST_ROWS))

@@ -27,6 +27,11 @@ class RowLengths:
         return self.ordered[-1] if self.ordered else 0
 
     @property
+    def surely(self) -> int:
+        """What the longest row surely is not longer than."""
+        return math.ceil(self.most * (1 + self.unsure))
+
+    @property
     def mean(self) -> float:
         """Mean tokens of a row."""
         return sum(self.ordered) / len(self.ordered) if self.ordered else 0.0

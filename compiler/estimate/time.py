@@ -116,15 +116,48 @@ class Step:
         return self.compute + self.waiting + self.update
 
 
-def step_time(work: Work, device: Device, *, length: float | None = None, kernels: Kernels | None = None) -> Step:
-    """One optimizer step whose micro-batches are padded to ``length`` tokens (the work's own when not given)."""
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """A way to train, timed for any split of the batch and any length: seconds that add up.
+
+    ``fixed`` of a micro-step whatever its rows, ``token`` of each token, ``pair`` of each token and token before it in
+    its row; ``started`` for starting a micro-step's operations from Python, beside the kernels on a GPU; ``update``.
+    """
+
+    fixed: float
+    token: float
+    pair: float
+    started: float
+    update: float
+    beside: bool
+
+    def step(self, *, rows: int, length: float, accumulation: int) -> Step:
+        """One optimizer step of ``accumulation`` micro-steps of ``rows`` rows, padded to ``length`` tokens."""
+        tokens = rows * length
+        own = self.fixed + tokens * (self.token + length * self.pair)
+        micro = max(own, self.started) if self.beside else own + self.started
+        return Step(own * accumulation, (micro - own) * accumulation, self.update)
+
+
+def clock(work: Work, device: Device, *, kernels: Kernels | None = None) -> Clock:
+    """The clock of a work, whatever its own split and length."""
     kernels = kernels or kernels_of(work)
     sizes = sizes_of(work)
-    own = _own_time(work, device, kernels, sizes, length=length or work.length)
-    started = 0.0 if kernels.compiled else _started(work, kernels, sizes) * device.launch
-    micro = max(own, started) if device.kind == "cuda" else own + started
-    update = _update(work, device, sizes)
-    return Step(own * work.accumulation, (micro - own) * work.accumulation, update)
+    head, head_fixed = _head(work, device, kernels, sizes)
+    return Clock(
+        fixed=_fixed(work, device, kernels, sizes) + head_fixed,
+        token=_per_token(work, device, kernels, sizes) + head,
+        pair=_attention(work, device, kernels),
+        started=0.0 if kernels.compiled else _started(work, kernels, sizes) * device.launch,
+        update=_update(work, device, sizes),
+        beside=device.kind == "cuda",
+    )
+
+
+def step_time(work: Work, device: Device, *, length: float | None = None, kernels: Kernels | None = None) -> Step:
+    """One optimizer step whose micro-batches are padded to ``length`` tokens (the work's own when not given)."""
+    timed = clock(work, device, kernels=kernels)
+    return timed.step(rows=work.micro_batch, length=length or work.length, accumulation=work.accumulation)
 
 
 def _passes(work: Work) -> tuple[float, float]:
@@ -134,18 +167,24 @@ def _passes(work: Work) -> tuple[float, float]:
     return 1 + again + back, 1 + again + 2
 
 
-def _own_time(work: Work, device: Device, kernels: Kernels, sizes: Sizes, *, length: float) -> float:
-    """Seconds that a micro-step's kernels take by themselves."""
-    tokens = work.micro_batch * length
-    rate = device.flops if work.dtype != "float32" else device.float_flops
+def _rate(work: Work, device: Device) -> float:
+    return device.flops if work.dtype != "float32" else device.float_flops
+
+
+def _fixed(work: Work, device: Device, kernels: Kernels, sizes: Sizes) -> float:
+    """Reading the layers' weights once for each pass, and unpacking them."""
+    products, _ = _passes(work)
+    return products * sizes.stored * (WIDTH[work.dtype] + kernels.unpacking) / device.bandwidth
+
+
+def _per_token(work: Work, device: Device, kernels: Kernels, sizes: Sizes) -> float:
+    """Products of the layers and of the adapters, and everything else that is moved."""
+    rate = _rate(work, device)
     products, others = _passes(work)
-    width = WIDTH[work.dtype]
-    seconds = products * (2 * sizes.linear * tokens / rate + sizes.stored * width / device.bandwidth)
-    seconds += 3 * 2 * sizes.trained * tokens / rate if work.method != "full" else 0.0
-    seconds += products * sizes.stored * kernels.unpacking / device.bandwidth
-    seconds += others * _moved_by_layers(work, kernels, sizes) * tokens / device.bandwidth
-    seconds += _attention(work, device, tokens, length, rate if kernels.hidden <= 2 else device.float_flops)
-    return seconds + _head(work, device, kernels, sizes, tokens=tokens)
+    seconds = products * 2 * sizes.linear / rate
+    if work.method != "full":
+        seconds += 3 * 2 * sizes.trained / rate
+    return seconds + others * _moved_by_layers(work, kernels, sizes) / device.bandwidth
 
 
 def _moved_by_layers(work: Work, kernels: Kernels, sizes: Sizes) -> float:
@@ -173,26 +212,26 @@ def _moved_by_layers(work: Work, kernels: Kernels, sizes: Sizes) -> float:
     return moved
 
 
-def _attention(work: Work, device: Device, tokens: float, length: float, rate: float) -> float:
+def _attention(work: Work, device: Device, kernels: Kernels) -> float:
     """Causal attention of all layers: two products forward, five back (FlashAttention 2, 2307.08691)."""
     shape = work.architecture
+    rate = _rate(work, device) if kernels.hidden <= 2 else device.float_flops
     again = 1 if work.gradient_checkpointing else 0
-    flops = 2 * shape.num_hidden_layers * length * shape.num_attention_heads * shape.head_dim * tokens
+    flops = 2 * shape.num_hidden_layers * shape.num_attention_heads * shape.head_dim
     if work.attention != "eager":
         return (1 + again + 2.5) * flops / (rate * device.attention)
-    scores = shape.num_hidden_layers * shape.num_attention_heads * length * tokens
+    scores = shape.num_hidden_layers * shape.num_attention_heads
     # Whole squares are computed, and each score passes product, scale, mask, float32 softmax, cast and dropout.
     return (1 + again + 2) * (2 * flops / rate + 24 * scores / device.bandwidth)
 
 
-def _head(work: Work, device: Device, kernels: Kernels, sizes: Sizes, *, tokens: float) -> float:
-    """The head and the loss: chunks compute the head once more on the way back; logits are float32 numbers."""
+def _head(work: Work, device: Device, kernels: Kernels, sizes: Sizes) -> tuple[float, float]:
+    """The head and the loss, of a token and of a micro-step: chunks compute the head once more on the way back."""
     passes = 2 + (1 if work.method == "full" else 0) + (0 if kernels.whole_logits else 1)
-    of_head = device.flops if kernels.head <= 2 else device.float_flops
-    logits = work.architecture.vocab_size * tokens
-    moved = 38 if kernels.whole_logits else 24
-    read = passes * sizes.head * kernels.head
-    return passes * 2 * sizes.head * tokens / of_head + (moved * logits + read) / device.bandwidth
+    rate = device.flops if kernels.head <= 2 else device.float_flops
+    moved = (38 if kernels.whole_logits else 24) * work.architecture.vocab_size  # float32 logits, forward and back
+    fixed = passes * sizes.head * kernels.head / device.bandwidth
+    return passes * 2 * sizes.head / rate + moved / device.bandwidth, fixed
 
 
 _LAYER, _ADAPTED, _QUANTISED = 44, 6, 3

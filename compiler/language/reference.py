@@ -31,6 +31,7 @@ RULE_FAMILIES = {
     "B": "the backend",
     "F": "the format of the rows",
     "H": "the hardware",
+    "S": "the search",
     "T": "the training",
 }
 

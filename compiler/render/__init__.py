@@ -7,7 +7,7 @@ module of its own, imported when it is asked for.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from compiler.diagnostics import Diagnostic, Severity
 
@@ -27,13 +27,14 @@ def render(
     sources: Mapping[str, str],
     color: bool,
     width: int,
+    more: Mapping[str, Any] | None = None,
 ) -> str:
     """The diagnostics, in the order given, as one text that ends with a line feed (or is empty).
 
     ``sources`` maps file names, as the diagnostics spell them, to the texts their spans count in; a file
     that is not there is named without being quoted. ``width`` is in terminal cells. ``color`` adds ANSI
     SGR sequences to the formats for people; no other control sequence is ever in the result, whatever
-    the diagnostics and sources hold.
+    the diagnostics and sources hold. ``more`` are further keys of the JSON document.
     """
     match format:
         case "full":
@@ -47,7 +48,7 @@ def render(
         case "json":
             from compiler.render.machine import machine
 
-            return machine(diagnostics)
+            return machine(diagnostics, more or {})
         case "sarif":
             from compiler.render.sarif import sarif
 

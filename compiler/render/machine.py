@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from compiler.diagnostics import Diagnostic, Fix, Label, Span
@@ -16,9 +16,11 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 _BEYOND_ASCII = re.compile(r"[^\n -~]")
 
 
-def machine(diagnostics: Sequence[Diagnostic]) -> str:
-    """One document ``{"version": 1, "diagnostics": [...]}``; lines and columns as in ``Span``."""
-    return document({"version": VERSION, "diagnostics": [_diagnostic(diagnostic) for diagnostic in diagnostics]})
+def machine(diagnostics: Sequence[Diagnostic], more: Mapping[str, Any] | None = None) -> str:
+    """One document ``{"version": 1, "diagnostics": [...]}`` and ``more``; lines and columns as in ``Span``."""
+    return document(
+        {"version": VERSION, "diagnostics": [_diagnostic(diagnostic) for diagnostic in diagnostics], **(more or {})}
+    )
 
 
 def document(data: dict[str, Any]) -> str:

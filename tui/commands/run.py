@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 @click.option("--root", type=click.Path(path_type=Path, file_okay=False), help="The recipe's folder, for a plan.")
 @click.option("--any-packages", is_flag=True, help="Run with other package versions than the plan's.")
 @click.option("--no-eval", is_flag=True, help="Leave out the evaluation that acceptance tests bring.")
+@click.option("--anyway", is_flag=True, help="Start what is estimated not to fit, or to go over its budget.")
 @grace
 def command(
     recipe: Path,
@@ -42,6 +43,7 @@ def command(
     root: Path | None,
     any_packages: bool,
     no_eval: bool,
+    anyway: bool,
     grace: float | None,
 ) -> None:
     """Train what RECIPE says: a recipe file, a folder with a recipe.toml, or a compiled plan (.json).
@@ -63,11 +65,13 @@ def command(
         plan, recipe_root = _plan_of(recipe, root, allowed)
         _check_packages(plan, any_packages=any_packages)
         _tell_decisions(plan, plan.title or run_name(plan, recipe_root))
+        launch = Launch(recipe_root, any_packages, offline, grace=grace)
+        _check_estimate(plan, launch, anyway=anyway)
         running = None if fresh else running_run(runs_dir, plan, recipe_root)
         if running is not None:
             click.echo(f"run {running.id} of this plan is under way; following it (--fresh starts another)", err=True)
             sys.exit(0 if detach else follow_other(running, runs_dir, plain=plain, language=language))
-        launched = _start(plan, runs_dir, Launch(recipe_root, any_packages, offline, grace=grace), fresh=fresh)
+        launched = _start(plan, runs_dir, launch, fresh=fresh)
     if detach:
         click.echo(launched.run.path)
         click.echo(f"it runs on its own; follow it with: recipe attach {launched.run.id}", err=True)
@@ -86,6 +90,28 @@ def _check_packages(plan: Plan, *, any_packages: bool) -> None:
     problems = package_problems(plan)
     if problems and not any_packages:
         raise Refusal(*problems)
+
+
+def _check_estimate(plan: Plan, launch: Launch, *, anyway: bool) -> None:
+    """Refuse what surely does not fit, or what even the low end of its estimate is over budget for."""
+    from compiler.diagnostics import Diagnostic, Refusal
+    from compiler.estimate.result import GIB
+    from runtime.budget import beyond, limits_of
+
+    told = plan.estimate
+    if told is None:
+        return
+    cost = told.cost.low if told.cost else None
+    problems = beyond(limits_of(plan, launch), seconds=told.seconds.low, cost=cost)
+    if told.verdict == "does not fit":
+        least, usable = told.process.low / GIB, told.usable / GIB
+        message = f"it does not fit: a run takes {least:.1f} GiB or more, and {usable:.1f} GiB can be used"
+        advice = "recipe check says which lines to change; --anyway starts it all the same"
+        problems.append(Diagnostic("E030", message, help=advice))
+    if problems and not anyway:
+        raise Refusal(*problems)
+    for problem in problems:
+        click.echo(f"warning: {problem.message}", err=True)
 
 
 def _start(plan: Plan, runs: Path, launch: Launch, *, fresh: bool) -> Launched:

@@ -1,0 +1,132 @@
+"""The answer to a recipe's question: whether it fits, the way to train, its time and cost, and what else there is."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from compiler.decide import Decision
+from compiler.estimate.cost import Cost, Offer, cost
+from compiler.estimate.duration import Course, Duration, duration
+from compiler.estimate.result import GIB, Amount, Memory, Unknown
+from compiler.estimate.work import Work
+from compiler.plan import Rejected
+from compiler.search.candidates import Open
+from compiler.search.choose import Candidate, Looked, choose
+from compiler.search.lacking import WayOut, ways_out
+from compiler.search.question import Question
+
+Verdict = Literal["fits", "too close to call", "does not fit"]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a search of a question came to. ``chosen`` fits if anything does, else it came nearest."""
+
+    question: Question
+    looked: Looked
+    chosen: Candidate
+    verdict: Verdict
+    way_out: WayOut | None
+
+
+def verdict(memory: Memory, usable: int) -> Verdict:
+    """Whether a device with ``usable`` bytes holds it; neither is said where the band lies across its end."""
+    if memory.process.high <= usable:
+        return "fits"
+    return "too close to call" if memory.process.low <= usable else "does not fit"
+
+
+def answer(asked: Question) -> Answer | Unknown:
+    """Search; with the smallest set of changes where nothing fits for certain."""
+    looked = choose(asked.base, asked.left, asked.room, asked.lengths)
+    chosen = looked.best or looked.smallest
+    if chosen is None:
+        return looked.unknown or Unknown("no way to train is left open", "see the recipe's [adapter] and [training]")
+    told = verdict(chosen.memory, asked.room.usable)
+    way_out = None if told == "fits" else ways_out(asked.base, asked.left, asked.room, asked.lengths)
+    return Answer(asked, looked, chosen, told, way_out)
+
+
+def time_of(
+    found: Answer, candidate: Candidate, course: Course, *, known: tuple[float, float] | None = None
+) -> Duration:
+    """The whole run of a candidate. A packed one takes as many fewer steps as its rows are fewer."""
+    return duration(candidate.work, found.question.room.device, found.question.lengths, course, known=known)
+
+
+def cost_of(found: Answer, taken: Duration, offers: Iterable[Offer], *, currency: str, per_kwh: float | None) -> Cost:
+    """What the run costs on the question's device."""
+    device, devices = found.question.room.device, found.question.base.devices
+    return cost(taken, offers, devices=devices, watts=device.watts, currency=currency, per_kwh=per_kwh)
+
+
+def weights_bytes(work: Work) -> int:
+    """Bytes that are read to load the base: as it is published, in 16 bits."""
+    return sum(weight.numbers for weight in work.weights) * 2
+
+
+def against_full(found: Answer, course: Course) -> Duration | None:
+    """The same run with full fine-tuning on the same device, whether it would fit or not; None for a run that is it."""
+    work = found.chosen.work
+    if work.method == "full":
+        return None
+    full = replace(work, method="full", quantization="none", r=0, target_modules=(), gradient_checkpointing=True)
+    return duration(full, found.question.room.device, found.question.lengths, course)
+
+
+# --- decisions with their reasons ------------------------------------------------------------------------
+
+
+def decisions(found: Answer) -> dict[str, Decision]:
+    """What the search decided between, by the recipe's paths, with its reason and the values it was preferred to."""
+    work, left = found.chosen.work, found.question.left
+    rows = "row" if work.micro_batch == 1 else "rows"
+    at_once = f"{work.micro_batch} {rows} of {work.length} tokens at once: {_held(found)}"
+    decided = {"training.per_device_train_batch_size": Decision(work.micro_batch, "S04", at_once)}
+    asked: tuple[tuple[str, str, Any, list[tuple[Any, Open]]], ...] = (
+        ("adapter.method", "S01", work.method, [(m, replace(left, bases=((m, s),))) for m, s in left.bases]),
+        (
+            "training.gradient_checkpointing",
+            "S02",
+            work.gradient_checkpointing,
+            [(again, replace(left, checkpointing=(again,))) for again in left.checkpointing],
+        ),
+        ("training.optim", "S03", work.optim, [(name, replace(left, optims=(name,))) for name in left.optims]),
+    )
+    for path, code, value, choices in asked:
+        others = [(other, opened) for other, opened in choices if other != value]
+        if others:
+            decided[path] = _decided(found, value, code, others)
+    return decided
+
+
+def _decided(found: Answer, value: Any, code: str, others: list[tuple[Any, Open]]) -> Decision:
+    rejected = [Rejected(value=other, code="S05", reason=_against(found, opened)) for other, opened in others]
+    how = "the fastest that fits" if found.verdict == "fits" else "nothing fits for certain, and this takes least"
+    return Decision(value, code, f"{how}: {_held(found)}", rejected)
+
+
+def _held(found: Answer) -> str:
+    process, usable = found.chosen.memory.process, found.question.room.usable
+    return f"{in_gib(process)} of {usable / GIB:.1f} GiB"
+
+
+def in_gib(amount: Amount) -> str:
+    """``9.1 GiB (8.0 to 10.2)``."""
+    return f"{amount.bytes / GIB:.1f} GiB ({amount.low / GIB:.1f} to {amount.high / GIB:.1f})"
+
+
+def _against(found: Answer, opened: Open) -> str:
+    """Why another value was not taken: too large, slower, or as fast and less simple."""
+    asked = found.question
+    other = choose(asked.base, opened, asked.room, asked.lengths)
+    if other.best is None:
+        needs = other.smallest
+        return "its memory is not known" if needs is None else f"does not fit: {in_gib(needs.memory.process)} at least"
+    share = other.best.pace / found.chosen.pace - 1
+    if math.fabs(share) < 0.03:
+        return f"as fast, and {in_gib(other.best.memory.process)}"
+    return f"{100 * share:.0f} % slower" if share > 0 else f"{-100 * share:.0f} % faster, and less simple"

@@ -1,0 +1,62 @@
+"""Every way in which the open values of a recipe can be filled in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import Literal
+
+from compiler.estimate.lengths import RowLengths
+from compiler.estimate.work import Backend, Method, Work
+
+Base = tuple[Method, Literal["none", "nf4", "fp4", "int8", "hqq-2bit"]]
+"""A method with how it stores the base: they go together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """What may be chosen, by field of ``Work``. A value that the recipe fixes is the only one of its tuple.
+
+    ``batch`` rows make an optimizer step on all devices; micro-batches are those that divide it.
+    """
+
+    backends: tuple[Backend, ...]
+    bases: tuple[Base, ...]
+    checkpointing: tuple[bool, ...]
+    optims: tuple[str, ...]
+    packing: tuple[bool, ...]
+    micro_batches: tuple[int, ...]
+    batch: int
+
+
+def micro_batches(batch: int, devices: int) -> tuple[int, ...]:
+    """Every split of the effective batch: micro-batch x accumulation x devices is always the batch."""
+    each = batch // devices
+    if each * devices != batch:
+        return ()
+    return tuple(rows for rows in range(1, each + 1) if each % rows == 0)
+
+
+def ways(base: Work, left: Open, lengths: RowLengths) -> Iterator[Work]:
+    """Every way that ``left`` allows, preferred ones first, for any split; ``base`` gives what is fixed."""
+    longest = min(base.length, lengths.surely) if lengths.most else base.length
+    for backend, (method, quantization), checkpointing, optim, packing in product(
+        left.backends, left.bases, left.checkpointing, left.optims, left.packing
+    ):
+        way = replace(
+            base,
+            backend=backend,
+            method=method,
+            quantization=quantization,
+            gradient_checkpointing=checkpointing,
+            optim=optim,
+            packing=packing,
+            length=base.length if packing else longest,
+        )
+        yield replace(way, r=0, target_modules=()) if method == "full" else way
+
+
+def split(way: Work, rows: int, batch: int) -> Work:
+    """A way with micro-batches of ``rows``; the effective batch stays ``batch``."""
+    return replace(way, micro_batch=rows, accumulation=batch // (rows * way.devices))

@@ -1,0 +1,162 @@
+"""The fastest candidate whose memory fits with its band, and the best of those that differ from it."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from dataclasses import dataclass, field
+
+from compiler.estimate.device import Device
+from compiler.estimate.lengths import RowLengths
+from compiler.estimate.memory import memory
+from compiler.estimate.result import Memory, Unknown
+from compiler.estimate.time import clock
+from compiler.estimate.work import Work
+from compiler.search.candidates import Open, split, ways
+
+NEAR = 0.03
+"""Times that differ by less are told apart by nothing that is predicted: there the simpler way is taken."""
+
+ALTERNATIVES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """The device that a run has to fit on: how fast it is, and the bytes that a process may take there."""
+
+    device: Device
+    usable: int
+    compute_capability: float = 8.0
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A way to train with its memory, and seconds per token that is really trained on."""
+
+    work: Work
+    memory: Memory
+    pace: float
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What a search came to. ``best`` is None when nothing fits, and ``smallest`` then is what came nearest.
+
+    ``unknown`` says why nothing can be told at all; ``seen`` is the number of candidates.
+    """
+
+    best: Candidate | None
+    others: tuple[Candidate, ...] = ()
+    smallest: Candidate | None = None
+    unknown: Unknown | None = None
+    seen: int = 0
+
+
+@dataclass(slots=True)
+class _Scales:
+    """Weighs one way: the most rows of a micro-batch that fit, found by halves, as more rows never take less."""
+
+    room: Room
+    left: Open
+    way: Work
+    unknown: Unknown | None = None
+    smallest: Memory | None = None
+    most: int | None = None
+
+    def weigh(self, rows: int) -> Memory | None:
+        """The memory of a split, None when it cannot be told."""
+        found = memory(split(self.way, rows, self.left.batch), compute_capability=self.room.compute_capability)
+        if isinstance(found, Unknown):
+            self.unknown = found
+            return None
+        if self.smallest is None or found.process.high < self.smallest.process.high:
+            self.smallest = found
+        return found
+
+    def fits(self, rows: int) -> bool:
+        """Whether micro-batches of so many rows fit."""
+        if self.most is None:
+            sizes = sorted(self.left.micro_batches)
+            self.most = bisect_left(sizes, 1, key=lambda size: 0 if self._holds(size) else 1)
+            self.most = sizes[self.most - 1] if self.most else 0
+        return rows <= self.most
+
+    def _holds(self, rows: int) -> bool:
+        held = self.weigh(rows)
+        return held is not None and held.fits(self.room.usable)
+
+
+@dataclass(slots=True)
+class _Timer:
+    """Seconds per token that is trained on, as padding is time spent for nothing."""
+
+    device: Device
+    lengths: RowLengths
+    padded: dict[int, float] = field(default_factory=dict)
+
+    def paces(self, way: Work, left: Open) -> list[float]:
+        """One for each micro-batch."""
+        timed = clock(way, self.device)
+        found = []
+        for rows in left.micro_batches:
+            length = float(way.length)
+            if not way.packing:
+                length = self.padded.get(rows) or self.padded.setdefault(rows, max(1.0, self.lengths.padded(rows)))
+            accumulation = left.batch // (rows * way.devices)
+            real = length if way.packing else max(1.0, self.lengths.mean)
+            step = timed.step(rows=rows, length=length, accumulation=accumulation)
+            found.append(step.seconds / (real * rows * accumulation * way.devices))
+        return found
+
+
+def _kind(way: Work) -> tuple[object, ...]:
+    """What makes a candidate another one in people's eyes."""
+    return way.backend, way.method, way.gradient_checkpointing, way.packing
+
+
+def choose(base: Work, left: Open, room: Room, lengths: RowLengths) -> Looked:
+    """The fastest that fits; among those of nearly one pace, the one whose way is preferred and whose rows are most."""
+    timer = _Timer(room.device, lengths)
+    scales = [_Scales(room, left, way) for way in ways(base, left, lengths)]
+    timed = [
+        (pace, number, rows)
+        for number, scale in enumerate(scales)
+        for rows, pace in zip(left.micro_batches, timer.paces(scale.way, left), strict=True)
+    ]
+    timed.sort(key=lambda each: (each[0], each[1], -each[2]))
+    best: tuple[float, int, int] | None = None
+    for each in timed:
+        if best is not None and each[0] > best[0] * (1 + NEAR):
+            break
+        if scales[each[1]].fits(each[2]) and (best is None or (each[1], -each[2]) < (best[1], -best[2])):
+            best = each if best is None else (best[0], each[1], each[2])
+    if best is None:
+        return _nothing(scales, left, timer, len(timed))
+    taken = next(each for each in timed if each[1:] == best[1:])
+    kinds = {_kind(scales[taken[1]].way)}
+    others = []
+    for each in timed:
+        scale = scales[each[1]]
+        if _kind(scale.way) not in kinds and scale.fits(each[2]):
+            kinds.add(_kind(scale.way))
+            others.append(_candidate(scale, each[2], each[0]))
+        if len(others) == ALTERNATIVES:
+            break
+    chosen = _candidate(scales[taken[1]], taken[2], taken[0])
+    return Looked(chosen, tuple(others), seen=len(timed))
+
+
+def _candidate(scale: _Scales, rows: int, pace: float) -> Candidate:
+    held = scale.weigh(rows)
+    assert held is not None
+    return Candidate(split(scale.way, rows, scale.left.batch), held, pace)
+
+
+def _nothing(scales: list[_Scales], left: Open, timer: _Timer, seen: int) -> Looked:
+    """What came nearest to fitting, or why nothing can be told."""
+    rows = min(left.micro_batches)
+    weighed = [(held.process.high, number) for number, scale in enumerate(scales) if (held := scale.weigh(rows))]
+    if not weighed:
+        return Looked(None, unknown=next((s.unknown for s in scales if s.unknown), None), seen=seen)
+    nearest = scales[min(weighed)[1]]
+    pace = timer.paces(nearest.way, left)[left.micro_batches.index(rows)]
+    return Looked(None, smallest=_candidate(nearest, rows, pace), seen=seen)

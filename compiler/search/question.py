@@ -1,0 +1,136 @@
+"""What a recipe leaves open and what it fixes, put as a question to the search."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from compiler import decide
+from compiler.backends import Job
+from compiler.backends import backend as choose_backend
+from compiler.estimate.device import cpu_device, gpu_device
+from compiler.estimate.lengths import RowLengths
+from compiler.estimate.matrices import llama_weights
+from compiler.estimate.result import GIB, Unknown
+from compiler.estimate.work import Work
+from compiler.facts.gpus import catalogue
+from compiler.facts.linear_layers import linear_layers
+from compiler.facts.machine import Target
+from compiler.facts.models import ModelFacts
+from compiler.facts.speeds import processor, speeds
+from compiler.language.recipe import Recipe
+from compiler.search.candidates import Base, Open, micro_batches
+from compiler.search.choose import Room
+
+OPTIMS = ("adamw_torch_fused", "paged_adamw_8bit")
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A work with everything that is fixed, what is left open, the room there is, and how long the rows are."""
+
+    base: Work
+    left: Open
+    room: Room
+    lengths: RowLengths
+
+
+def question(
+    recipe: Recipe, target: Target, facts: ModelFacts | None, lengths: RowLengths, *, max_length: int
+) -> Question | Unknown:
+    """The question of a recipe; ``max_length`` is the recipe's, or what its rows gave. Unknown where figures lack."""
+    architecture = facts.architecture if facts else None
+    if facts is None or architecture is None:
+        return Unknown("the shape of this model is not known before it is downloaded", "compile it once while online")
+    weights = facts.weights or llama_weights(architecture)
+    if not weights:
+        family = architecture.model_type
+        return Unknown(f"the weights of {family} are not counted", "trace it: recipe check --trace")
+    room = room_of(target)
+    if isinstance(room, Unknown):
+        return room
+    devices = max(1, target.gpu_count)
+    splits = micro_batches(recipe.training.batch_size, devices)
+    rows = recipe.training.per_device_train_batch_size
+    if not splits or (rows != "auto" and rows not in splits):
+        return Unknown(f"batch_size {recipe.training.batch_size} cannot be split so", "see the recipe's [training]")
+    bases = _bases(recipe, target)
+    adapter, training = recipe.adapter, recipe.training
+    backend = _said(training.backend, choose_backend(Job(recipe, target, architecture, *bases[0])).value)
+    modules = decide.target_modules(adapter, architecture)
+    names = linear_layers(architecture) if isinstance(modules, str) else tuple(m.rpartition(".")[2] for m in modules)
+    base = Work(
+        architecture=architecture,
+        weights=weights,
+        backend=backend,
+        method=bases[0][0],
+        quantization=bases[0][1],
+        double_quant=recipe.model.bnb_4bit_use_double_quant,
+        dtype=_said(recipe.model.dtype, decide.dtype(target).value),
+        attention=_said(recipe.model.attn_implementation, decide.attention().value),
+        r=_said(adapter.r, decide.rank(recipe.recipe.complexity).value),
+        target_modules=names,
+        modules_to_save=tuple(name.rpartition(".")[2] for name in adapter.modules_to_save),
+        lora_dropout=adapter.lora_dropout,
+        optim=OPTIMS[0],
+        loss_type=decide.loss_type(recipe),
+        packing=False,
+        gradient_checkpointing=False,
+        micro_batch=1,
+        length=max_length,
+        accumulation=1,
+        devices=devices,
+        sharding="ddp" if devices > 1 else "none",
+        device=target.device,
+        versions=(),
+    )
+    left = Open(
+        backends=(backend,),
+        bases=bases,
+        checkpointing=_either(training.gradient_checkpointing, (False, True)),
+        optims=_either(training.optim, OPTIMS if target.device == "cuda" else OPTIMS[:1]),
+        packing=(training.packing is True,),
+        micro_batches=_either(training.per_device_train_batch_size, splits),
+        batch=training.batch_size,
+    )
+    return Question(base, left, room, lengths)
+
+
+def room_of(target: Target) -> Room | Unknown:
+    """The device a plan is for, as far as its figures are known."""
+    if target.device == "cpu":
+        own = processor()
+        return Room(cpu_device(own.flags, own.cores), own.usable)
+    speed = speeds().get(target.gpu)
+    if speed is None:
+        what = f"how fast {target.gpu} is" if target.gpu else "which GPU it is"
+        return Unknown(f"{what} is not known", "name one with [hardware] gpu; --gpus all lists those that are known")
+    capability = catalogue()[target.gpu].compute_capability
+    device = gpu_device(
+        tflops=speed.tflops,
+        float_tflops=speed.float_tflops,
+        bandwidth_gb=speed.bandwidth,
+        compute_capability=capability,
+        watts=speed.watts,
+    )
+    return Room(device, int(speed.usable * GIB), capability)
+
+
+def _said(value: Any, otherwise: Any) -> Any:
+    return otherwise if value == "auto" else value
+
+
+def _either(value: Any, choices: tuple[Any, ...]) -> tuple[Any, ...]:
+    return choices if value == "auto" else (value,)
+
+
+def _bases(recipe: Recipe, target: Target) -> tuple[Base, ...]:
+    """Methods with how each stores the base; full fine-tuning and DoRA are for those who ask for them by name."""
+    method, stored = recipe.adapter.method, recipe.model.quantization
+    if method != "auto":
+        return ((method, _said(stored, decide.quantization(method).value)),)
+    if stored in {"nf4", "fp4"}:
+        return (("qlora", stored),)
+    if stored != "auto":
+        return (("lora", stored),)
+    return (("lora", "none"), ("qlora", "nf4")) if target.device == "cuda" else (("lora", "none"),)

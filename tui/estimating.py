@@ -1,0 +1,170 @@
+"""``recipe check``: what a run of one recipe takes, here, on other GPUs, or with other values."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from compiler.check import Checked, Subject
+    from compiler.estimate.result import Unknown
+    from compiler.estimating import Estimate
+    from compiler.facts.machine import Target
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the command line asks beside the recipe: GPUs to compare, values to change for once."""
+
+    gpus: str | None
+    what_if: str | None
+
+
+@dataclass(slots=True)
+class Told:
+    """What is printed once the diagnostics are: lines for people, or ``data`` for their document."""
+
+    lines: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    data: dict[str, Any] | None = None
+
+    def print(self) -> None:
+        """Results to standard output, what stands in their way to standard error."""
+        if self.lines:
+            click.echo("\n".join(self.lines))
+        for note in self.notes:
+            click.echo(note, err=True)
+
+
+def estimated(checked: Sequence[Checked], asked: Asked, *, as_json: bool) -> Told:
+    """The estimate of a single recipe in which nothing is wrong; its refusals join the recipe's diagnostics."""
+    if len(checked) != 1 or checked[0].subject is None:
+        if (asked.gpus or asked.what_if) and len(checked) != 1:
+            raise click.UsageError("--gpus and --what-if take one recipe")
+        return Told()
+    one = checked[0]
+    subject = one.subject
+    assert subject is not None
+    if asked.what_if:
+        subject = _changed(subject, asked.what_if)
+    if asked.gpus:
+        return _compared(subject, asked.gpus, as_json=as_json)
+    return _of(one, subject, as_json=as_json)
+
+
+def _of(one: Checked, subject: Subject, *, as_json: bool) -> Told:
+    from compiler.diagnostics import in_reading_order
+    from compiler.estimate.result import Unknown
+    from compiler.estimating import refusals
+    from compiler.facts.machine import target_of
+    from tui.estimates import as_json as document
+    from tui.estimates import forecast
+    from tui.report import width_of
+    from tui.terminal import draws_braille
+
+    target = target_of(subject.recipe.hardware)
+    found = _estimate(subject, target)
+    if isinstance(found, Unknown):
+        if as_json:
+            return Told(data={"verdict": None, "reason": found.reason, "help": found.help})
+        return Told(notes=[f"no estimate: {found.reason}; {found.help}"])
+    one.diagnostics = in_reading_order([*one.diagnostics, *refusals(subject.recipe, subject.document, found)])
+    if as_json:
+        return Told(data=document(found))
+    device = target.gpu or "this machine's memory"
+    width = min(width_of(sys.stdout), 100)
+    return Told(forecast(found, width=width, unicode=draws_braille(sys.stdout), device=device))
+
+
+def _estimate(subject: Subject, target: Target) -> Estimate | Unknown:
+    from compiler.estimating import estimate_of
+
+    return estimate_of(subject, target)
+
+
+def _changed(subject: Subject, text: str) -> Subject:
+    """The recipe with other values: ``KEY=VALUE`` as TOML, the key alone or with its table."""
+    from dataclasses import replace
+
+    import tomli
+    from pydantic import BaseModel, ValidationError
+
+    tables = {name: table for name, table in subject.recipe if isinstance(table, BaseModel) and name != "sweep"}
+    wanted = subject.recipe.model_dump(by_alias=True, exclude_unset=True)
+    for part in text.split(","):
+        key, equals, said = (piece.strip() for piece in part.partition("="))
+        table, _, name = key.rpartition(".")
+        owners = [t for t, model in tables.items() if name in type(model).model_fields and table in {"", t}]
+        if not equals or len(owners) != 1:
+            known = f"{key!r} is in {' and '.join(owners)}" if owners else f"there is no setting {key!r}"
+            raise click.UsageError(f"--what-if {part.strip()!r}: {known}; write KEY=VALUE, as in r=64,max_length=4096")
+        try:
+            value = tomli.loads(f"value = {said}")["value"]
+        except tomli.TOMLDecodeError:
+            value = said
+        wanted.setdefault(owners[0], {})[name] = value
+    try:
+        return replace(subject, recipe=type(subject.recipe).model_validate(wanted))
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(step) for step in first["loc"][:2])
+        raise click.UsageError(f"--what-if: {place}: {first['msg'].lower()}") from error
+
+
+def _compared(subject: Subject, names: str, *, as_json: bool) -> Told:
+    """A line for each GPU, those that fit first, fastest first."""
+    from compiler.estimate.result import GIB, Unknown
+    from compiler.facts.gpus import catalogue, gpu_meant
+    from compiler.facts.machine import Target
+    from compiler.facts.speeds import speeds
+    from tui.estimates import as_json as document
+    from tui.estimates import columns, way_on
+    from tui.words import duration
+
+    wanted = list(speeds()) if names.strip() == "all" else [name.strip() for name in names.split(",")]
+    rows: list[tuple[tuple[int, float], tuple[str, ...], dict[str, Any]]] = []
+    notes = []
+    for said in wanted:
+        name = gpu_meant(said)[0]
+        if name is None:
+            raise click.UsageError(f"--gpus: there is no GPU {said!r}; `--gpus all` shows those that can be compared")
+        count = max(1, subject.recipe.hardware.gpu_count)
+        target = Target("cuda", catalogue()[name].bf16, name, count, "asked for on the command line")
+        found = _estimate(subject, target)
+        if isinstance(found, Unknown):
+            notes.append(f"{name}: {found.reason}")
+            continue
+        work, process = found.answer.chosen.work, found.answer.chosen.memory.process
+        total = found.duration.total.seconds
+        rank = {"fits": 0, "too close to call": 1, "does not fit": 2}[found.answer.verdict]
+        usable = found.answer.question.room.usable
+        cheapest = found.cost.cheapest
+        money = f"{cheapest.expected:.2f} {found.cost.currency}" if cheapest else ""
+        cells = (
+            name,
+            found.answer.verdict,
+            f"{process.bytes / GIB:.1f} of {usable / GIB:.1f}",
+            duration(total) if rank < 2 else "",
+            f"{found.cost.kwh:.2g}" if rank < 2 else "",
+            money,
+            way_on(work),
+        )
+        rows.append(((rank, total), cells, {"gpu": name, **document(found)}))
+    rows.sort(key=lambda row: row[0])
+    if as_json:
+        return Told(data={"gpus": [row[2] for row in rows]})
+    if not rows:
+        return Told(notes=[f"no estimate: {notes[0] if notes else 'nothing to compare'}"])
+    heads = ("GPU", "", "GiB", "time", "kWh", "cost", "how")
+    cells_of = [row[1] for row in rows]
+    shown = [at for at in range(len(heads)) if any(cells[at] for cells in cells_of)]
+    lines = columns([[cells[at] for at in shown] for cells in (heads, *cells_of)])
+    fitting = [row for row in rows if row[0][0] == 0]
+    if fitting:
+        smallest = min(fitting, key=lambda row: row[2]["usable"])
+        lines += ["", f"smallest that fits: {smallest[1][0]}; fastest: {fitting[0][1][0]}"]
+    return Told(lines, notes)
