@@ -78,7 +78,7 @@ def plan_of(inputs: Inputs, allowed: Permissions, *, file: Path) -> tuple[Plan |
     )
     estimated = None if isinstance(told, Unknown) else told
     searched = decisions(estimated.answer) if estimated else None
-    resolved = resolve(recipe, target, facts.architecture, data, settings, searched)
+    resolved = resolve(recipe, target, facts.architecture, data, settings, searched=searched)
     schedule = resolved.schedule
     problems = [
         *against_machine(recipe, document, target),

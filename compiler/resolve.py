@@ -48,6 +48,7 @@ def resolve(
     architecture: Architecture | None,
     data: PreparedData,
     settings: Settings,
+    *,
     searched: Mapping[str, Decision] | None = None,
 ) -> Resolved:
     """Settle every value that the recipe leaves to the compiler; ``settings`` keeps each with its reason.

@@ -73,7 +73,7 @@ def question(
         modules_to_save=tuple(name.rpartition(".")[2] for name in adapter.modules_to_save),
         lora_dropout=adapter.lora_dropout,
         optim=OPTIMS[0],
-        loss_type=decide.loss_type(recipe),
+        loss_type=decide.loss_type(recipe, backend),
         packing=False,
         gradient_checkpointing=False,
         micro_batch=1,
