@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from runtime.run_folder import RunFolder
     from tui.screens.run import Watched
 
+SWITCH = 0.001
+"""Seconds after which a thread that reads gives way to a key that was pressed; Python's own is five times that."""
+
 
 def open_run(
     run: RunFolder,
@@ -51,6 +54,7 @@ def _open(runs_dir: Path, watched: Watched | None, language: str | None) -> int:
         no_color=bool(no_color),
     )
     app = RecipeApp(setup, watched=watched)
+    sys.setswitchinterval(SWITCH)
     try:
         app.run()
     finally:

@@ -21,7 +21,7 @@ from runtime.state import Story, Verdict
 from tui.follow import event_line
 from tui.reader import RunReader
 
-PATIENCE = 0.05
+PATIENCE = 0.03
 """Seconds of reading that go into one batch."""
 
 MOST_LINES = 5_000

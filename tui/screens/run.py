@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -41,6 +42,10 @@ CHARTS = ("loss", "learning_rate", "grad_norm", "tokens_per_second", "memory", "
 
 EVERY = 0.1
 """Seconds between two batches of a living run."""
+
+MANY = 100
+FLOOD = 0.5
+"""Seconds between two drawings of the curves while a batch brings this many events or more: keys come first."""
 
 SELDOM = 1.0
 """Seconds between two looks at a run that has ended: it may be resumed."""
@@ -138,6 +143,8 @@ class RunScreen(Room):
         self._taken = threading.Event()
         self._left = threading.Event()
         self._shows_output = False
+        self._drawn = 0.0
+        self._stale = False
 
     def compose_room(self) -> ComposeResult:
         yield Static(id="status", markup=False)
@@ -235,7 +242,10 @@ class RunScreen(Room):
             with self.app.batch_update():
                 self._show()
                 self._write(batch.lines, batch.output)
-                if batch.events:
+                self._stale = self._stale or bool(batch.events)
+                calm = len(batch.events) < MANY or time.monotonic() - self._drawn > FLOOD
+                if self._stale and calm:
+                    self._stale, self._drawn = False, time.monotonic()
                     for chart in self.query(LineChart):
                         if chart.display:
                             chart.refresh()
