@@ -1,0 +1,81 @@
+"""The hardware: processor, memory, disks, graphics card and its driver."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from compiler.cache import cache_folder
+from compiler.facts.machine import DRIVER, cpu_has_bf16, target_of
+from compiler.language.recipe import HardwareTable
+from runtime.doctor.finding import Finding
+
+GB = 10**9
+LEAST_FREE = 10
+"""GB: a 7B base in 4 bits with its checkpoints; the small model needs less than one."""
+
+LEAST_MEMORY = 4
+"""GB: what the embedded small model takes with room to spare."""
+
+MEMORY = Path("/proc/meminfo")
+
+
+def processor() -> Finding:
+    """Cores, and whether they multiply bfloat16."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    type_told = "with bfloat16" if cpu_has_bf16() else "without bfloat16: a CPU run computes in float32"
+    return Finding("processor", "ok", f"{cores} core{'s' if cores > 1 else ''}, {type_told}")
+
+
+def memory() -> Finding:
+    """Main memory that is free for programs."""
+    try:
+        lines = dict(line.split(":", 1) for line in MEMORY.read_text(encoding="ascii").splitlines() if ":" in line)
+        free, total = (int(lines[name].split()[0]) * 1024 / GB for name in ("MemAvailable", "MemTotal"))
+    except (OSError, ValueError, KeyError, IndexError):
+        return Finding("memory", "note", "this system does not say how much is free")
+    told = f"{free:.0f} of {total:.0f} GB free"
+    if free < LEAST_MEMORY:
+        return Finding("memory", "warning", told, f"close programs: a run takes {LEAST_MEMORY} GB or more")
+    return Finding("memory", "ok", told)
+
+
+def disks(runs: Path) -> Iterator[Finding]:
+    """Room where weights, tokens and runs are kept, and whether it can be written to."""
+    hub = Path(os.environ.get("HF_HOME") or "~/.cache/huggingface").expanduser()
+    for subject, folder, setting in (
+        ("runs", runs, "--runs-dir"),
+        ("cache", cache_folder(), "RECIPE_CACHE_DIR"),
+        ("hub cache", hub, "HF_HOME"),
+    ):
+        yield _disk(subject, folder, setting)
+
+
+def _disk(subject: str, folder: Path, setting: str) -> Finding:
+    there = next((place for place in (folder.absolute(), *folder.absolute().parents) if place.is_dir()), Path("/"))
+    try:
+        free = shutil.disk_usage(there).free / GB
+    except OSError as error:
+        return Finding(subject, "error", f"{folder}: {error.strerror}", f"name another place: {setting}")
+    if not os.access(there, os.W_OK):
+        return Finding(subject, "error", f"{folder} cannot be written to", f"name another place: {setting}")
+    told = f"{free:.0f} GB free in {folder}"
+    if free < LEAST_FREE:
+        return Finding(subject, "warning", told, f"make room, or name another disk: {setting}")
+    return Finding(subject, "ok", told)
+
+
+def graphics_card(built_for: str | None) -> Iterator[Finding]:
+    """The GPU that a recipe would get, and whether driver and torch can use it; ``built_for`` is torch's build."""
+    target = target_of(HardwareTable())
+    if target.device == "cpu":
+        driver = "" if not DRIVER.exists() else "; NVIDIA's driver is loaded, but nvidia-smi shows no GPU"
+        remedy = "run nvidia-smi and mend what it says" if driver else ""
+        yield Finding("gpu", "warning" if driver else "note", f"none: recipes train on the processor{driver}", remedy)
+        return
+    yield Finding("gpu", "ok", f"{target.gpu}, {'with' if target.bf16 else 'without'} bfloat16")
+    if built_for is not None and "CPU alone" in built_for:
+        remedy = "pip install --force-reinstall torch, from the index for your CUDA (https://pytorch.org/get-started)"
+        yield Finding("torch build", "error", "there is a GPU, and torch was built for the CPU alone", remedy)
