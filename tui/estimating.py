@@ -115,6 +115,17 @@ def _changed(subject: Subject, text: str) -> Subject:
         raise click.UsageError(f"--what-if: {place}: {first['msg'].lower()}") from error
 
 
+def _priced_for(subject: Subject, gpu: str) -> Subject:
+    """The recipe without its price, which is that of its own GPU, where another one is looked at."""
+    from dataclasses import replace
+
+    hardware = subject.recipe.hardware
+    if hardware.gpu == gpu:
+        return subject
+    unpriced = hardware.model_copy(update={"price_per_hour": None})
+    return replace(subject, recipe=subject.recipe.model_copy(update={"hardware": unpriced}))
+
+
 def _compared(subject: Subject, names: str, *, as_json: bool) -> Told:
     """A line for each GPU, those that fit first, fastest first."""
     from compiler.estimate.result import GIB, Unknown
@@ -134,7 +145,7 @@ def _compared(subject: Subject, names: str, *, as_json: bool) -> Told:
             raise click.UsageError(f"--gpus: there is no GPU {said!r}; `--gpus all` shows those that can be compared")
         count = max(1, subject.recipe.hardware.gpu_count)
         target = Target("cuda", catalogue()[name].bf16, name, count, "asked for on the command line")
-        found = _estimate(subject, target)
+        found = _estimate(_priced_for(subject, name), target)
         if isinstance(found, Unknown):
             notes.append(f"{name}: {found.reason}")
             continue
