@@ -23,6 +23,8 @@ def snapshot_of_texts(name: str, revision: str | None, *, offline: bool) -> tupl
     Raises ModelFault: M040 not reachable, M041 no such model, M042 access not granted, M043 no such revision;
     and OSError when the cache cannot be written.
     """
+    if offline and not _repository(name).is_dir():
+        raise _unreachable(name, offline=True)  # told without what a download needs, whose import takes a while
     from httpx import HTTPError  # what huggingface_hub lets through of its connection
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import (
@@ -57,6 +59,12 @@ def snapshot_of_texts(name: str, revision: str | None, *, offline: bool) -> tupl
             raise
         raise _unreachable(name, offline=False) from error
     return folder, folder.name
+
+
+def _repository(name: str) -> Path:
+    from huggingface_hub import constants
+
+    return Path(constants.HF_HUB_CACHE) / f"models--{name.replace('/', '--')}"
 
 
 def _cached(take: Callable[[bool], Path]) -> Path | None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -39,6 +41,7 @@ def hub(monkeypatch: pytest.MonkeyPatch, *, cached: Path | None = None, online: 
         return str(found)
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
+    monkeypatch.setattr("compiler.facts.hub._repository", lambda _: cached or Path("nowhere"))
     return calls
 
 
@@ -74,7 +77,19 @@ def test_offline_means_that_nobody_is_asked(monkeypatch: pytest.MonkeyPatch) -> 
     with pytest.raises(ModelFault, match="the hub was not asked") as fault:
         snapshot_of_texts(NAME, None, offline=True)
     assert fault.value.code == "M040"
-    assert calls == [True]
+    assert calls == []
+
+
+def test_what_is_not_here_is_told_without_loading_what_a_download_needs() -> None:
+    program = (
+        "import sys\nfrom compiler.facts.hub import snapshot_of_texts\n"
+        "from compiler.facts.weight_files import ModelFault\n"
+        "try: snapshot_of_texts('org/no-such-model', None, offline=True)\n"
+        "except ModelFault: print(*sys.modules)"
+    )
+    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert "compiler.facts.hub" in told.stdout
+    assert "httpx" not in told.stdout.split()
 
 
 @pytest.mark.parametrize(
