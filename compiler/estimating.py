@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from compiler import decide
@@ -14,11 +15,17 @@ from compiler.estimate.lengths import RowLengths
 from compiler.estimate.result import GIB, Amount, Unknown
 from compiler.facts.machine import Target
 from compiler.facts.models import ModelFacts
+from compiler.facts.prices import Currency, Quote, quotes
 from compiler.language.recipe import Recipe
 from compiler.language.toml_source import TomlDocument
 from compiler.plan import AmountPart, EstimatePart, TermPart
 from compiler.search.answer import Answer, answer, cost_of, in_gib, time_of, weights_bytes
 from compiler.search.question import question
+
+OWN_PRICE = "your price"
+
+Prices = Callable[[str, Currency], tuple[Quote, ...]]
+"""What a GPU is rented for, cheapest first: the table of a day, or today's offers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +46,7 @@ def estimate(
     *,
     max_length: int,
     held_out: int,
+    prices: Prices = quotes,
 ) -> Estimate | Unknown:
     """What a run of the recipe takes on its target; Unknown with the reason where that cannot be told."""
     if not lengths.rows or not lengths.ordered:
@@ -51,10 +59,10 @@ def estimate(
         return found
     course = _course(recipe, found, held_out)
     taken = time_of(found, found.chosen, course)
-    return Estimate(found, taken, costs(recipe, found, taken), course)
+    return Estimate(found, taken, costs(recipe, target, found, taken, prices), course)
 
 
-def estimate_of(subject: Subject, target: Target) -> Estimate | Unknown:
+def estimate_of(subject: Subject, target: Target, *, prices: Prices = quotes) -> Estimate | Unknown:
     """The estimate of a recipe that was only looked at: its rows' tokens are guessed, and the range says so."""
     recipe = subject.recipe
     lengths, held_out = subject.glimpse.lengths(recipe.data.held_out_share)
@@ -62,7 +70,7 @@ def estimate_of(subject: Subject, target: Target) -> Estimate | Unknown:
     facts = subject.facts
     context = facts.architecture.max_position_embeddings if facts and facts.architecture else 0
     most = asked if asked != "auto" else min(lengths.surely, context) if context else lengths.surely
-    return estimate(recipe, target, facts, lengths, max_length=max(1, most), held_out=held_out)
+    return estimate(recipe, target, facts, lengths, max_length=max(1, most), held_out=held_out, prices=prices)
 
 
 def _course(recipe: Recipe, found: Answer, held_out: int) -> Course:
@@ -82,12 +90,16 @@ def _course(recipe: Recipe, found: Answer, held_out: int) -> Course:
     )
 
 
-def costs(recipe: Recipe, found: Answer, taken: Duration) -> Cost:
-    """Money at the recipe's own price, and electricity; the recipe's currency."""
+def costs(recipe: Recipe, target: Target, found: Answer, taken: Duration, prices: Prices) -> Cost:
+    """Money at the recipe's own price, else at those that are asked for a rented GPU; electricity of one's own."""
     hardware = recipe.hardware
-    offers = []
     if hardware.price_per_hour is not None:
-        offers.append(Offer("your price", hardware.price_per_hour, source="[hardware] price_per_hour"))
+        offers = [Offer(OWN_PRICE, hardware.price_per_hour, source="[hardware] price_per_hour")]
+    elif target.gpu:
+        found_prices = prices(target.gpu, hardware.currency)
+        offers = [Offer(quote.provider, quote.per_hour, quote.read, quote.source) for quote in found_prices]
+    else:
+        offers = []
     return cost_of(found, taken, offers, currency=hardware.currency, per_kwh=hardware.electricity_per_kwh)
 
 
@@ -170,9 +182,9 @@ def _budget(recipe: Recipe, document: TomlDocument, told: Estimate) -> list[Diag
         problems.append(
             (("budget", "max_hours"), f"the run takes {total.low / HOUR:.1f} hours or more", budget.max_hours)
         )
-    cheapest = told.cost.cheapest
-    if budget.max_cost is not None and cheapest is not None and cheapest.low > budget.max_cost:
-        cost = f"the run costs {cheapest.low:.2f} {told.cost.currency} or more"
+    own = next((offer for offer in told.cost.offers if offer.read is None), None)  # others' prices limit nobody
+    if budget.max_cost is not None and own is not None and own.low > budget.max_cost:
+        cost = f"the run costs {own.low:.2f} {told.cost.currency} or more"
         problems.append((("budget", "max_cost"), cost, budget.max_cost))
     return [
         Diagnostic(

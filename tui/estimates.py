@@ -114,7 +114,11 @@ def _cost(told: Estimate) -> str:
     energy = f"{told.cost.kwh:.2g} kWh" if told.cost.kwh < 10 else f"{told.cost.kwh:.0f} kWh"
     if not money:
         return f"{energy}; with price_per_hour in [hardware] money too"
-    return f"{_money(money[0], told.cost.currency)} at {money[0].provider}, {energy}"
+    asked = f" ({money[0].read:%Y-%m-%d}, {money[0].source})" if money[0].read else ""
+    line = f"{_money(money[0], told.cost.currency)} at {money[0].provider}{asked}, {energy}"
+    if len(money) > 1:
+        line += f"; {money[-1].expected:.2f} at {money[-1].provider}"
+    return line
 
 
 def _money(money: Money, currency: str) -> str:

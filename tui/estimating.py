@@ -22,6 +22,7 @@ class Asked:
 
     gpus: str | None
     what_if: str | None
+    live_prices: bool = False
 
 
 @dataclass(slots=True)
@@ -52,11 +53,11 @@ def estimated(checked: Sequence[Checked], asked: Asked, *, as_json: bool) -> Tol
     if asked.what_if:
         subject = _changed(subject, asked.what_if)
     if asked.gpus:
-        return _compared(subject, asked.gpus, as_json=as_json)
-    return _of(one, subject, as_json=as_json)
+        return _compared(subject, asked.gpus, live=asked.live_prices, as_json=as_json)
+    return _of(one, subject, live=asked.live_prices, as_json=as_json)
 
 
-def _of(one: Checked, subject: Subject, *, as_json: bool) -> Told:
+def _of(one: Checked, subject: Subject, *, live: bool, as_json: bool) -> Told:
     from compiler.diagnostics import in_reading_order
     from compiler.estimate.result import Unknown
     from compiler.estimating import refusals
@@ -67,7 +68,7 @@ def _of(one: Checked, subject: Subject, *, as_json: bool) -> Told:
     from tui.terminal import draws_braille
 
     target = target_of(subject.recipe.hardware)
-    found = _estimate(subject, target)
+    found = _estimate(subject, target, live=live)
     if isinstance(found, Unknown):
         if as_json:
             return Told(data={"verdict": None, "reason": found.reason, "help": found.help})
@@ -80,10 +81,20 @@ def _of(one: Checked, subject: Subject, *, as_json: bool) -> Told:
     return Told(forecast(found, width=width, unicode=draws_braille(sys.stdout), device=device))
 
 
-def _estimate(subject: Subject, target: Target) -> Estimate | Unknown:
+def _estimate(subject: Subject, target: Target, *, live: bool) -> Estimate | Unknown:
     from compiler.estimating import estimate_of
 
-    return estimate_of(subject, target)
+    if not live:
+        return estimate_of(subject, target)
+    from datetime import UTC, datetime
+    from functools import partial
+
+    from compiler.facts.prices import NoLivePrices, live_quotes
+
+    try:
+        return estimate_of(subject, target, prices=partial(live_quotes, today=datetime.now(UTC).date()))
+    except NoLivePrices as why:
+        raise click.UsageError(f"--live-prices: {why}; {why.remedy}") from why
 
 
 def _changed(subject: Subject, text: str) -> Subject:
@@ -126,7 +137,7 @@ def _priced_for(subject: Subject, gpu: str) -> Subject:
     return replace(subject, recipe=subject.recipe.model_copy(update={"hardware": unpriced}))
 
 
-def _compared(subject: Subject, names: str, *, as_json: bool) -> Told:
+def _compared(subject: Subject, names: str, *, live: bool, as_json: bool) -> Told:
     """A line for each GPU, those that fit first, fastest first."""
     from compiler.estimate.result import GIB, Unknown
     from compiler.facts.gpus import catalogue, gpu_meant
@@ -145,7 +156,7 @@ def _compared(subject: Subject, names: str, *, as_json: bool) -> Told:
             raise click.UsageError(f"--gpus: there is no GPU {said!r}; `--gpus all` shows those that can be compared")
         count = max(1, subject.recipe.hardware.gpu_count)
         target = Target("cuda", catalogue()[name].bf16, name, count, "asked for on the command line")
-        found = _estimate(_priced_for(subject, name), target)
+        found = _estimate(_priced_for(subject, name), target, live=live)
         if isinstance(found, Unknown):
             notes.append(f"{name}: {found.reason}")
             continue
@@ -177,5 +188,8 @@ def _compared(subject: Subject, names: str, *, as_json: bool) -> Told:
     fitting = [row for row in rows if row[0][0] == 0]
     if fitting:
         smallest = min(fitting, key=lambda row: row[2]["usable"])
-        lines += ["", f"smallest that fits: {smallest[1][0]}; fastest: {fitting[0][1][0]}"]
+        priced = [row for row in fitting if row[2]["cost"]]
+        cheapest = min(priced, key=lambda row: row[2]["cost"]["expected"])[1][0] if priced else ""
+        told = [f"smallest that fits: {smallest[1][0]}", *([f"cheapest: {cheapest}"] if cheapest else [])]
+        lines += ["", "; ".join([*told, f"fastest: {fitting[0][1][0]}"])]
     return Told(lines, notes)

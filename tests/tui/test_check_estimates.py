@@ -104,3 +104,30 @@ def test_what_does_not_fit_leaves_with_three(tmp_path: Path) -> None:
     assert code == 3
     assert "E030" in err
     assert "per_device_train_batch_size" in err
+
+
+def test_a_rented_gpu_has_the_table_s_prices_and_one_s_own_price_comes_first(tmp_path: Path) -> None:
+    gpu = '[hardware]\ndevice = "cuda"\ngpu = "a100-80"\n'
+    out = ran(str(write(tmp_path, gpu)))[1]
+    cost = next(line for line in out.splitlines() if line.startswith("cost"))
+    assert "RunPod community" in cost
+    assert "2026-" in out
+    out = ran(str(write(tmp_path, f"{gpu}price_per_hour = 2.0\n")))[1]
+    assert "your price" in out
+    assert "RunPod" not in out
+    assert "cheapest: a100-80" in ran(str(write(tmp_path, gpu)), "--gpus", "a100-80,h100-sxm")[1]
+
+
+def test_others_prices_limit_nobody_s_budget(tmp_path: Path) -> None:
+    gpu = '[hardware]\ndevice = "cuda"\ngpu = "a100-80"\n'
+    budget = "[budget]\nmax_cost = 0.000001\n"
+    assert "X065" not in ran(str(write(tmp_path, gpu + budget)))[2]
+    assert "X065" in ran(str(write(tmp_path, f"{gpu}price_per_hour = 9.0\n{budget}")))[2]
+
+
+def test_live_prices_without_their_library_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("compiler.facts.prices.find_spec", lambda _: None)
+    path = write(tmp_path, '[hardware]\ndevice = "cuda"\ngpu = "a100-80"\n')
+    code, _, err = ran(str(path), "--live-prices")
+    assert code == 2
+    assert "pip install" in err

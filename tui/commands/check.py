@@ -26,6 +26,7 @@ STDIN = Path("-")
 @click.option("--strict", is_flag=True, help="Warnings fail too.")
 @click.option("--gpus", help="`all`, or names with commas: compare what the recipe takes on each.")
 @click.option("--what-if", "what_if", help="Other values for this once: r=64,max_length=4096.")
+@click.option("--live-prices", is_flag=True, help="Ask for today's prices of GPUs (needs recipec[prices]).")
 @click.option("--trace", is_flag=True, help="Run one step of the model's code on fake tensors, for its memory.")
 @permissions
 def command(
@@ -36,6 +37,7 @@ def command(
     strict: bool,
     gpus: str | None,
     what_if: str | None,
+    live_prices: bool,
     trace: bool,
     allow_outside: bool,
     trust_remote_code: bool,
@@ -61,7 +63,7 @@ def command(
     from tui.estimating import Asked, Told, estimated
 
     tells = not fix and (output in FOR_PEOPLE or output == "json")
-    told = estimated(checked, Asked(gpus, what_if), as_json=output == "json") if tells else Told()
+    told = estimated(checked, Asked(gpus, what_if, live_prices), as_json=output == "json") if tells else Told()
     _tell(checked, output, told.data)
     told.print()
     sys.exit(_exit_code(checked, strict=strict))
