@@ -189,7 +189,7 @@ def _compared(subject: Subject, names: str, *, live: bool, as_json: bool) -> Tol
     if fitting:
         smallest = min(fitting, key=lambda row: row[2]["usable"])
         priced = [row for row in fitting if row[2]["cost"]]
-        cheapest = min(priced, key=lambda row: row[2]["cost"]["expected"])[1][0] if priced else ""
-        told = [f"smallest that fits: {smallest[1][0]}", *([f"cheapest: {cheapest}"] if cheapest else [])]
+        least = min(priced, key=lambda row: row[2]["cost"]["expected"])[1][0] if priced else ""
+        told = [f"smallest that fits: {smallest[1][0]}", *([f"cheapest: {least}"] if least else [])]
         lines += ["", "; ".join([*told, f"fastest: {fitting[0][1][0]}"])]
     return Told(lines, notes)
