@@ -1,8 +1,8 @@
 """Seconds of an optimizer step, from what it computes, what it moves, and what it has to start.
 
 A micro-step on a GPU takes the longer of two: the kernels' own time (products at the rate that large ones reach, and
-everything else at the memory's rate), or the time to start them from Python. ``python -m benchmarks.accuracy_time`` says
-how far it is off, and docs/estimates.md which of its figures were chosen after a look at measured throughputs.
+everything else at the memory's rate), or the time to start them from Python. ``python -m benchmarks.accuracy_time``
+says how far it is off, and docs/estimates.md which of its figures were chosen after a look at measured throughputs.
 """
 
 from __future__ import annotations
