@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 STEPS = 12
 
+LOADED = {"attn_implementation": "sdpa", "trust_remote_code": False, "use_safetensors": True}
+"""What every plan says of how its model is loaded (compiler/calls.py)."""
+
 
 def save_base(folder: Path) -> Path:
     """A base model as ``save_pretrained`` writes it, with a tokenizer that nothing is asked of."""
@@ -77,7 +80,7 @@ def plan_of(name: str, *, dtype: str = "float32", **arguments: Any) -> Plan:
     }
     plan = make_plan(
         method="adalora" if name.startswith("Ada") else "lora",
-        load=LibraryCall(name="transformers.AutoModelForCausalLM.from_pretrained", kwargs={"dtype": dtype}),
+        load=LibraryCall(name="transformers.AutoModelForCausalLM.from_pretrained", kwargs={**LOADED, "dtype": dtype}),
         peft=LibraryCall(name=f"peft.{name}", kwargs=adapter),
         sft=LibraryCall(name="trl.SFTConfig", kwargs=sft),
     )

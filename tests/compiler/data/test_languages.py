@@ -75,7 +75,10 @@ def test_short_mixed_and_technical_texts_are_not_judged(text: str) -> None:
 def test_the_shipped_answers_are_in_their_language() -> None:
     for file in sorted(ROOT.glob("recipes/*/*.jsonl")):
         for line in file.read_text(encoding="utf-8").splitlines():
-            assert other_language(json.loads(line)["reponse"], "fr") is None, line
+            row = json.loads(line)
+            told = [message["content"] for message in row["messages"]] if "messages" in row else [row["reponse"]]
+            for text in told:
+                assert other_language(text, "fr") is None, line
 
 
 def test_languages_that_are_not_known_are_never_judged() -> None:
