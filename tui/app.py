@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from compiler.files import write_atomically
 from tui.chart.drawing import Chart
 from tui.screens.room import Room
 from tui.settings import Settings
+from tui.terminal import hung_up
 from tui.text import _
 from tui.themes import LINES, THEMES
 from tui.widgets.ascii import AsciiFilter
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
     from tui.screens.run import RunScreen, Watched
 
 SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+TERMINAL_LOOK_S = 2.0
+"""How often to look whether the terminal is still there. Textual's reader turns without rest once it is gone."""
 
 
 def _commands() -> type[Commands]:
@@ -106,10 +110,16 @@ class RecipeApp(App[str]):
         loop = asyncio.get_running_loop()
         for number in SIGNALS:
             loop.add_signal_handler(number, self.exit, None, 128 + number)
+        if not (self.is_headless or self.is_web):
+            self.set_interval(TERMINAL_LOOK_S, self._leave_a_dead_terminal)
         if self._first is not None:
             self.watch_run(self._first)
         else:
             self.action_go("recipes")
+
+    def _leave_a_dead_terminal(self) -> None:
+        if hung_up(sys.__stdin__ or sys.stdin):
+            self.exit(None, 128 + signal.SIGHUP)
 
     # --- places -----------------------------------------------------------------------------------
 

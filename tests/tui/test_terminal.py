@@ -122,3 +122,12 @@ def test_no_colour_is_written_under_no_color(tmp_path: Path) -> None:
     assert b"38;2;" not in screen
     assert b"38;5;" not in screen
     assert b"48;" not in screen
+
+
+def test_a_terminal_that_is_gone_closes_the_screen(tmp_path: Path) -> None:
+    # No leader of a session that owns the terminal, so no SIGHUP is sent: only the hang-up itself can be seen.
+    terminal = attach(finished(tmp_path / "runs"))
+    terminal.until(b"FINISHED")
+    os.close(terminal.theirs)
+    os.close(terminal.ours)
+    assert terminal.process.wait(30) == 129
