@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -23,9 +24,9 @@ from textual.screen import Screen
 
 from compiler.files import write_atomically
 from tui.chart.drawing import Chart
+from tui.hang_up import HUNG_UP, on_hang_up
 from tui.screens.room import Room
 from tui.settings import Settings
-from tui.terminal import hung_up
 from tui.text import _
 from tui.themes import LINES, THEMES
 from tui.widgets.ascii import AsciiFilter
@@ -37,8 +38,6 @@ if TYPE_CHECKING:
     from tui.screens.run import RunScreen, Watched
 
 SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
-TERMINAL_LOOK_S = 2.0
-"""How often to look whether the terminal is still there. Textual's reader turns without rest once it is gone."""
 
 
 def _commands() -> type[Commands]:
@@ -111,15 +110,11 @@ class RecipeApp(App[str]):
         for number in SIGNALS:
             loop.add_signal_handler(number, self.exit, None, 128 + number)
         if not (self.is_headless or self.is_web):
-            self.set_interval(TERMINAL_LOOK_S, self._leave_a_dead_terminal)
+            on_hang_up(sys.__stdin__ or sys.stdin, partial(loop.call_soon_threadsafe, self.exit, None, HUNG_UP))
         if self._first is not None:
             self.watch_run(self._first)
         else:
             self.action_go("recipes")
-
-    def _leave_a_dead_terminal(self) -> None:
-        if hung_up(sys.__stdin__ or sys.stdin):
-            self.exit(None, 128 + signal.SIGHUP)
 
     # --- places -----------------------------------------------------------------------------------
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import select
 import sys
 from typing import TextIO
 
@@ -38,16 +37,3 @@ def why_plain() -> str | None:
 def opens_screen(*, plain: bool) -> bool:
     """Whether a screen is to be opened: a terminal that can, and nobody who asked for lines."""
     return not plain and why_plain() is None
-
-
-def hung_up(stream: TextIO) -> bool:
-    """Whether the terminal behind a stream is gone: its window closed, its connection cut.
-
-    A session's leader gets SIGHUP then; every other process only reads an end that never ends.
-    """
-    try:
-        poll = select.poll()
-        poll.register(stream.fileno(), 0)  # a hang-up is told without being asked for
-        return any(event & (select.POLLHUP | select.POLLERR | select.POLLNVAL) for _, event in poll.poll(0))
-    except (OSError, ValueError):  # closed, or no file at all
-        return False

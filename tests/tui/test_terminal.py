@@ -124,10 +124,19 @@ def test_no_colour_is_written_under_no_color(tmp_path: Path) -> None:
     assert b"48;" not in screen
 
 
-def test_a_terminal_that_is_gone_closes_the_screen(tmp_path: Path) -> None:
+def test_a_terminal_that_is_gone_closes_the_screen_of_a_lively_run(tmp_path: Path) -> None:
     # No leader of a session that owns the terminal, so no SIGHUP is sent: only the hang-up itself can be seen.
-    terminal = attach(finished(tmp_path / "runs"))
-    terminal.until(b"FINISHED")
-    os.close(terminal.theirs)
-    os.close(terminal.ours)
-    assert terminal.process.wait(30) == 129
+    written = Written(tmp_path / "runs")
+    written.clock = time.time
+    with held(written.run) as pid:
+        written.begin(400, pid).train(30, of=400)
+        terminal = attach(written.run)
+        terminal.until(b"RUNNING")
+        os.close(terminal.theirs)
+        os.close(terminal.ours)
+        deadline = time.monotonic() + 30
+        while terminal.process.poll() is None and time.monotonic() < deadline:
+            written.train(1, of=400)
+            time.sleep(0.05)
+        assert terminal.process.wait(1) == 129
+        os.kill(pid, 0)  # the run is still there
