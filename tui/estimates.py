@@ -25,21 +25,26 @@ def forecast(told: Estimate, *, width: int, unicode: bool, device: str) -> list[
     """The lines of one recipe's estimate; none is wider than ``width`` cells."""
     found, memory = told.answer, told.answer.chosen.memory
     usable = found.question.room.usable
-    lines = [f"{found.verdict}: {_gib(memory.process)} of {usable / GIB:.1f} GiB ({device})", ""]
-    lines += bar(memory, usable, width=width, unicode=unicode)
-    total = told.duration.total
-    lines += [
-        "",
-        f"time    {duration(total.seconds)} ({duration(total.low)} to {duration(total.high)}), "
-        f"{told.duration.tokens_per_second:,.0f} tokens/s",
-        f"cost    {_cost(told)}",
-        f"how     {way(found.chosen.work)}",
-    ]
+    fits, time, cost, how = summary(told, device)
+    lines = [fits, "", *bar(memory, usable, width=width, unicode=unicode), "", time, cost, how]
     lines += _others(told)
     if found.way_out is not None:
         changes = ", ".join(f"{c.path.partition('.')[2]} = {c.then}" for c in found.way_out.changes)
         lines += ["", f"fits with {changes}: {_gib(found.way_out.candidate.memory.process)}"]
     return [wrapped for line in lines for wrapped in _wrapped(line, width)]
+
+
+def summary(told: Estimate, device: str) -> tuple[str, str, str, str]:
+    """Whether it fits, how long it takes, what it costs, and how it trains: a line each, as wide as it is."""
+    found, total = told.answer, told.duration.total
+    usable = found.question.room.usable / GIB
+    return (
+        f"{found.verdict}: {_gib(found.chosen.memory.process)} of {usable:.1f} GiB ({device})",
+        f"time    {duration(total.seconds)} ({duration(total.low)} to {duration(total.high)}), "
+        f"{told.duration.tokens_per_second:,.0f} tokens/s",
+        f"cost    {_cost(told)}",
+        f"how     {way(found.chosen.work)}",
+    )
 
 
 def bar(memory: Memory, usable: int, *, width: int, unicode: bool) -> list[str]:

@@ -1,4 +1,5 @@
-"""What a recipe's text comes to, in milliseconds: what is wrong with it, and what is decided for it and why.
+"""What a recipe's text comes to, in milliseconds: what is wrong with it, what is decided for it and why, and
+what a run takes.
 
 Runs beside the UI's loop. What is slow to find out and does not change as one types is found out once: the machine,
 and the model's facts.
@@ -14,8 +15,10 @@ from typing import TYPE_CHECKING
 from compiler import decide
 from compiler.backends import Job
 from compiler.backends import backend as choose_backend
-from compiler.check import check_bytes
-from compiler.diagnostics import Diagnostic, Severity
+from compiler.check import Checked, check_bytes
+from compiler.diagnostics import Diagnostic, Severity, in_reading_order
+from compiler.estimate.result import Unknown
+from compiler.estimating import estimate_of, refusals
 from compiler.facts.gpus import catalogue, gpu_meant
 from compiler.facts.machine import Target, target_of
 from compiler.facts.models import locate_model
@@ -23,6 +26,7 @@ from compiler.language.recipe import HardwareTable, Recipe
 from compiler.language.toml_source import parse_document
 from compiler.language.validate import read_recipe
 from compiler.permissions import Permissions
+from tui.estimates import summary
 
 if TYPE_CHECKING:
     from compiler.decide import Decision
@@ -47,6 +51,8 @@ class Forecast:
     recipe: Recipe | None = None
     decided: tuple[Decided, ...] = ()
     card_gb: float | None = None
+    takes: tuple[str, ...] = ()
+    """Memory against the device, time, cost, and how it trains; or why that is not known."""
 
     @property
     def errors(self) -> int:
@@ -70,7 +76,21 @@ def forecast(text: str, file: Path, allowed: Permissions) -> Forecast:
     target = _target(recipe.hardware.model_dump_json())
     name = gpu_meant(target.gpu)[0] if target.gpu else None
     card = catalogue()[name].memory_gb if name in catalogue() else None
-    return Forecast(text, checked.diagnostics, recipe, tuple(_decided(recipe, target, file.parent)), card)
+    takes, refused = _takes(checked, target)
+    problems = in_reading_order([*checked.diagnostics, *refused])
+    return Forecast(text, problems, recipe, tuple(_decided(recipe, target, file.parent)), card, takes)
+
+
+def _takes(checked: Checked, target: Target) -> tuple[tuple[str, ...], list[Diagnostic]]:
+    """What a run takes, and what stands against it; nothing as long as the recipe is wrong."""
+    subject = checked.subject
+    if subject is None:
+        return (), []
+    found = estimate_of(subject, target)
+    if isinstance(found, Unknown):
+        return (f"no estimate: {found.reason}; {found.help}",), []
+    device = target.gpu or "this machine's memory"
+    return summary(found, device), refusals(subject.recipe, subject.document, found)
 
 
 @lru_cache(maxsize=64)

@@ -40,13 +40,15 @@ def problem_words(problem: Diagnostic) -> Content:
 
 
 def beside(found: Forecast, tried: Tried, offered: list[Completion], text: str, line: int) -> Content:
-    """The panel: the verdict, what is tried, what is decided and why, and help for the line at hand."""
+    """The panel: help for the line at hand, the verdict, what is tried, what a run takes, what is decided and why."""
     parts = [verdict(found)]
     if tried.values:
         parts.append(Content.styled(_("tried, not written (w writes it):"), "bold $text-warning"))
         parts += [Content(f"  {'.'.join(map(str, path))} = {value}") for path, value in tried.values]
     if found.card_gb:
         parts.append(Content(_("card: {size} GB", size=f"{found.card_gb:g}")))
+    if found.takes:
+        parts += [Content(""), Content.styled(_("a run takes:"), "bold"), *map(Content, found.takes)]
     if found.decided:
         parts.append(Content(""))
         for each in found.decided:

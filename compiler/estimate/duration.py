@@ -8,6 +8,7 @@ from compiler.estimate.device import Device
 from compiler.estimate.lengths import RowLengths
 from compiler.estimate.time import step_time
 from compiler.estimate.work import Work
+from compiler.facts.parameters import adapter_parameters
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,5 +97,7 @@ def _kept_bytes(work: Work) -> int:
     """Bytes of a checkpoint: trained weights and two optimizer states, in float32 for adapters."""
     if work.method == "full":
         return 6 * sum(weight.numbers for weight in work.weights)
-    adapted = [weight for weight in work.weights if weight.module in work.target_modules]
-    return 12 * work.r * sum((weight.shape[-1] + weight.shape[-2]) * weight.count for weight in adapted)
+    kind = "lora" if work.method == "qlora" else work.method
+    return 12 * adapter_parameters(
+        work.weights, method=kind, r=work.r, target_modules=work.target_modules, modules_to_save=work.modules_to_save
+    )

@@ -12,6 +12,7 @@ from compiler.check import Checked, check_file
 from compiler.compile import compile_recipe
 from compiler.estimate.result import GIB, Unknown
 from compiler.estimating import Estimate, estimate_of, refusals
+from compiler.facts.catalogue import catalogue as models
 from compiler.facts.catalogue import facts_of
 from compiler.facts.gpus import catalogue
 from compiler.facts.machine import Target
@@ -45,6 +46,17 @@ def test_a_seven_b_is_trained_another_way_on_each_card(tmp_path: Path) -> None:
     assert small.answer.chosen.work.method == "qlora"
     assert (large.answer.verdict, small.answer.verdict) == ("fits", "fits")
     assert small.duration.training > 5 * large.duration.training
+
+
+def test_models_of_the_catalogue_have_an_estimate_or_a_reason(tmp_path: Path) -> None:
+    subject = checked(tmp_path).subject
+    assert subject is not None
+    target = Target("cuda", catalogue()["a100-80"].bf16, "a100-80", 1, "asked for")
+    told = {name: estimate_of(replace(subject, facts=facts_of(name)), target) for name in models()}
+    unknown = {name: found.reason for name, found in told.items() if isinstance(found, Unknown)}
+    assert all("runs is not known here" in reason for reason in unknown.values())
+    assert {"qwen/qwen2.5-7b", "qwen/qwen2.5-72b"} <= {name.lower() for name in told} - unknown.keys()
+    assert all(isinstance(found, Unknown) or found.duration.checkpoints > 0 for found in told.values())
 
 
 def test_what_does_not_fit_names_the_lines_to_change(tmp_path: Path) -> None:

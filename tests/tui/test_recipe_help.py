@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -111,6 +112,18 @@ def test_the_forecast_of_a_recipe() -> None:
     assert decided["training.learning_rate"].value == "0.001"
     assert not decided["training.learning_rate"].reason
     assert decided["adapter.method"].rejected
+    fits, taken, cost, how = found.takes
+    assert fits.startswith("fits: ")
+    assert (taken[:4], cost[:4]) == ("time", "cost")
+    assert "r = 16" in how
+
+
+def test_the_forecast_says_that_a_recipe_does_not_fit() -> None:
+    text = QUICKSTART.read_text().replace('device = "cpu"', 'gpu = "rtx-4090"')
+    text = re.sub(r"(?s)\[model\].*?\n\n", '[model]\nid = "Qwen/Qwen2.5-72B"\n\n', text)
+    found = forecast(text, QUICKSTART, Permissions(offline=True))
+    assert found.takes[0].startswith("does not fit: ")
+    assert "E030" in {each.code for each in found.diagnostics}
 
 
 @pytest.mark.parametrize("text", ["", "[", "schema = 1\n[adapter]\nr = -3\n", "\0", "[model]\nid = 3"])
