@@ -11,6 +11,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
+from compiler.estimate.lengths import RowLengths
 from compiler.facts.architecture import Architecture
 from compiler.facts.linear_layers import linear_layers
 from compiler.facts.machine import Target
@@ -168,9 +169,17 @@ def micro_batch(training: TrainingTable, target: Target, *, longest: int) -> Dec
     return Decision(value, "T07", reason)
 
 
-def packing() -> Decision:
-    """Off: without a kernel that knows the borders, packed examples see each other."""
-    return Decision(False, "T08", "only FlashAttention's variable-length kernel keeps packed examples apart")
+def packing(lengths: RowLengths | None = None, *, micro_batch: int = 1) -> Decision:
+    """Off: without a kernel that knows the borders, packed examples see each other.
+
+    What it would save is told where the rows' lengths are known: the share of a batch's positions that only pad.
+    """
+    why = "only FlashAttention's variable-length kernel keeps packed examples apart"
+    if lengths is None or not lengths.ordered:
+        return Decision(False, "T08", why)
+    share = max(0.0, 1 - lengths.mean / lengths.padded(micro_batch))
+    pays = f"would save the {share:.0%} of positions that only pad batches of {micro_batch}"
+    return Decision(False, "T08", why, [Rejected(value=True, code="T08", reason=pays)], from_data=True)
 
 
 def gradient_checkpointing(target: Target) -> Decision:

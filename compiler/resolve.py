@@ -11,6 +11,7 @@ from compiler import decide
 from compiler.backends import Job
 from compiler.backends import backend as choose_backend
 from compiler.decide import Decision
+from compiler.estimate.lengths import row_lengths
 from compiler.facts.architecture import Architecture
 from compiler.facts.machine import Target
 from compiler.language.recipe import Recipe
@@ -100,7 +101,7 @@ def resolve(
         r=r,
         lora_alpha=lora_alpha,
         learning_rate=rate,
-        packing=settle("training.packing", decide.packing()),
+        packing=settle("training.packing", decide.packing(row_lengths(data.train.lengths()), micro_batch=micro)),
         gradient_checkpointing=settle(again, searched.get(again) or decide.gradient_checkpointing(target)),
         optim=settle("training.optim", searched.get("training.optim") or decide.optimizer(method, target)),
         max_length=data.max_length,

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from compiler import decide
 from compiler.codes import all_rules
+from compiler.estimate.lengths import RowLengths
 from compiler.facts.machine import Target
 from compiler.language.recipe import AdapterTable, DataTable, ModelTable, Recipe, RecipeTable, TrainingTable
 
@@ -100,3 +101,12 @@ def test_every_reason_is_a_sentence_a_person_can_use() -> None:
         assert len(decision.reason) > 15
         assert decision.code in all_rules()
     assert RecipeTable().complexity == "simple"
+
+
+def test_packing_tells_what_it_would_save() -> None:
+    lengths = RowLengths((10, 30), 2)  # two rows taken by chance: 10 once in four, 30 else
+    (packed,) = decide.packing(lengths, micro_batch=2).rejected
+    assert packed.reason == "would save the 20% of positions that only pad batches of 2"
+    (alone,) = decide.packing(lengths, micro_batch=1).rejected
+    assert "0%" in alone.reason
+    assert not decide.packing().rejected
