@@ -179,7 +179,7 @@ def packing(lengths: RowLengths | None = None, *, micro_batch: int = 1) -> Decis
         return Decision(False, "T08", why)
     share = max(0.0, 1 - lengths.mean / lengths.padded(micro_batch))
     pays = f"would save the {share:.0%} of positions that only pad batches of {micro_batch}"
-    return Decision(False, "T08", why, [Rejected(value=True, code="T08", reason=pays)], from_data=True)
+    return Decision(False, "T08", why, [Rejected(value=True, code="T08", reason=pays)])
 
 
 def gradient_checkpointing(target: Target) -> Decision:
