@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,11 @@ from hypothesis import HealthCheck, settings
 
 # The suite runs on every core already; two trainings with a thread per core each would only wait for each other.
 os.environ["OMP_NUM_THREADS"] = "1"
+
+# `nohup make test &` hands down SIGHUP and SIGINT as ignored, and the commands under test would not hear them.
+for ignored in (signal.SIGHUP, signal.SIGINT):
+    if signal.getsignal(ignored) is signal.SIG_IGN:
+        signal.signal(ignored, signal.default_int_handler if ignored is signal.SIGINT else signal.SIG_DFL)
 
 # Slow machines must not turn a property red: what is tested is what is true, not how fast.
 settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
