@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-import ast
+import re
 from functools import cache
 from importlib import metadata
 from pathlib import Path
-
-from packaging.requirements import InvalidRequirement, Requirement
+from typing import TYPE_CHECKING
 
 from compiler.facts.machine import Device
 from compiler.facts.packages import installed_version, tested_set
+
+if TYPE_CHECKING:
+    from packaging.requirements import Requirement
+    from packaging.specifiers import SpecifierSet
 
 PACKAGES = ("unsloth", "unsloth_zoo")
 
 LIMITED = ("datasets", "transformers", "trl")
 """Packages that Unsloth patches, and whose versions it limits."""
+
+_SET = re.compile(r"(?m)^_CHUNKED_CE_MODEL_TYPES\s*=[^\n(]*\(([^)]*)\)")
+_NAME = re.compile(r"""["']([\w.-]+)["']""")
+_COMPARED = re.compile(r"""(?m)^[^#\n]*?\bmodel_type\s*==\s*["']([\w.-]+)["']""")
 
 
 def untested() -> list[str]:
@@ -31,25 +38,24 @@ def untested() -> list[str]:
 
 
 def ruled_out() -> dict[str, tuple[str, str]]:
-    """Packages that are here in a version which Unsloth does not allow: that version, and those it does."""
-    out = {}
-    for name in LIMITED:
-        version, allowed = installed_version(name), allowed_versions(name)
-        if version is not None and allowed and not Requirement(name + allowed).specifier.contains(version):
-            out[name] = (version, allowed)
-    return out
+    """Packages that are here in a version which Unsloth does not allow: that version, and those it does.
+
+    The tested versions are allowed (a test holds that), and reading the metadata takes longer than all else here.
+    """
+    found = {name: installed_version(name) for name in LIMITED}
+    other = {name: version for name, version in found.items() if version not in {None, tested_set()[name]}}
+    limits = _limits() if other else {}
+    return {
+        name: (version, str(limits[name]))
+        for name, version in other.items()
+        if version is not None and name in limits and not limits[name].contains(version)
+    }
 
 
 def allowed_versions(name: str) -> str:
     """The versions of a package that Unsloth's metadata allows (``!=0.19.0,<=1.15.0``); "" when it limits none."""
-    for line in _requires():
-        try:
-            wanted = Requirement(line)
-        except InvalidRequirement:
-            continue
-        if wanted.name == name and (wanted.marker is None or wanted.marker.evaluate({"extra": ""})):
-            return str(wanted.specifier)
-    return ""
+    limits = _limits()
+    return str(limits[name]) if name in limits else ""
 
 
 @cache
@@ -57,13 +63,34 @@ def families(device: Device) -> frozenset[str]:
     """The families (``model_type``) that Unsloth has code of its own for: on a CPU for their loss, on a GPU for all.
 
     Read off the set ``_CHUNKED_CE_MODEL_TYPES`` of its CPU backend, and off the ladder of comparisons with
-    ``model_type`` in its loader. Empty when it is not here, or laid out otherwise than in the tested version.
+    ``model_type`` in its loader; as text, since parsing the loader takes longer than everything else a check does of
+    it. Empty when it is not here, or laid out otherwise than in the tested version.
     """
     if device == "cpu":
-        tree = _source("unsloth_zoo", "unsloth_zoo/cpu/ops.py")
-        return frozenset(text for node in _assigned(tree, "_CHUNKED_CE_MODEL_TYPES") for text in _texts(node))
-    tree = _source("unsloth", "unsloth/models/loader.py")
-    return frozenset(text for node in _compared(tree, "model_type") for text in _texts(node))
+        found = _SET.search(_source("unsloth_zoo", "unsloth_zoo/cpu/ops.py"))
+        return frozenset(_NAME.findall(found[1])) if found else frozenset()
+    return frozenset(_COMPARED.findall(_source("unsloth", "unsloth/models/loader.py")))
+
+
+def _limits() -> dict[str, SpecifierSet]:
+    """What Unsloth's metadata says of the packages in ``LIMITED``, where its condition holds here."""
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    found: dict[str, SpecifierSet] = {}
+    for line in _requires():
+        if not line.startswith(LIMITED):
+            continue
+        try:
+            wanted = Requirement(line)
+        except InvalidRequirement:
+            continue
+        if wanted.name in LIMITED and wanted.specifier and _holds(wanted):
+            found.setdefault(wanted.name, wanted.specifier)
+    return found
+
+
+def _holds(wanted: Requirement) -> bool:
+    return wanted.marker is None or wanted.marker.evaluate({"extra": ""})
 
 
 def _requires() -> list[str]:
@@ -73,23 +100,8 @@ def _requires() -> list[str]:
         return []
 
 
-def _source(package: str, file: str) -> ast.Module:
+def _source(package: str, file: str) -> str:
     try:
-        path = Path(str(metadata.distribution(package).locate_file(file)))
-        return ast.parse(path.read_text(encoding="utf-8"))
-    except (metadata.PackageNotFoundError, OSError, SyntaxError, ValueError):
-        return ast.Module([], [])
-
-
-def _assigned(tree: ast.Module, name: str) -> list[ast.expr]:
-    assignments = [node for node in tree.body if isinstance(node, ast.Assign)]
-    return [node.value for node in assignments if any(isinstance(t, ast.Name) and t.id == name for t in node.targets)]
-
-
-def _compared(tree: ast.Module, name: str) -> list[ast.expr]:
-    compared = [node for node in ast.walk(tree) if isinstance(node, ast.Compare) and isinstance(node.ops[0], ast.Eq)]
-    return [node.comparators[0] for node in compared if isinstance(node.left, ast.Name) and node.left.id == name]
-
-
-def _texts(node: ast.expr) -> list[str]:
-    return [part.value for part in ast.walk(node) if isinstance(part, ast.Constant) and isinstance(part.value, str)]
+        return Path(str(metadata.distribution(package).locate_file(file))).read_text(encoding="utf-8")
+    except (metadata.PackageNotFoundError, OSError, ValueError):
+        return ""

@@ -130,7 +130,7 @@ def test_a_machine_without_unsloth_or_with_another_trl_takes_peft(monkeypatch: p
     assert backend(job()).rejected[0].code == "B10"
     versions = {"trl": "1.16.0", "unsloth": "2026.10.9", "unsloth_zoo": "2026.10.9"}
     monkeypatch.setattr(unsloth, "installed_version", versions.get)
-    monkeypatch.setattr(unsloth, "allowed_versions", lambda name: "!=0.19.0,<=1.15.0" if name == "trl" else "")
+    monkeypatch.setattr("importlib.metadata.requires", lambda _: ["trl!=0.19.0,<=1.15.0", "datasets>=3", "?"])
     first = backend(job()).rejected[0]
     assert (first.code, first.reason) == ("B11", "trl 1.16.0 is installed, and Unsloth allows !=0.19.0,<=1.15.0")
 

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import sys
 
+from packaging.specifiers import SpecifierSet
+
 from compiler.facts import unsloth
+from compiler.facts.packages import tested_set
 
 
 def test_the_tested_set_is_what_is_here_and_unsloth_allows_it() -> None:
     assert unsloth.untested() == []
     assert unsloth.ruled_out() == {}
+    for name in unsloth.LIMITED:  # ruled_out() takes them for allowed
+        assert SpecifierSet(unsloth.allowed_versions(name)).contains(tested_set()[name])
     assert "<=1.15.0" in unsloth.allowed_versions("trl")
     assert "<=5.17.0" in unsloth.allowed_versions("transformers")
     assert unsloth.allowed_versions("rich") == ""
