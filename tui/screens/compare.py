@@ -17,7 +17,7 @@ from runtime.run_folder import RunFolder
 from runtime.state import read_story
 from tui.ballot import Ballot, Vote, read_votes, write_votes
 from tui.follow import one_paragraph
-from tui.screens.room import Room
+from tui.screens.room import Room, while_up
 from tui.text import _
 from tui.widgets.bindings import bindings
 
@@ -89,6 +89,7 @@ class CompareScreen(Room):
             self.post_message(self.Trouble(_("the votes could not be kept: {why}", why=error.strerror)))
 
     @on(Loaded)
+    @while_up
     def _take(self, message: Loaded) -> None:
         self.ballot = Ballot.of(message.found, message.votes)
         self.loaded = True

@@ -28,7 +28,7 @@ from tui.planning import Planned, Row, launch, make_plan, rows
 from tui.recipe_words import problem_words
 from tui.screens.dialogs import Question
 from tui.screens.reading import Reading
-from tui.screens.room import Room
+from tui.screens.room import Room, while_up
 from tui.screens.run import Watched
 from tui.text import _
 from tui.widgets.bindings import bindings
@@ -174,10 +174,12 @@ class PlanScreen(Room):
     # --- messages ---------------------------------------------------------------------------------
 
     @on(Progressed)
+    @while_up
     def _progressed(self, message: Progressed) -> None:
         self.query_one("#title", Static).update(f"… {message.words}")
 
     @on(Made)
+    @while_up
     def _made(self, message: Made) -> None:
         self.planned = message.planned
         plan = message.planned.plan
@@ -210,14 +212,17 @@ class PlanScreen(Room):
         self._show_rows(message.shown)
 
     @on(Turned)
+    @while_up
     def _turned(self, message: Turned) -> None:
         self._show_rows(message.shown)
 
     @on(Started)
+    @while_up
     def _started(self, message: Started) -> None:
         ui(self).watch_run(message.watched)
 
     @on(Compared)
+    @while_up
     def _compared(self, message: Compared) -> None:
         self.app.push_screen(Reading(_("since run {id}", id=message.title), message.text))
 

@@ -20,7 +20,7 @@ from compiler.mending.fixes import apply_fixes
 from compiler.permissions import Permissions
 from tui.forecast import Forecast, forecast
 from tui.recipe_words import beside, problem_words, verdict
-from tui.screens.room import Room
+from tui.screens.room import Room, while_up
 from tui.text import _
 from tui.what_if import Tried, stepped, written
 from tui.widgets.bindings import bindings
@@ -151,6 +151,7 @@ class RecipeScreen(Room):
     # --- messages ---------------------------------------------------------------------------------
 
     @on(Read)
+    @while_up
     def _take(self, message: Read) -> None:
         if message.data is None:
             self.notify(message.why, severity="error", markup=False)
@@ -178,6 +179,7 @@ class RecipeScreen(Room):
         self._look(written(self.editor.text, self.tried))
 
     @on(Forecasted)
+    @while_up
     def _show(self, message: Forecasted) -> None:
         if message.found.text != written(self.editor.text, self.tried):
             return  # typed on meanwhile: the next one is on its way
@@ -192,6 +194,7 @@ class RecipeScreen(Room):
         self._show_beside()
 
     @on(Saved)
+    @while_up
     def _saved(self, message: Saved) -> None:
         if message.why:
             self.on_disk = None if not message.data else self.on_disk

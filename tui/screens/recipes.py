@@ -17,7 +17,8 @@ from textual.screen import ModalScreen
 from textual.widgets import DataTable, Input, Static
 from textual.worker import get_current_worker
 
-from tui.screens.room import Room
+from tui.screens.filtered import FilteredRoom
+from tui.screens.room import while_up
 from tui.text import _
 from tui.widgets.bindings import bindings
 from tui.widgets.ui import ui
@@ -52,7 +53,7 @@ class AskFolder(ModalScreen[str]):
         self.dismiss(event.value.strip())
 
 
-class RecipesScreen(Room):
+class RecipesScreen(FilteredRoom):
     """Lists recipes and opens them."""
 
     TABLE: ClassVar[str] = "recipes"
@@ -61,7 +62,6 @@ class RecipesScreen(Room):
     DEFAULT_CSS = """
     RecipesScreen DataTable { height: 1fr; }
     RecipesScreen #about { height: 2; padding: 0 1; color: $text-muted; }
-    RecipesScreen #filter { display: none; height: 1; border: none; padding: 0; }
     """
 
     class Found(Message):
@@ -85,14 +85,13 @@ class RecipesScreen(Room):
         self.folder = folder
         self.listed: list[Listed] = []
         self.runs: list[Summary] = []
-        self._filter = ""
 
     def compose_room(self) -> ComposeResult:
         with Vertical():
             table: DataTable[str] = DataTable(cursor_type="row", zebra_stripes=True)
             yield table
             yield Static(id="about", markup=False)
-            yield Input(id="filter", placeholder=_("search"), compact=True)
+            yield self.filter_field(_("search"))
 
     def on_mount(self) -> None:
         table = self.query_one(DataTable)
@@ -133,11 +132,13 @@ class RecipesScreen(Room):
             self.post_message(self.Written(target / "recipe.toml", ""))
 
     @on(Found)
+    @while_up
     def _take(self, message: Found) -> None:
         self.listed, self.runs = message.listed, message.runs
         self._fill()
 
     @on(Written)
+    @while_up
     def _written(self, message: Written) -> None:
         if message.why:
             self.notify(message.why, severity="error", markup=False)
@@ -155,7 +156,7 @@ class RecipesScreen(Room):
         self.action_open()
 
     def _shown(self) -> list[Listed]:
-        words = self._filter.lower().split()
+        words = self.wanted.lower().split()
         return [one for one in self.listed if all(word in f"{one.name} {one.title}".lower() for word in words)]
 
     def _current(self) -> Listed | None:
@@ -202,16 +203,5 @@ class RecipesScreen(Room):
     def action_reload(self) -> None:
         self._look()
 
-    def action_filter(self) -> None:
-        field = self.query_one("#filter", Input)
-        field.display = True
-        field.focus()
-
-    @on(Input.Changed, "#filter")
-    def _filter_changed(self, event: Input.Changed) -> None:
-        self._filter = event.value
+    def narrow(self) -> None:
         self._fill()
-
-    @on(Input.Submitted, "#filter")
-    def _filter_done(self) -> None:
-        self.query_one(DataTable).focus()

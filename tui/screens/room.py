@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Callable
+from functools import wraps
+from typing import ClassVar, Concatenate, ParamSpec, TypeVar
 
 from textual.app import ComposeResult
 from textual.containers import Container
@@ -52,6 +54,24 @@ class Room(Screen[None]):
     def compose_room(self) -> ComposeResult:
         """The widgets of the screen."""
         yield from ()
+
+
+R = TypeVar("R", bound=Room)
+P = ParamSpec("P")
+
+
+def while_up(take: Callable[Concatenate[R, P], None]) -> Callable[Concatenate[R, P], None]:
+    """A handler that does nothing once its screen is taken down.
+
+    Its widgets go then, one by one, and what its threads have posted is still heard.
+    """
+
+    @wraps(take)
+    def taken(self: R, /, *given: P.args, **named: P.kwargs) -> None:
+        if self.display and self.is_attached and self.app.is_running:
+            take(self, *given, **named)
+
+    return taken
 
 
 class TooSmall(Static):

@@ -30,7 +30,8 @@ from tui.charts import run_chart
 from tui.curves import Curves
 from tui.run_words import number_rows, outcome_words, sample_rows, stage_rows, status_line
 from tui.screens.dialogs import stop_question
-from tui.screens.room import Room
+from tui.screens.filtered import FilteredRoom
+from tui.screens.room import while_up
 from tui.text import N_, _
 from tui.watching import MOST_LINES, Batch, LogLine, Snapshot, Watcher
 from tui.widgets.bindings import bindings
@@ -62,11 +63,12 @@ class Watched:
     ended: Callable[[], bool] | None = None
 
 
-class RunScreen(Room):
+class RunScreen(FilteredRoom):
     """Shows one run. Reads its folder in a thread; asks of the executor only through ``control/``."""
 
     TABLE: ClassVar[str] = "run"
     PLACE: ClassVar[str] = "run"
+    LISTED: ClassVar[str] = "#chart-0"
     BINDINGS: ClassVar[list[BindingType]] = bindings("run")
 
     DEFAULT_CSS = """
@@ -83,7 +85,6 @@ class RunScreen(Room):
     RunScreen #pane-lines { height: 1fr; background: $background; scrollbar-size: 0 1; }
     RunScreen #pane-text { height: 1fr; display: none; scrollbar-size-vertical: 1; }
     RunScreen #pane-text Static { height: auto; }
-    RunScreen #filter { display: none; height: 1; border: none; padding: 0; }
     RunScreen .heading { text-style: bold; color: $text-accent; margin-top: 1; }
     RunScreen #outcome { height: auto; display: none; text-style: bold; }
 
@@ -139,7 +140,6 @@ class RunScreen(Room):
         """Requests that have not been answered yet."""
         self.logged: deque[LogLine] = deque(maxlen=MOST_LINES)
         self.output: deque[str] = deque(maxlen=MOST_LINES)
-        self._filter = ""
         self._taken = threading.Event()
         self._left = threading.Event()
         self._shows_output = False
@@ -165,7 +165,7 @@ class RunScreen(Room):
                     yield Log(id="pane-lines", max_lines=MOST_LINES)
                     with VerticalScroll(id="pane-text"):
                         yield Static(id="pane-static", markup=False)
-                    yield Input(id="filter", placeholder=_("filter (a regular expression)"), compact=True)
+                    yield self.filter_field(_("filter (a regular expression)"))
             with VerticalScroll(id="right", can_focus=False):
                 yield Static(id="answers")
 
@@ -221,6 +221,7 @@ class RunScreen(Room):
     # --- messages ---------------------------------------------------------------------------------
 
     @on(PlanRead)
+    @while_up
     def _take_plan(self, message: PlanRead) -> None:
         self.plan = message.plan
         self._show()
@@ -230,6 +231,7 @@ class RunScreen(Room):
         self.notify(message.words, severity="error", markup=False)
 
     @on(Batched)
+    @while_up
     def _take_batch(self, message: Batched) -> None:
         batch = message.batch
         try:
@@ -286,12 +288,12 @@ class RunScreen(Room):
             self.query_one(Log).write_lines(self._filtered(found))
 
     def _filtered(self, lines: list[str]) -> list[str]:
-        if not self._filter:
+        if not self.wanted:
             return lines
         try:
-            wanted = re.compile(self._filter, re.IGNORECASE)
+            wanted = re.compile(self.wanted, re.IGNORECASE)
         except re.error:
-            wanted = re.compile(re.escape(self._filter), re.IGNORECASE)
+            wanted = re.compile(re.escape(self.wanted), re.IGNORECASE)
         return [line for line in lines if wanted.search(line)]
 
     def _rewrite(self) -> None:
@@ -302,7 +304,7 @@ class RunScreen(Room):
     def _show_pane_title(self) -> None:
         parts = [f"[{_(words)}]" if n == self.pane else _(words) for n, (_name, words) in enumerate(PANES)]
         follow = _("following") if self.query_one(Log).auto_scroll else _("not following")
-        filtered = f" · /{self._filter}/" if self._filter else ""
+        filtered = f" · /{self.wanted}/" if self.wanted else ""
         state = f" · {follow}" if self.pane < 2 else ""
         self.query_one("#pane-title", Static).update(" ".join(parts) + state + filtered)
 
@@ -329,7 +331,7 @@ class RunScreen(Room):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "unfilter":
-            return bool(self._filter) or self.query_one("#filter").display
+            return bool(self.wanted) or self.query_one("#filter").display
         if action == "ask":
             return True if self.snapshot.verdict.state.is_alive() else None
         return True
@@ -350,26 +352,18 @@ class RunScreen(Room):
         self._post(request)
         self._show()
 
-    def action_filter(self) -> None:
-        field = self.query_one("#filter", Input)
-        field.display = True
-        field.focus()
-
-    @on(Input.Changed, "#filter")
-    def _filter_changed(self, event: Input.Changed) -> None:
-        self._filter = event.value
+    def narrow(self) -> None:
         self._rewrite()
         self._show_pane_title()
 
-    @on(Input.Submitted, "#filter")
-    def _filter_done(self) -> None:
+    def filter_done(self) -> None:
         self.query_one("#filter", Input).display = False
-        self.query_one("#chart-0").focus()
+        super().filter_done()
 
     def action_unfilter(self) -> None:
         field = self.query_one("#filter", Input)
         field.value = ""
-        self._filter_done()
+        self.filter_done()
 
     def action_follow(self) -> None:
         log = self.query_one(Log)

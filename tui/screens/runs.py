@@ -9,7 +9,7 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.message import Message
-from textual.widgets import DataTable, Input, Static
+from textual.widgets import DataTable, Static
 
 from compiler.difference import differences
 from compiler.plan import read_plan
@@ -20,8 +20,9 @@ from tui.chart.view import View
 from tui.charts import overlay_chart
 from tui.curves import Curves, read_curves
 from tui.run_list import HEADS, cells, matches, summaries
+from tui.screens.filtered import FilteredRoom
 from tui.screens.reading import Reading
-from tui.screens.room import Room
+from tui.screens.room import while_up
 from tui.text import _
 from tui.widgets.bindings import bindings
 from tui.widgets.line_chart import LineChart
@@ -34,7 +35,7 @@ MOST_SELECTED = 8
 """Curves over each other, as many as there are colours."""
 
 
-class RunsScreen(Room):
+class RunsScreen(FilteredRoom):
     """Lists runs and compares them."""
 
     TABLE: ClassVar[str] = "runs"
@@ -44,7 +45,6 @@ class RunsScreen(Room):
     RunsScreen DataTable { height: 1fr; }
     RunsScreen #overlay { height: 2fr; border-top: solid $panel; }
     RunsScreen #none { height: auto; display: none; padding: 1 2; }
-    RunsScreen #filter { display: none; height: 1; border: none; padding: 0; }
     RunsScreen.-narrow #overlay, RunsScreen.-low #overlay { display: none; }
     RunsScreen.-wide.-tall #overlay { height: 3fr; }
     """
@@ -80,7 +80,6 @@ class RunsScreen(Room):
         self.pinned: str | None = None
         self.read: dict[str, Curves] = {}
         self.metric = "loss"
-        self._filter = ""
 
     def compose_room(self) -> ComposeResult:
         with Vertical():
@@ -88,7 +87,7 @@ class RunsScreen(Room):
             table: DataTable[str] = DataTable(cursor_type="row", zebra_stripes=True)
             yield table
             yield LineChart(self._chart, id="overlay")
-            yield Input(id="filter", placeholder=_("search"), compact=True)
+            yield self.filter_field(_("search"))
 
     def on_mount(self) -> None:
         table = self.query_one(DataTable)
@@ -121,7 +120,7 @@ class RunsScreen(Room):
         return shown[row] if 0 <= row < len(shown) else None
 
     def _shown(self) -> list[Summary]:
-        return [run for run in self.listed if matches(run, self._filter)]
+        return [run for run in self.listed if matches(run, self.wanted)]
 
     # --- reading, in threads ----------------------------------------------------------------------
 
@@ -149,6 +148,7 @@ class RunsScreen(Room):
     # --- messages ---------------------------------------------------------------------------------
 
     @on(Listed)
+    @while_up
     def _take(self, message: Listed) -> None:
         for run in message.runs:  # a run that goes on has more to show than was read
             known = next((old for old in self.listed if old.run.id == run.run.id), None)
@@ -164,6 +164,7 @@ class RunsScreen(Room):
         self.query_one("#overlay", LineChart).refresh()
 
     @on(Compared)
+    @while_up
     def _show_difference(self, message: Compared) -> None:
         self.app.push_screen(Reading(message.title, message.text))
 
@@ -253,19 +254,8 @@ class RunsScreen(Room):
         self.metric = name
         self.query_one("#overlay", LineChart).show(self._chart)
 
-    def action_filter(self) -> None:
-        field = self.query_one("#filter", Input)
-        field.display = True
-        field.focus()
-
-    @on(Input.Changed, "#filter")
-    def _filter_changed(self, event: Input.Changed) -> None:
-        self._filter = event.value
+    def narrow(self) -> None:
         self._fill()
-
-    @on(Input.Submitted, "#filter")
-    def _filter_done(self) -> None:
-        self.query_one(DataTable).focus()
 
     def action_compare_answers(self) -> None:
         current = self._current()
