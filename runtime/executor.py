@@ -26,6 +26,7 @@ from compiler.plan import Plan, read_plan
 from compiler.stale import what_moved
 from runtime.budget import Budget, limits_of
 from runtime.checkpoints import discard_unsealed, latest_whole, step_of
+from runtime.child import main_of
 from runtime.evaluation.questions import write_questions
 from runtime.faults import diagnose, first_line, is_out_of_memory
 from runtime.journal import JournalWriter, boot_id
@@ -402,16 +403,7 @@ class Executor:
 
 def main() -> None:
     """Entry point: ``python -m runtime.executor RUN``."""
-    run = RunFolder(Path(sys.argv[1]))
-    try:
-        executor = Executor(run)
-    except (Refusal, OSError) as error:
-        sys.stderr.write(f"{error}\n")
-        sys.exit(3)
-    code = executor.run_to_end()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)  # all is told and on disk; taking the libraries down takes a second and can only go wrong
+    main_of(Executor)
 
 
 if __name__ == "__main__":

@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from compiler.codes import exit_code
 from compiler.diagnostics import Diagnostic, Refusal
 from compiler.files import write_atomically
 from compiler.plan import Plan, read_plan
+from runtime.child import main_of
 from runtime.evaluation.benchmarks import task_results
 from runtime.evaluation.comparing import Measured, Side, as_json, compare
 from runtime.evaluation.launching import results_file
@@ -233,16 +232,7 @@ def _failed(*diagnostics: Diagnostic) -> tuple[dict[str, Any], int]:
 
 def main() -> None:
     """Entry point: ``python -m runtime.evaluation.evaluator RUN``."""
-    run = RunFolder(Path(sys.argv[1]))
-    try:
-        evaluator = Evaluator(run)
-    except (Refusal, OSError) as error:
-        sys.stderr.write(f"{error}\n")
-        sys.exit(3)
-    code = evaluator.run_to_end()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
+    main_of(Evaluator)
 
 
 if __name__ == "__main__":

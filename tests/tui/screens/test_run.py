@@ -15,6 +15,7 @@ from tests.tui.playing import Play, Written, finished, make_app, play, read, tex
 from tests.tui.screens.golden import same_as_golden
 from tui.screens.dialogs import Question
 from tui.screens.help import Help
+from tui.screens.run import RunScreen
 from tui.settings import Settings
 from tui.widgets.line_chart import LineChart
 
@@ -404,3 +405,14 @@ def test_a_folder_that_goes_away_is_told(living: Written, runs: Path) -> None:
         )
 
     play(make_app(runs, living.run), script)
+
+
+def test_what_comes_once_a_screen_is_taken_down_is_not_drawn(runs: Path) -> None:
+    seen: list[RunScreen] = []
+
+    async def script(pilot: Play) -> None:
+        seen.append(await read(pilot))
+
+    play(make_app(runs, finished(runs)), script)
+    seen[0]._take_plan(RunScreen.PlanRead(None))
+    assert seen[0].plan is not None
