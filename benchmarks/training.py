@@ -1,4 +1,4 @@
-"""Tokens per second of the quickstart, beside a plain TRL script with the same settings, one after the other."""
+"""Tokens per second of the quickstart with each backend, beside a plain TRL script with the same settings."""
 
 from __future__ import annotations
 
@@ -18,39 +18,39 @@ from compiler.cache import cache_folder
 ROOT = Path(__file__).resolve().parents[1]
 RECIPE = Path(sys.executable).with_name("recipe")
 STEPS = 24
+BACKENDS = ("peft", "unsloth")
 
 
 def run() -> Iterator[str]:
-    """The table's lines. Both are run twice, in turn, and the better one of each counts: the machine is shared."""
+    """The table's lines. All are run twice, in turn, and the better one of each counts: the machine is shared."""
+    measured: dict[str, list[dict[str, Any]]] = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        ours, theirs = [], []
         for number in range(2):
-            ours.append(_recipe(folder / f"recipe-{number}"))
-            theirs.append(_plain(folder))
-    best, plain = max(ours, key=_rate), max(theirs, key=_rate)
+            for backend in BACKENDS:
+                told = _recipe(folder / f"{backend}-{number}", backend)
+                measured.setdefault(f"`recipe run`, {backend}", []).append(told)
+            measured.setdefault("plain TRL script", []).append(_plain(folder))
+    best = {name: max(times, key=_rate) for name, times in measured.items()}
     yield from table(
-        ["", "tokens/s", "tokens", "seconds in steps", "command to first step, s"],
-        [
-            ("`recipe run`", *_cells(best), f"{best['start']:.1f}"),
-            ("plain TRL script", *_cells(plain), f"{plain['start']:.1f}"),
-        ],
+        ["", "tokens/s", "tokens", "seconds in steps", "command to first step, s", "peak MiB"],
+        [(name, *_cells(one), f"{one['start']:.1f}", one.get("peak", "")) for name, one in best.items()],
     )
 
 
-def _rate(measured: dict[str, float]) -> float:
-    return measured["tokens"] / measured["seconds"]
+def _rate(measured: dict[str, Any]) -> float:
+    return float(measured["tokens"] / measured["seconds"])
 
 
-def _cells(measured: dict[str, float]) -> tuple[str, str, str]:
+def _cells(measured: dict[str, Any]) -> tuple[str, str, str]:
     return f"{_rate(measured):.0f}", f"{measured['tokens']:,.0f}", f"{measured['seconds']:.1f}"
 
 
-def _recipe(folder: Path) -> dict[str, float]:
+def _recipe(folder: Path, backend: str) -> dict[str, Any]:
     shutil.copytree(ROOT / "recipes" / "quickstart", folder)
     recipe = folder / "recipe.toml"
     text = recipe.read_text(encoding="utf-8").replace(
-        "[training]", f"[training]\nmax_steps = {STEPS}\nsave_steps = 500"
+        "[training]", f'[training]\nbackend = "{backend}"\nmax_steps = {STEPS}\nsave_steps = 500'
     )
     recipe.write_text(text + "\n[evaluation]\nsample_count = 0\n", encoding="utf-8")
     started = time.time()
@@ -61,6 +61,7 @@ def _recipe(folder: Path) -> dict[str, float]:
     return {
         "tokens": steps[-1]["tokens"],
         "seconds": sum(event["step_seconds"] for event in steps),
+        "peak": f"{steps[-1]['peak_memory'] / 2**20:,.0f}",
         "start": steps[0]["t"] - steps[0]["step_seconds"] - started,
     }
 
