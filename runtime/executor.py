@@ -34,6 +34,7 @@ from runtime.lock import ExecutorLock
 from runtime.orders import BUDGET, SIGNALS, Orders, Stopped
 from runtime.packages import package_problems
 from runtime.page import write_page
+from runtime.peak import memory, predicted
 from runtime.preflight import DATA, compare
 from runtime.recovery import (
     MOST,
@@ -55,6 +56,7 @@ from runtime.state import Story, read_story
 if TYPE_CHECKING:
     from compiler.gather import Inputs
     from runtime.backends import Loaded
+    from runtime.peak import Predicted
     from runtime.telemetry import Telemetry
 
 BALLAST = 256 * 1024
@@ -78,6 +80,7 @@ class Executor:
         self.began = time.monotonic()  # a clock that nobody sets
         self.budget: Budget | None = None
         self.telemetry: Telemetry | None = None
+        self.predicted: Predicted | None = None
 
     # --- the stages, in order -------------------------------------------------------------------
 
@@ -111,6 +114,7 @@ class Executor:
         return self._train(plan, inputs, loaded, resume[0] if resume else None)
 
     def _start(self, plan: Plan, resume_from: int | None) -> None:
+        foreseen = self.predicted = predicted(plan)
         started = self.journal.append(
             "start",
             pid=os.getpid(),
@@ -119,6 +123,7 @@ class Executor:
             resume_from=resume_from,
             boot=boot_id(),
             memory_kills=memory_kills(),
+            **(foreseen.as_fields() if foreseen is not None else {}),
         )
         self.story.apply([started])
         self.step = self.story.step
@@ -142,10 +147,16 @@ class Executor:
         over = self.budget.used_up()
         if over is not None:
             raise Refusal(over)
-        self.telemetry = Telemetry(self.journal, self.budget.spent, gpus=gpus)
+        self.telemetry = Telemetry(self.journal, self._so_far, gpus=gpus)
         self.telemetry.start()
         if launch.grace is not None:
             self.orders.leave_within(launch.grace, lambda: self._gone(launch.grace))
+
+    def _so_far(self) -> dict[str, Any]:
+        """For telemetry: what is spent, and the memory's peak beside the predicted one."""
+        spent = {} if self.budget is None else self.budget.spent()
+        foreseen = {} if self.predicted is None else {"predicted_memory": self.predicted.expected}
+        return {**spent, "peak_memory": memory()["peak_memory"], **foreseen}
 
     def _between_steps(self) -> None:
         """Warn near a limit of the budget; at it, ask for the end. Called between two steps and while the run rests.
@@ -373,9 +384,11 @@ class Executor:
         os._exit(self.orders.exit_code())
 
     def _spent(self) -> dict[str, Any]:
-        """For the end: seconds of this executor, energy and money of the whole run where they are known."""
+        """For the end: seconds of this executor, energy and money of the whole run where they are known, and memory."""
         spent = {} if self.budget is None else self.budget.spent()
-        return {**spent, "seconds": round(time.monotonic() - self.began, 1)}
+        foreseen = {} if self.predicted is None else self.predicted.as_fields()
+        peak = memory()["peak_memory"]
+        return {**spent, "seconds": round(time.monotonic() - self.began, 1), "peak_memory": peak, **foreseen}
 
     def _stopped(self) -> dict[str, Any]:
         kept = f"at step {self.step}, with a checkpoint" if self.step else "before the first step"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from compiler.codes import exit_code
+from runtime.peak import Predicted
 from runtime.run_folder import RunFolder
 from runtime.state import State, Story, Verdict, look
 
@@ -99,7 +100,7 @@ def samples(story: Story) -> list[Sample]:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """One run in a list: how it stands, how far it is, what it has measured (nats)."""
+    """One run in a list: how it stands, how far it is, what it has measured (nats), its memory's peak (bytes)."""
 
     run: RunFolder
     verdict: Verdict
@@ -107,6 +108,8 @@ class Summary:
     steps: int
     base_loss: float | None
     tuned_loss: float | None
+    peak_memory: int | None = None
+    predicted_memory: Predicted | None = None
 
     def as_json(self) -> dict[str, Any]:
         """One of the runs of ``recipe runs --json``."""
@@ -119,6 +122,8 @@ class Summary:
             "steps": self.steps,
             "base_loss": self.base_loss,
             "tuned_loss": self.tuned_loss,
+            "peak_memory_bytes": self.peak_memory,
+            "predicted_memory_bytes": self.predicted_memory.as_json() if self.predicted_memory is not None else None,
             "path": str(self.run.path),
         }
 
@@ -134,6 +139,8 @@ def summary(run: RunFolder) -> Summary:
         steps=story.steps,
         base_loss=base.number("loss") if base else None,
         tuned_loss=tuned.number("loss") if tuned else None,
+        peak_memory=story.peak_memory,
+        predicted_memory=story.predicted,
     )
 
 

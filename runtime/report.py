@@ -9,6 +9,7 @@ from compiler.files import write_atomically
 from compiler.plan import Plan
 from runtime.journal import writable
 from runtime.outcome import comparison, samples
+from runtime.peak import predicted
 from runtime.run_folder import RunFolder
 from runtime.state import read_story
 
@@ -20,7 +21,7 @@ def write_report(run: RunFolder, plan: Plan, *, steps: int, trainable: int, tota
     those of all the executors that the run has had.
     """
     story = read_story(run)
-    compared = comparison(story)
+    compared, foreseen = comparison(story), predicted(plan)
     held_out = compared.as_json() if compared is not None else None
     document = {
         "version": 1,
@@ -40,7 +41,8 @@ def write_report(run: RunFolder, plan: Plan, *, steps: int, trainable: int, tota
         "final_train_loss": next(reversed(story.losses.values()), None),
         "train_seconds": round(story.train_seconds, 1),
         "tokens": story.tokens or None,
-        "peak_memory_bytes": story.sum.peak_memory,
+        "peak_memory_bytes": story.peak_memory,
+        "predicted_memory_bytes": foreseen.as_json() if foreseen is not None else None,
         "samples": [sample.as_json() for sample in samples(story)],
         "output": "model" if plan.method == "full" else "adapter",
         "packages": plan.packages,

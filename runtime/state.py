@@ -6,13 +6,14 @@ import math
 import statistics
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from itertools import islice
 from typing import TypeGuard
 
 from runtime.journal import Event, JournalTail, boot_id, unreadable, uptime
 from runtime.lock import Holder, lock_holder
+from runtime.peak import Predicted, predicted_by
 from runtime.run_folder import RunFolder
 from runtime.skim import skim
 
@@ -90,6 +91,8 @@ class Story:
     """The latest one: what the machine does, and what has been spent so far."""
     started: Event | None = None
     """The beginning of the last executor that has reported."""
+    predicted: Predicted | None = None
+    """What the plan foretold of the peak of the memory."""
     paused: bool = False
     gaps: list[tuple[int, int]] = field(default_factory=list)
     """Stretches of numbers that no event has, as (first missing, last missing)."""
@@ -138,6 +141,7 @@ class Story:
                 self.steps = event.whole("steps") or self.steps
                 self.pid = event.whole("pid")
                 self.started = event
+                self.predicted = predicted_by(event)
             case "stage":
                 self.stage = event.text("name")
             case "metric":
@@ -156,6 +160,7 @@ class Story:
                 self.paused = event.kind == "pause"
             case "end":
                 self.end = event
+                self.sum = replace(self.sum, peak_memory=_higher(event.whole("peak_memory"), self.sum.peak_memory))
             case "foreign":
                 self.foreign = event
 
@@ -185,7 +190,7 @@ class Story:
         self.sum = Sum(
             seconds=told if _is_time(told) else counted,
             tokens=tokens if tokens is not None else self.sum.tokens,
-            peak_memory=max((memory for memory in (peak, self.sum.peak_memory) if memory is not None), default=None),
+            peak_memory=_higher(peak, self.sum.peak_memory),
         )
         self.trained[step] = Step(event.number("loss"), seconds, self.sum)
         while len(self.trained) > KEPT:
@@ -202,6 +207,13 @@ class Story:
         return self.sum.tokens
 
     @property
+    def peak_memory(self) -> int | None:
+        """The highest memory of the run in bytes, as far as it has been told."""
+        return _higher(
+            self.telemetry.whole("peak_memory") if self.telemetry is not None else None, self.sum.peak_memory
+        )
+
+    @property
     def train_seconds(self) -> float:
         """Time spent in optimizer steps that still count, by all executors."""
         return self.sum.seconds
@@ -215,6 +227,10 @@ class Story:
         """The held-out measurement of a phase (``base`` or ``tuned``), if there is one."""
         hits = [event for event in self.evaluations if event.get("phase") == phase]
         return hits[-1] if hits else None
+
+
+def _higher(one: int | None, other: int | None) -> int | None:
+    return max((value for value in (one, other) if value is not None), default=None)
 
 
 def _is_time(seconds: float | None) -> TypeGuard[float]:

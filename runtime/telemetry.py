@@ -159,20 +159,20 @@ class _Counted(Protocol):
 class Telemetry(threading.Thread):
     """Writes a ``telemetry`` event every few seconds, whatever training does meanwhile.
 
-    ``spent`` gives what the run has used so far (``Budget.spent``).
+    ``so_far`` gives what the run has used so far: time, energy, money, memory.
     """
 
     def __init__(
         self,
         journal: JournalWriter,
-        spent: Callable[[], dict[str, float | str]],
+        so_far: Callable[[], dict[str, Any]],
         *,
         gpus: Gpus | None = None,
         every: float = EVERY,
     ) -> None:
         super().__init__(name="telemetry", daemon=True)
         self._journal = journal
-        self._spent = spent
+        self._so_far = so_far
         self._gpus = gpus if gpus is not None else Gpus()
         self._host = Host()
         self._every = every
@@ -190,7 +190,7 @@ class Telemetry(threading.Thread):
     def tell(self) -> None:
         """Write one sample now. Raises OSError."""
         gpus = self._gpus.sample()
-        self._journal.append("telemetry", **self._spent(), **self._host.sample(), **({"gpus": gpus} if gpus else {}))
+        self._journal.append("telemetry", **self._so_far(), **self._host.sample(), **({"gpus": gpus} if gpus else {}))
 
     def stop(self) -> None:
         """Write one last sample, with all that was spent, and nothing after it."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-import resource
 import statistics
 import time
 import traceback
@@ -31,6 +30,7 @@ from runtime.backends.promises import refuse_other_arguments
 from runtime.faults import first_line, is_out_of_memory
 from runtime.journal import JournalWriter
 from runtime.orders import Orders
+from runtime.peak import memory
 from runtime.randomness import RandomStates
 from runtime.run_folder import RunFolder
 from runtime.starts import as_base
@@ -360,15 +360,6 @@ class Watcher(transformers.TrainerCallback):
         checkpoints.prune(Path(args.output_dir), keep=keep, also=state.best_model_checkpoint)
         if self._orders.pausing:
             self._rest(state, control)
-
-
-def memory() -> dict[str, int]:
-    """Memory now and at most so far, in bytes: of the GPU when one is used, of the process else."""
-    if torch.cuda.is_available():
-        return {"memory": torch.cuda.memory_reserved(), "peak_memory": torch.cuda.max_memory_reserved()}
-    with Path("/proc/self/statm").open(encoding="ascii") as statm:
-        resident = int(statm.read().split()[1]) * resource.getpagesize()
-    return {"memory": resident, "peak_memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}
 
 
 def held_out_loss(trainer: Trainer, *, base: bool) -> dict[str, float]:

@@ -6,9 +6,10 @@ import time
 
 from compiler.render.concise import visible
 from runtime.journal import Event
+from runtime.peak import predicted_by
 from runtime.state import Story
 from tui.follow import counting_line, event_line, progress_line
-from tui.words import duration, size
+from tui.words import band, duration, size
 
 
 def log_line(event: Event, story: Story) -> str:
@@ -35,8 +36,19 @@ def _words(event: Event, story: Story) -> str:
         case "end":
             seconds = event.number("seconds")
             took = f" after {duration(seconds)}" if seconds is not None else ""
-            return f"{event.text('status', '?')}{took}. {event.text('message')}"
+            return ". ".join(filter(None, (f"{event.text('status', '?')}{took}", _peak(event), event.text("message"))))
     return event_line(event, story) or ""
+
+
+def _peak(event: Event) -> str:
+    """The peak of the memory beside the predicted one: ``peak 1.2 GiB, predicted 1.0 to 1.4 GiB``."""
+    peak, expected, foreseen = event.number("peak_memory"), event.number("predicted_memory"), predicted_by(event)
+    parts = [f"peak {size(peak)}"] if peak is not None else []
+    if foreseen is not None:
+        parts.append(f"predicted {band(foreseen.low, foreseen.high)}")
+    elif expected is not None:
+        parts.append(f"predicted {size(expected)}")
+    return ", ".join(parts)
 
 
 def _telemetry(event: Event) -> str:
@@ -45,6 +57,7 @@ def _telemetry(event: Event) -> str:
         value = event.number(name)
         if value is not None:
             parts.append(f"{what} {size(value)}")
+    parts += filter(None, [_peak(event)])
     cpu = event.number("cpu")
     if cpu is not None:
         parts.append(f"CPU {cpu:.0f} %")

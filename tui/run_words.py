@@ -10,7 +10,7 @@ from runtime.journal import read_number
 from runtime.state import State
 from tui.text import N_, _
 from tui.watching import Snapshot
-from tui.words import duration, size
+from tui.words import band, duration, size
 
 GLYPHS = {
     State.STARTING: "○",
@@ -130,6 +130,8 @@ def number_rows(snapshot: Snapshot, plan: Plan | None) -> list[tuple[str, str]]:
     memory = _number(snapshot, "memory")
     add(_("memory"), size(memory) if memory is not None else None)
     add(_("peak"), size(snapshot.peak_memory) if snapshot.peak_memory is not None else None)
+    foreseen = snapshot.predicted_memory
+    add(_("predicted"), band(foreseen.low, foreseen.high) if foreseen is not None else None)
     add(_("last checkpoint"), _("step {step}", step=snapshot.checkpoint) if snapshot.checkpoint else None)
     left = _number(snapshot, "seconds_left")
     add(_("left"), duration(left) if left is not None and snapshot.verdict.state.is_alive() else None)

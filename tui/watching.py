@@ -16,6 +16,7 @@ from pathlib import Path
 from compiler.render.concise import visible
 from runtime.journal import Event
 from runtime.outcome import Comparison, Sample, comparison, samples
+from runtime.peak import Predicted
 from runtime.run_folder import RunFolder
 from runtime.state import Story, Verdict
 from tui.follow import event_line
@@ -71,6 +72,7 @@ class Snapshot:
     began: float | None = None
     last: float | None = None
     peak_memory: int | None = None
+    predicted_memory: Predicted | None = None
     trainable: tuple[int, int] | None = None
     """Parameters that are trained, and all of them."""
     telemetry: Event | None = None
@@ -157,7 +159,8 @@ class Watcher:
             end=story.end,
             began=story.first_t,
             last=story.last_t,
-            peak_memory=story.sum.peak_memory,
+            peak_memory=story.peak_memory,
+            predicted_memory=story.predicted,
             trainable=self._trainable,
             telemetry=story.telemetry,
         )

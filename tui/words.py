@@ -28,6 +28,12 @@ def size(count: float) -> str:
     return f"{count:.1f} GiB"
 
 
+def band(low: float, high: float) -> str:
+    """A range of bytes, the unit once where both have it: ``1.2 to 1.5 GiB``."""
+    least, most = size(low).split(), size(high).split()
+    return f"{least[0]} to {size(high)}" if least[1] == most[1] else f"{size(low)} to {size(high)}"
+
+
 def count(number: int, one: str, many: str | None = None) -> str:
     """``1 row``, ``4,800 rows``."""
     return f"{number:,} {one if number == 1 else many or one + 's'}"

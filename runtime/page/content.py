@@ -14,6 +14,7 @@ from runtime.evaluation.launching import read_results
 from runtime.journal import Event, read_journal, read_number
 from runtime.outcome import comparison, samples
 from runtime.page.charts import Curve, chart, interval_bar, smoothed
+from runtime.peak import predicted
 from runtime.run_folder import RunFolder, read_launch
 from runtime.state import Story, look
 from runtime.usage import how_to_use
@@ -149,7 +150,8 @@ def _memory_chart(events: list[Event]) -> Markup:
 def _predicted(run: RunFolder, plan: Plan, story: Story) -> list[tuple[str, str, str]]:
     """What, as predicted, as it was; a dash for what the plan does not predict or nobody has measured."""
     estimate = plan.model_dump(mode="json").get("estimate") or {}
-    peak, seconds = story.sum.peak_memory, story.train_seconds
+    peak, seconds = story.peak_memory, story.train_seconds
+    memory = predicted(plan)
     limits = limits_of(plan, read_launch(run)) if run.launch.is_file() else None
     spent = limits.cost_of(seconds, None) if limits is not None and seconds else None
     currency = str(estimate.get("currency") or (limits.currency if limits is not None else ""))
@@ -158,7 +160,7 @@ def _predicted(run: RunFolder, plan: Plan, story: Story) -> list[tuple[str, str,
         return f"{value:.2f} {currency}".strip()
 
     rows = [
-        ("memory", _band(estimate.get("process"), _gib), _gib(peak) if peak else "—"),
+        ("memory", _band(memory.as_json() if memory is not None else None, _gib), _gib(peak) if peak else "—"),
         ("training time", _band(estimate.get("seconds"), _minutes), _minutes(seconds) if seconds else "—"),
         ("cost", _band(estimate.get("cost"), money), money(spent) if spent is not None else "—"),
     ]

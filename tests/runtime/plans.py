@@ -6,7 +6,9 @@ from typing import Any
 
 from compiler.facts.hashes import sha256_bytes
 from compiler.plan import (
+    AmountPart,
     DataPart,
+    EstimatePart,
     EvaluationPart,
     InputFile,
     LibraryCall,
@@ -34,6 +36,31 @@ SETTINGS: dict[str, Any] = {
 
 def recipe_input(data: bytes = RECIPE) -> InputFile:
     return InputFile(role="recipe", path="recipe.toml", sha256=sha256_bytes(data), bytes=len(data))
+
+
+def foretold(*, process: tuple[float, float, float], reserved: tuple[float, float, float]) -> EstimatePart:
+    """An estimate with these bytes (expected, lowest, highest) and nothing else to tell."""
+
+    def amount(expected: float, low: float, high: float) -> AmountPart:
+        return AmountPart(expected=expected, low=low, high=high)
+
+    return EstimatePart(
+        verdict="fits",
+        usable=1 << 30,
+        allocated=amount(*reserved),
+        reserved=amount(*reserved),
+        process=amount(*process),
+        host=amount(*process),
+        moment="backward",
+        terms=[],
+        seconds=amount(1.0, 1.0, 1.0),
+        step_seconds=1.0,
+        tokens_per_second=1.0,
+        kwh=0.0,
+        cost=None,
+        currency="EUR",
+        provider="",
+    )
 
 
 def make_plan(**changes: Any) -> Plan:

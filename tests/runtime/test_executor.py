@@ -20,7 +20,7 @@ from runtime.journal import JournalWriter, read_journal
 from runtime.orders import SIGNALS
 from runtime.run_folder import Launch, RunFolder, new_run, post_request
 from runtime.state import Story
-from tests.runtime.plans import make_plan
+from tests.runtime.plans import foretold, make_plan
 
 Do = Callable[[RunFolder], object]
 
@@ -142,6 +142,19 @@ def test_a_run_to_its_end_tells_the_steps_that_were_trained(run: RunFolder, exec
     assert not (run.path / ".ballast").exists()
 
 
+def test_the_predicted_peak_of_the_memory_is_told_beside_the_actual_one(run: RunFolder, execute: Execute) -> None:
+    foreseen = foretold(process=(10.0, 8.0, 13.0), reserved=(5.0, 4.0, 6.0))
+    run.plan.write_bytes(make_plan(estimate=foreseen).as_bytes())
+    _, events = execute()
+    bytes_of = {"predicted_memory": 10, "predicted_memory_low": 8, "predicted_memory_high": 13}
+    assert told(events, "start")[0].items() >= bytes_of.items()
+    assert events[-1].items() >= bytes_of.items()
+    assert events[-1]["peak_memory"] > 1 << 20
+    assert all(
+        sample["predicted_memory"] == 10 and sample["peak_memory"] > 1 << 20 for sample in told(events, "telemetry")
+    )
+
+
 @pytest.mark.parametrize("number", SIGNALS)
 @pytest.mark.parametrize(
     ("where", "stage", "step"),
@@ -254,7 +267,7 @@ def test_a_failure_tells_its_stage_its_step_and_every_problem(execute: Execute) 
 
     code, events = execute(tuned=refuse)
     assert code == 1
-    assert {k: v for k, v in events[-1].items() if k != "seconds"} == {
+    assert {k: v for k, v in events[-1].items() if k not in {"seconds", "peak_memory"}} == {
         "k": "end",
         "status": "failed",
         "step": 6,

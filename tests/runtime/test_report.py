@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from runtime.journal import JournalWriter
 from runtime.report import write_report
 from runtime.run_folder import RunFolder
-from tests.runtime.plans import make_plan
+from tests.runtime.plans import foretold, make_plan
 
 
 def reported(
@@ -52,6 +52,13 @@ def test_the_numbers_are_the_journals_and_the_plans(tmp_path: Path) -> None:
     assert (report["held_out"]["base_perplexity"], report["held_out"]["tuned_perplexity"]) == (9.0, 4.0)
     assert report["output"] == "adapter"
     assert reported(tmp_path, method="full")[1]["output"] == "model"
+
+
+def test_the_predicted_peak_stands_beside_the_measured_one(tmp_path: Path) -> None:
+    _, report = reported(tmp_path, ("telemetry", {"peak_memory": 12}), ("metric", {"step": 1, "peak_memory": 9}))
+    assert (report["peak_memory_bytes"], report["predicted_memory_bytes"]) == (12, None)
+    _, report = reported(tmp_path, estimate=foretold(process=(10.0, 8.0, 13.0), reserved=(5.0, 4.0, 6.0)))
+    assert report["predicted_memory_bytes"] == {"expected": 10, "low": 8, "high": 13}
 
 
 @given(base=st.floats(0.01, 100), tuned=st.floats(0.01, 100))
