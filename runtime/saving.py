@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from compiler.data.tokenizer import ChatTokenizer
 from compiler.plan import Plan
+from runtime import provenance
 from runtime.run_folder import RunFolder
+from runtime.state import read_story
 
 if TYPE_CHECKING:
     from runtime.starts import Start
@@ -23,12 +26,17 @@ def save_tuned(
     ``base`` is the folder that the model was loaded from, ``start`` what ``remember_start`` gave. Returns the
     folders written. Raises OSError.
     """
+    story = read_story(run)
+
+    def save(tuned: Any, folder: Path, start: Start | None = None) -> Path:
+        return _save(tuned, tokenizer, folder, start, lambda draft: provenance.leave(draft, plan, run, story))
+
     if plan.method == "full":
-        return [_save(model, tokenizer, run.model)]
-    written = [_save(model, tokenizer, run.adapter, start)]
+        return [save(model, run.model)]
+    written = [save(model, run.adapter, start)]
     if plan.export_merged:
         merged = model if plan.quantization is None else _on_whole_base(plan, base, run.adapter)
-        written.append(_save(merged.merge_and_unload(), tokenizer, run.model))
+        written.append(save(merged.merge_and_unload(), run.model))
     return written
 
 
@@ -48,7 +56,9 @@ def _on_whole_base(plan: Plan, base: Path, adapter: Path) -> Any:
     return peft.PeftModel.from_pretrained(load_causal_lm(plan.model.id, base, **kwargs), adapter)
 
 
-def _save(model: Any, tokenizer: ChatTokenizer, folder: Path, start: Start | None = None) -> Path:
+def _save(
+    model: Any, tokenizer: ChatTokenizer, folder: Path, start: Start | None, describe: Callable[[Path], None]
+) -> Path:
     draft = folder.with_name(f".{folder.name}")
     shutil.rmtree(draft, ignore_errors=True)
     try:
@@ -58,6 +68,7 @@ def _save(model: Any, tokenizer: ChatTokenizer, folder: Path, start: Start | Non
 
             save_as_difference(draft, start)
         tokenizer.save(draft)
+        describe(draft)
         for file in draft.rglob("*"):
             if file.is_file():
                 with file.open("rb") as stream:

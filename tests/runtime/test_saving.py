@@ -10,6 +10,8 @@ from runtime.run_folder import RunFolder
 from runtime.saving import save_tuned
 from tests.runtime.plans import make_plan
 
+SAVED = {"weights", "tokenizer.json", "recipec.json", "README.md"}
+
 
 class Model:
     """Writes what a model writes: a file of its own name."""
@@ -59,11 +61,7 @@ def test_a_saved_adapter_is_replaced_whole(tmp_path: Path) -> None:
     for name in ("first", "second"):
         save(RunFolder(tmp_path), Model(name))
         (tmp_path / "adapter" / f"left by the {name}").touch()
-    assert {path.name for path in (tmp_path / "adapter").iterdir()} == {
-        "weights",
-        "tokenizer.json",
-        "left by the second",
-    }
+    assert {path.name for path in (tmp_path / "adapter").iterdir()} == {*SAVED, "left by the second"}
 
 
 def test_a_full_disk_leaves_the_adapter_that_was_there(tmp_path: Path) -> None:
@@ -92,5 +90,5 @@ def test_what_a_killed_process_left_behind_is_in_nobodys_way(tmp_path: Path) -> 
     (tmp_path / ".adapter").mkdir()
     (tmp_path / ".adapter" / "half").touch()
     save(RunFolder(tmp_path), Model("tuned"))
-    assert {path.name for path in (tmp_path / "adapter").iterdir()} == {"weights", "tokenizer.json"}
+    assert {path.name for path in (tmp_path / "adapter").iterdir()} == SAVED
     assert [path.name for path in tmp_path.iterdir()] == ["adapter"]
