@@ -15,6 +15,7 @@ from compiler.facts import unsloth
 from compiler.facts.architecture import Architecture
 from compiler.facts.machine import Target
 from compiler.language.recipe import Recipe
+from compiler.phrases import phrase
 from compiler.plan import Rejected
 
 STARTS = frozenset({"default", "gaussian"})
@@ -46,69 +47,79 @@ def _not_here(job: Job) -> str | None:
 
 def _ruled_out(job: Job) -> str | None:
     for name, (version, allowed) in unsloth.ruled_out().items():
-        return f"{name} {version} is installed, and Unsloth allows {allowed}"
+        return phrase(
+            "{name} {version} is installed, and Unsloth allows {allowed}", name=name, version=version, allowed=allowed
+        )
     return None
 
 
 def _method(job: Job) -> str | None:
     if job.method == "adalora":
-        return "it puts plain LoRA adapters on a model, and no AdaLoRA"
+        return phrase("it puts plain LoRA adapters on a model, and no AdaLoRA")
     if job.target.device == "cuda" and job.method == "dora":
-        return "its kernels compute plain LoRA, and no DoRA"
+        return phrase("its kernels compute plain LoRA, and no DoRA")
     return None
 
 
 def _storage(job: Job) -> str | None:
     if job.quantization == "fp4":
-        return "it stores 4-bit weights as nf4 only"
+        return phrase("it stores 4-bit weights as nf4 only")
     if job.quantization == "nf4" and not job.recipe.model.bnb_4bit_use_double_quant:
-        return "it always quantises the quantisation constants of 4-bit weights too"
+        return phrase("it always quantises the quantisation constants of 4-bit weights too")
     if job.quantization == "int8" and job.target.device == "cpu":
-        return "on a CPU it loads 16-bit weights where 8 bits are asked for"
+        return phrase("on a CPU it loads 16-bit weights where 8 bits are asked for")
     if job.quantization == "hqq-2bit":
-        return "it does not store weights in 2 bits"
+        return phrase("it does not store weights in 2 bits")
     return None
 
 
 def _start(job: Job) -> str | None:
     start = job.recipe.adapter.init_lora_weights
     if start == "loftq" or (job.target.device == "cuda" and start not in STARTS):
-        return f"it does not take the start {start!r} as PEFT does"
+        return phrase("it does not take the start {start!r} as PEFT does", start=start)
     return None
 
 
 def _family(job: Job) -> str | None:
     if job.architecture is None:
-        return "the model's family is known to its own code only"
+        return phrase("the model's family is known to its own code only")
     if job.architecture.model_type not in unsloth.families(job.target.device):
-        return f"it has no code of its own for {job.architecture.model_type} on a {_device(job)}"
+        return phrase(
+            "it has no code of its own for {model_type} on a {device}",
+            model_type=job.architecture.model_type,
+            device=_device(job),
+        )
     return None
 
 
 def _devices(job: Job) -> str | None:
-    return "it trains on one GPU" if job.target.gpu_count > 1 else None
+    return phrase("it trains on one GPU") if job.target.gpu_count > 1 else None
 
 
 def _own_code(job: Job) -> str | None:
-    return "it patches known model code, and this model brings its own" if job.recipe.model.trust_remote_code else None
+    return (
+        phrase("it patches known model code, and this model brings its own")
+        if job.recipe.model.trust_remote_code
+        else None
+    )
 
 
 def _optimizer(job: Job) -> str | None:
     optim = job.recipe.training.optim
     if job.target.device == "cpu" and any(part in optim for part in NOT_ON_CPU):
-        return f"on a CPU it trains with AdamW where {optim} is asked for"
+        return phrase("on a CPU it trains with AdamW where {optim} is asked for", optim=optim)
     return None
 
 
 def _float16(job: Job) -> str | None:
     if job.target.device == "cpu" and job.recipe.model.dtype == "float16":
-        return "on a CPU it computes in another type where float16 is asked for"
+        return phrase("on a CPU it computes in another type where float16 is asked for")
     return None
 
 
 def _packing(job: Job) -> str | None:
     if job.recipe.training.packing is True and job.target.device == "cuda":
-        return "whether its attention keeps packed examples apart has not been tested on a GPU"
+        return phrase("whether its attention keeps packed examples apart has not been tested on a GPU")
     return None
 
 
@@ -116,9 +127,9 @@ def _loss(job: Job) -> str | None:
     adapter, training = job.recipe.adapter, job.recipe.training
     named = [*adapter.modules_to_save, *([] if isinstance(adapter.target_modules, str) else adapter.target_modules)]
     if any(name.rpartition(".")[2] in {"lm_head", "embed_tokens"} for name in named):
-        return "it trains the head and the embedding in its own way"
+        return phrase("it trains the head and the embedding in its own way")
     if "loss_type" in training.sft:
-        return "it computes the loss itself"
+        return phrase("it computes the loss itself")
     return None
 
 
@@ -152,13 +163,20 @@ def backend(job: Job) -> Decision:
     """Unsloth where it can do all that the recipe says and has code of its own for the model; PEFT elsewhere."""
     reasons = against_unsloth(job)
     if reasons:
-        return Decision("peft", "B01", f"Transformers with PEFT; Unsloth is ruled out: {reasons[0].reason}", reasons)
+        return Decision(
+            "peft",
+            "B01",
+            phrase("Transformers with PEFT; Unsloth is ruled out: {reason}", reason=reasons[0].reason),
+            reasons,
+        )
     if job.target.device == "cpu":
-        why = "14 % less time a step, but 9 % more memory, as it keeps whole logits"
+        why = phrase("14 % less time a step, but 9 % more memory, as it keeps whole logits")
         dearer = Rejected(value="unsloth", code="B03", reason=why)
-        return Decision("peft", "B02", "it runs every method on a CPU and takes less memory there", [dearer])
-    slower = Rejected(value="peft", code="B05", reason="the same numbers in more time")
-    return Decision("unsloth", "B04", "its kernels take less time and memory for this family on one GPU", [slower])
+        return Decision("peft", "B02", phrase("it runs every method on a CPU and takes less memory there"), [dearer])
+    slower = Rejected(value="peft", code="B05", reason=phrase("the same numbers in more time"))
+    return Decision(
+        "unsloth", "B04", phrase("its kernels take less time and memory for this family on one GPU"), [slower]
+    )
 
 
 def _device(job: Job) -> str:

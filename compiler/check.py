@@ -17,6 +17,7 @@ from compiler.language.toml_source import has_old_line_ends, parse_document, rea
 from compiler.language.validate import Read, load_recipe, read_recipe
 from compiler.mending.rounds import Applied, mend
 from compiler.permissions import Permissions, forbidden
+from compiler.phrases import phrase
 from compiler.placing import placed
 
 if TYPE_CHECKING:
@@ -73,11 +74,11 @@ def find_recipes(path: Path) -> tuple[list[Path], list[Checked]]:
             waiting += [e for e in entries if e.is_dir() and not e.is_symlink() and e.name not in SKIPPED]
             found += [e for e in entries if e.name.endswith("recipe.toml") and not e.is_dir()]
         except OSError as error:
-            problem = describe_os_error(error, error.filename or folder, doing="looking for recipes")
+            problem = describe_os_error(error, error.filename or folder, doing=phrase("looking for recipes"))
             problems.append(Checked(str(folder), "", [problem]))
     if not found and not problems:
-        message = f"there is no recipe.toml in {path} or below"
-        problem = Diagnostic("E006", message, file=str(path), help="`recipe init` writes one")
+        message = phrase("there is no recipe.toml in {path} or below", path=path)
+        problem = Diagnostic("E006", message, file=str(path), help=phrase("`recipe init` writes one"))
         problems.append(Checked(str(path), "", [problem]))
     return sorted(found), problems
 
@@ -163,12 +164,22 @@ def _not_in_the_cache(
 
     facts = facts_of(name)
     if facts is not None:
-        then = "; compiling needs its tokenizer and revision" + ("" if allowed.offline else ", and will ask the hub")
-        message = f"{name} is not in the hub cache: facts from the catalogue ({facts.source}){then}"
+        then = phrase("; compiling needs its tokenizer and revision") + (
+            "" if allowed.offline else phrase(", and will ask the hub")
+        )
+        message = phrase(
+            "{name} is not in the hub cache: facts from the catalogue ({source}){then}",
+            name=name,
+            source=facts.source,
+            then=then,
+        )
         return facts, [dataclasses.replace(problem, severity=Severity.NOTE, message=message) for problem in found]
     meant = meant_model(name)
     if meant is not None:
-        found = [dataclasses.replace(p, help=f"did you mean {meant}? Otherwise {p.help}") for p in found]
+        found = [
+            dataclasses.replace(p, help=phrase("did you mean {meant}? Otherwise {help}", meant=meant, help=p.help))
+            for p in found
+        ]
     if not allowed.offline:
         found = [
             dataclasses.replace(
@@ -204,9 +215,9 @@ def fix_bytes(data: bytes, file: str, root: Path, allowed: Permissions) -> Fixed
     mended = mend(text_of(data), problems_of)
     applied = mended.applied
     if data.startswith(codecs.BOM_UTF8):
-        applied = [Applied(1, "leave the byte order mark out"), *applied]
+        applied = [Applied(1, phrase("leave the byte order mark out")), *applied]
     if has_old_line_ends(data.decode("utf-8", errors="replace")):
-        applied = [Applied(1, "end the lines with line feeds"), *applied]
+        applied = [Applied(1, phrase("end the lines with line feeds")), *applied]
     after = mended.text.encode() if applied else data
     return Fixed(after, check_bytes(after, file, root, allowed), applied)
 
@@ -223,9 +234,9 @@ def fix_file(path: Path, allowed: Permissions) -> Fixed:
     try:
         target = path.resolve()  # a link stays one
         if not target.stat().st_mode & 0o222:
-            raise PermissionError(errno.EACCES, "the file is write-protected", shown)
+            raise PermissionError(errno.EACCES, phrase("the file is write-protected"), shown)
         write_atomically(target, fixed.data)
     except OSError as error:
-        problem = describe_os_error(error, path, doing="writing the fixed recipe")
+        problem = describe_os_error(error, path, doing=phrase("writing the fixed recipe"))
         return Fixed(data, Checked(shown, text_of(data), [problem]), [])
     return fixed

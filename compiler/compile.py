@@ -22,6 +22,7 @@ from compiler.gather import Inputs, gather
 from compiler.language.recipe import Recipe
 from compiler.language.toml_source import TomlDocument
 from compiler.permissions import Permissions
+from compiler.phrases import phrase
 from compiler.plan import DataPart, EvaluationPart, InputFile, ModelPart, Plan, TargetPart
 from compiler.progress import Progress
 from compiler.resolve import resolve
@@ -67,7 +68,7 @@ def plan_of(inputs: Inputs, allowed: Permissions, *, file: Path) -> tuple[Plan |
     try:
         files = model_files(facts)
     except OSError as error:
-        return None, [describe_os_error(error, facts.id, doing="reading the model")]
+        return None, [describe_os_error(error, facts.id, doing=phrase("reading the model"))]
     told = estimate(
         recipe,
         target,

@@ -16,6 +16,7 @@ from compiler.facts.architecture import Architecture
 from compiler.facts.linear_layers import linear_layers
 from compiler.facts.machine import Target
 from compiler.language.recipe import TARGET_PRESETS, AdapterTable, Recipe, TrainingTable
+from compiler.phrases import phrase
 from compiler.plan import Rejected
 
 RANK = {"simple": 16, "medium": 32, "complex": 64}
@@ -62,19 +63,30 @@ def max_length(tokens: int, reason: str) -> Decision:
 def method(recipe: Recipe, target: Target) -> Decision:
     """LoRA on the CPU, QLoRA on a GPU, unless the quantisation that the recipe asks for says otherwise."""
     quantization = recipe.model.quantization
-    full = Rejected(value="full", code="A09", reason="trains and stores every weight; ask for it by name")
+    full = Rejected(value="full", code="A09", reason=phrase("trains and stores every weight; ask for it by name"))
     if quantization in {"nf4", "fp4"}:
-        return Decision("qlora", "A01", f"LoRA on a base stored in {quantization} is QLoRA", [full])
+        return Decision(
+            "qlora",
+            "A01",
+            phrase("LoRA on a base stored in {quantization} is QLoRA", quantization=quantization),
+            [full],
+        )
     if quantization in {"none", "int8", "hqq-2bit"}:
-        return Decision("lora", "A02", f"the recipe stores the base as {quantization}", [full])
+        return Decision(
+            "lora", "A02", phrase("the recipe stores the base as {quantization}", quantization=quantization), [full]
+        )
     if target.device == "cpu":
-        qlora = Rejected(value="qlora", code="A08", reason="saves GPU memory; on a CPU it only adds work to every step")
-        return Decision("lora", "A03", "on a CPU memory is plentiful and 16-bit weights train fastest", [qlora, full])
-    lora = Rejected(value="lora", code="A07", reason="needs four times the memory for the base weights")
+        qlora = Rejected(
+            value="qlora", code="A08", reason=phrase("saves GPU memory; on a CPU it only adds work to every step")
+        )
+        return Decision(
+            "lora", "A03", phrase("on a CPU memory is plentiful and 16-bit weights train fastest"), [qlora, full]
+        )
+    lora = Rejected(value="lora", code="A07", reason=phrase("needs four times the memory for the base weights"))
     return Decision(
         "qlora",
         "A04",
-        "on one GPU a 4-bit base leaves most memory for the batch (QLoRA, 2305.14314)",
+        phrase("on one GPU a 4-bit base leaves most memory for the batch (QLoRA, 2305.14314)"),
         [lora, full],
     )
 
@@ -82,42 +94,56 @@ def method(recipe: Recipe, target: Target) -> Decision:
 def quantization(method_name: str) -> Decision:
     """4-bit NormalFloat for QLoRA, plain weights otherwise."""
     if method_name == "qlora":
-        return Decision("nf4", "A05", "NormalFloat 4 fits normally distributed weights (QLoRA, 2305.14314)")
-    return Decision("none", "A06", f"{method_name} trains on unquantised weights")
+        return Decision("nf4", "A05", phrase("NormalFloat 4 fits normally distributed weights (QLoRA, 2305.14314)"))
+    return Decision("none", "A06", phrase("{method_name} trains on unquantised weights", method_name=method_name))
 
 
 def dtype(target: Target) -> Decision:
     """bfloat16 where the device has it; float16 on older GPUs, float32 on older CPUs."""
     if target.bf16:
-        return Decision("bfloat16", "T01", f"the {target.device} computes in bfloat16: half the memory of float32")
+        return Decision(
+            "bfloat16",
+            "T01",
+            phrase("the {device} computes in bfloat16: half the memory of float32", device=target.device),
+        )
     if target.device == "cuda":
-        return Decision("float16", "T02", f"{target.gpu or 'the GPU'} has no bfloat16 (compute capability below 8.0)")
-    return Decision("float32", "T03", "this processor has no bfloat16 instructions, and emulating them is slower")
+        return Decision(
+            "float16",
+            "T02",
+            phrase("{gpu} has no bfloat16 (compute capability below 8.0)", gpu=target.gpu or phrase("the GPU")),
+        )
+    return Decision(
+        "float32", "T03", phrase("this processor has no bfloat16 instructions, and emulating them is slower")
+    )
 
 
 def attention() -> Decision:
     """PyTorch's own kernels serve every architecture and device."""
-    return Decision("sdpa", "T04", "PyTorch's scaled_dot_product_attention picks the best kernel it has")
+    return Decision("sdpa", "T04", phrase("PyTorch's scaled_dot_product_attention picks the best kernel it has"))
 
 
 def rank(complexity: str) -> Decision:
     """The preset's rank."""
-    return Decision(RANK[complexity], "A10", f"complexity {complexity!r} gives r = {RANK[complexity]}")
+    return Decision(
+        RANK[complexity],
+        "A10",
+        phrase("complexity {complexity!r} gives r = {rank}", complexity=complexity, rank=RANK[complexity]),
+    )
 
 
 def alpha(r: int, *, rslora: bool = False) -> Decision:
     """A scale of 2 whatever the rank: twice r, or with rsLoRA (2312.03732) twice its root."""
     if rslora:
         value = max(1, round(2 * math.sqrt(r)))
-        return Decision(value, "A12", f"twice the root of r, so that rsLoRA's scale stays 2 (r = {r})")
-    return Decision(2 * r, "A11", f"twice r, so that the adapter's scale stays 2 (r = {r})")
+        return Decision(value, "A12", phrase("twice the root of r, so that rsLoRA's scale stays 2 (r = {r})", r=r))
+    return Decision(2 * r, "A11", phrase("twice r, so that the adapter's scale stays 2 (r = {r})", r=r))
 
 
 def learning_rate(method_name: str) -> Decision:
     """2e-4 for adapters (QLoRA paper, table 9, for 7B and 13B), 2e-5 for all weights."""
     if method_name == "full":
-        return Decision(2e-5, "T05", "all weights move, so each must move little")
-    return Decision(2e-4, "T06", "adapters start from zero and take ten times the rate of full fine-tuning")
+        return Decision(2e-5, "T05", phrase("all weights move, so each must move little"))
+    return Decision(2e-4, "T06", phrase("adapters start from zero and take ten times the rate of full fine-tuning"))
 
 
 def target_modules(adapter: AdapterTable, architecture: Architecture | None) -> list[str] | str:
@@ -165,7 +191,12 @@ def micro_batch(training: TrainingTable, target: Target, *, longest: int) -> Dec
     tokens = TOKENS_AT_ONCE[target.device]
     limit = max(1, tokens // max(1, longest))
     value = max(n for n in range(1, per_device + 1) if per_device % n == 0 and n <= limit)
-    reason = f"the most rows of {longest} tokens within {tokens} tokens that divide {per_device}"
+    reason = phrase(
+        "the most rows of {longest} tokens within {tokens} tokens that divide {per_device}",
+        longest=longest,
+        tokens=tokens,
+        per_device=per_device,
+    )
     return Decision(value, "T07", reason)
 
 
@@ -174,26 +205,34 @@ def packing(lengths: RowLengths | None = None, *, micro_batch: int = 1) -> Decis
 
     What it would save is told where the rows' lengths are known: the share of a batch's positions that only pad.
     """
-    why = "only FlashAttention's variable-length kernel keeps packed examples apart"
+    why = phrase("only FlashAttention's variable-length kernel keeps packed examples apart")
     if lengths is None or not lengths.ordered:
         return Decision(False, "T08", why)
     share = max(0.0, 1 - lengths.mean / lengths.padded(micro_batch))
-    pays = f"would save the {share:.0%} of positions that only pad batches of {micro_batch}"
+    pays = phrase(
+        "would save the {share:.0%} of positions that only pad batches of {micro_batch}",
+        share=share,
+        micro_batch=micro_batch,
+    )
     return Decision(False, "T08", why, [Rejected(value=True, code="T08", reason=pays)])
 
 
 def gradient_checkpointing(target: Target) -> Decision:
     """On for GPUs, off for CPUs."""
     if target.device == "cpu":
-        return Decision(False, "T09", "memory is not the limit on this CPU, and recomputing costs about a third")
-    return Decision(True, "T10", "frees most activation memory for about a third more time")
+        return Decision(
+            False, "T09", phrase("memory is not the limit on this CPU, and recomputing costs about a third")
+        )
+    return Decision(True, "T10", phrase("frees most activation memory for about a third more time"))
 
 
 def optimizer(method_name: str, target: Target) -> Decision:
     """Fused AdamW; paged 8-bit AdamW where QLoRA on a GPU counts every byte."""
     if method_name == "qlora" and target.device == "cuda":
-        return Decision("paged_adamw_8bit", "T11", "8-bit states that may leave the GPU under pressure (2305.14314)")
-    return Decision("adamw_torch_fused", "T12", "one kernel for the whole step")
+        return Decision(
+            "paged_adamw_8bit", "T11", phrase("8-bit states that may leave the GPU under pressure (2305.14314)")
+        )
+    return Decision("adamw_torch_fused", "T12", phrase("one kernel for the whole step"))
 
 
 def total_steps(training: TrainingTable, *, rows: int) -> int:
@@ -213,16 +252,18 @@ def warmup_steps(training: TrainingTable, *, steps: int) -> int:
 def eval_steps(*, steps: int, held_out: int, saved: int | None = None) -> Decision:
     """Four measurements over the run; at every checkpoint where the recipe says how often the best one is saved."""
     if saved is not None:
-        return Decision(saved, "T18", "early stopping keeps the best measured step, so each one that is saved counts")
+        return Decision(
+            saved, "T18", phrase("early stopping keeps the best measured step, so each one that is saved counts")
+        )
     value = max(1, math.ceil(steps / 4))
     if not held_out:
-        return Decision(value, "T15", "no held-out rows: nothing is measured during training")
-    return Decision(value, "T15", f"four measurements over {steps} steps")
+        return Decision(value, "T15", phrase("no held-out rows: nothing is measured during training"))
+    return Decision(value, "T15", phrase("four measurements over {steps} steps", steps=steps))
 
 
 def save_steps(*, steps: int, every: int | None) -> Decision:
     """Ten checkpoints over the run, at most 200 steps apart; with early stopping, at every measurement."""
     if every is not None:
-        return Decision(every, "T16", "early stopping keeps the best measured step, so each one is saved")
+        return Decision(every, "T16", phrase("early stopping keeps the best measured step, so each one is saved"))
     value = min(200, max(5, math.ceil(steps / 10)))
-    return Decision(value, "T17", f"a crash loses at most {value} of {steps} steps")
+    return Decision(value, "T17", phrase("a crash loses at most {value} of {steps} steps", value=value, steps=steps))

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from compiler.phrases import phrase
+
 KeyPath = tuple[str | int, ...]
 """Where a value stands in a document: ``("data", "columns", "prompt")``; list items by index."""
 
@@ -120,17 +122,19 @@ def describe_os_error(error: OSError, path: Path | str | None, *, doing: str) ->
 
     reason = error.strerror or str(error)
     remedies = {
-        errno.ENOENT: ("E001", "check the path; `ls` the folder it should be in"),
-        errno.EISDIR: ("E002", "name a file, not a folder"),
-        errno.ENOTDIR: ("E002", "a part of the path is a file, not a folder; check it"),
-        errno.EACCES: ("E003", "check the permissions of the file and its folder"),
-        errno.EPERM: ("E003", "check the permissions of the file and its folder"),
-        errno.EROFS: ("E003", "the file system is read-only; choose another folder"),
-        errno.ENOSPC: ("E004", "free some space on that disk, or choose another folder"),
-        errno.EDQUOT: ("E004", "free some of your quota, or choose another folder"),
-        errno.EFBIG: ("E004", "the file would pass the size limit; raise it or choose another disk"),
+        errno.ENOENT: ("E001", phrase("check the path; `ls` the folder it should be in")),
+        errno.EISDIR: ("E002", phrase("name a file, not a folder")),
+        errno.ENOTDIR: ("E002", phrase("a part of the path is a file, not a folder; check it")),
+        errno.EACCES: ("E003", phrase("check the permissions of the file and its folder")),
+        errno.EPERM: ("E003", phrase("check the permissions of the file and its folder")),
+        errno.EROFS: ("E003", phrase("the file system is read-only; choose another folder")),
+        errno.ENOSPC: ("E004", phrase("free some space on that disk, or choose another folder")),
+        errno.EDQUOT: ("E004", phrase("free some of your quota, or choose another folder")),
+        errno.EFBIG: ("E004", phrase("the file would pass the size limit; raise it or choose another disk")),
     }
-    code, help_text = remedies.get(error.errno or 0, ("E005", "see the reason above"))
+    code, help_text = remedies.get(error.errno or 0, ("E005", phrase("see the reason above")))
     if not path:
-        return Diagnostic(code, f"{doing}: {reason}", help=help_text)
-    return Diagnostic(code, f"{doing}: {path}: {reason}", file=str(path), help=help_text)
+        return Diagnostic(code, phrase("{doing}: {reason}", doing=doing, reason=reason), help=help_text)
+    return Diagnostic(
+        code, phrase("{doing}: {path}: {reason}", doing=doing, path=path, reason=reason), file=str(path), help=help_text
+    )

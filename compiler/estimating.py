@@ -18,11 +18,12 @@ from compiler.facts.models import ModelFacts
 from compiler.facts.prices import Currency, Quote, quotes
 from compiler.language.recipe import Recipe
 from compiler.language.toml_source import TomlDocument
+from compiler.phrases import joined, phrase
 from compiler.plan import AmountPart, EstimatePart, TermPart
 from compiler.search.answer import Answer, answer, cost_of, in_gib, time_of, weights_bytes
 from compiler.search.question import question
 
-OWN_PRICE = "your price"
+OWN_PRICE = phrase("your price")
 
 Prices = Callable[[str, Currency], tuple[Quote, ...]]
 """What a GPU is rented for, cheapest first: the table of a day, or today's offers."""
@@ -50,7 +51,7 @@ def estimate(
 ) -> Estimate | Unknown:
     """What a run of the recipe takes on its target; Unknown with the reason where that cannot be told."""
     if not lengths.rows or not lengths.ordered:
-        return Unknown("how long the rows are is not known", "name the data under [data] path")
+        return Unknown(phrase("how long the rows are is not known"), phrase("name the data under [data] path"))
     asked = question(recipe, target, facts, lengths.cut(max_length), max_length=max_length)
     if isinstance(asked, Unknown):
         return asked
@@ -145,18 +146,36 @@ def _memory(document: TomlDocument, told: Estimate) -> list[Diagnostic]:
     usable = found.question.room.usable / GIB
     sure = found.verdict == "does not fit"
     takes = in_gib(found.chosen.memory.process)
-    message = f"it {found.verdict}: a run takes {takes} at least, and {usable:.1f} GiB can be used"
+    message = phrase(
+        "it {verdict}: a run takes {takes} at least, and {usable:.1f} GiB can be used",
+        verdict=found.verdict,
+        takes=takes,
+        usable=usable,
+    )
     if not sure:
-        message = f"too close to call: a run takes {takes}, and {usable:.1f} GiB can be used"
+        message = phrase(
+            "too close to call: a run takes {takes}, and {usable:.1f} GiB can be used", takes=takes, usable=usable
+        )
     severity = Severity.ERROR if sure else Severity.WARNING
     changes = found.way_out.changes if found.way_out else ()
     at = tuple(changes[0].path.split(".")) if changes else ("hardware", "gpu")
     span = document.value_span(at)
-    advice = "take a GPU with more memory: recipe check --gpus all compares them"
+    advice = phrase("take a GPU with more memory: recipe check --gpus all compares them")
     if found.way_out is not None:
-        lines = ", ".join(f"{change.path} = {_toml(change.then)} (now {_toml(change.now)})" for change in changes)
+        lines = joined(
+            ", ",
+            [
+                phrase("{path} = {then} (now {now})", path=change.path, then=_toml(change.then), now=_toml(change.now))
+                for change in changes
+            ],
+        )
         pace = found.way_out.candidate.pace / found.chosen.pace
-        advice = f"set {lines}: {in_gib(found.way_out.candidate.memory.process)}, {pace:.1f} times as long a step"
+        advice = phrase(
+            "set {lines}: {in_gib}, {pace:.1f} times as long a step",
+            lines=lines,
+            in_gib=in_gib(found.way_out.candidate.memory.process),
+            pace=pace,
+        )
     return [
         Diagnostic(
             "E030",
@@ -180,20 +199,24 @@ def _budget(recipe: Recipe, document: TomlDocument, told: Estimate) -> list[Diag
     budget, total = recipe.budget, told.duration.total
     if budget.max_hours is not None and total.low / HOUR > budget.max_hours:
         problems.append(
-            (("budget", "max_hours"), f"the run takes {total.low / HOUR:.1f} hours or more", budget.max_hours)
+            (
+                ("budget", "max_hours"),
+                phrase("the run takes {low:.1f} hours or more", low=total.low / HOUR),
+                budget.max_hours,
+            )
         )
     own = next((offer for offer in told.cost.offers if offer.read is None), None)  # others' prices limit nobody
     if budget.max_cost is not None and own is not None and own.low > budget.max_cost:
-        cost = f"the run costs {own.low:.2f} {told.cost.currency} or more"
+        cost = phrase("the run costs {low:.2f} {currency} or more", low=own.low, currency=told.cost.currency)
         problems.append((("budget", "max_cost"), cost, budget.max_cost))
     return [
         Diagnostic(
             "X065",
-            f"{message}, and {path[1]} is {limit:g}",
+            phrase("{message}, and {path} is {limit:g}", message=message, path=path[1], limit=limit),
             file=document.file,
             path=path,
             span=document.value_span(path) or document.end_span(),
-            help="fewer epochs, fewer rows, a faster GPU (recipe check --gpus all), or a larger budget",
+            help=phrase("fewer epochs, fewer rows, a faster GPU (recipe check --gpus all), or a larger budget"),
         )
         for path, message, limit in problems
     ]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from compiler.diagnostics import Diagnostic
 from compiler.language.recipe import Recipe
 from compiler.language.toml_source import TomlDocument
+from compiler.phrases import phrase
 from compiler.placing import placed
 
 
@@ -25,7 +26,7 @@ def forbidden(recipe: Recipe, document: TomlDocument, *, allowed: Permissions) -
         return []
     problem = Diagnostic(
         "M090",
-        "the recipe wants the model's own Python code to run on this machine",
-        help="read that code; if you trust it, add --trust-remote-code to the command",
+        phrase("the recipe wants the model's own Python code to run on this machine"),
+        help=phrase("read that code; if you trust it, add --trust-remote-code to the command"),
     )
     return placed([problem], document, "model", "trust_remote_code")

@@ -6,6 +6,7 @@ import dataclasses
 
 from compiler.diagnostics import Diagnostic, KeyPath
 from compiler.language.toml_source import TomlDocument
+from compiler.phrases import phrase
 
 
 def placed(problems: list[Diagnostic], document: TomlDocument, *path: str) -> list[Diagnostic]:
@@ -21,6 +22,6 @@ def _at(problem: Diagnostic, document: TomlDocument, path: KeyPath) -> Diagnosti
     for place in (problem.path, path):
         span = document.value_span(place) if place else None
         if span is not None:
-            label = problem.label or "named here"
+            label = problem.label or phrase("named here")
             return dataclasses.replace(problem, file=document.file, path=place, span=span, label=label)
     return problem

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from compiler.diagnostics import Diagnostic, describe_os_error
 from compiler.facts.hashes import sha256_bytes
 from compiler.language.recipe import AcceptanceTable, OwnQuestion, ShipTable, Term
+from compiler.phrases import phrase
 
 FORMAT_VERSION = 1
 LARGEST_PLAN = 64 * 1024 * 1024
@@ -243,30 +244,54 @@ class Plan(_Part):
 def parse_plan(data: bytes, file: str) -> tuple[Plan | None, list[Diagnostic]]:
     """Read a plan's bytes; a document that is no plan, or one of another version, is told as such."""
     if len(data) > LARGEST_PLAN:
-        return None, [Diagnostic("P001", f"{file} is larger than a plan can be (64 MiB)", file=file, help=_MAKE_ANEW)]
+        return None, [
+            Diagnostic(
+                "P001", phrase("{file} is larger than a plan can be (64 MiB)", file=file), file=file, help=_MAKE_ANEW
+            )
+        ]
     try:
         document = json.loads(data)
     except (ValueError, RecursionError) as error:
-        where = f" at line {error.lineno}, column {error.colno}" if isinstance(error, json.JSONDecodeError) else ""
-        return None, [Diagnostic("P001", f"{file} is not a plan: no JSON document{where}", file=file, help=_MAKE_ANEW)]
+        where = (
+            phrase(" at line {lineno}, column {colno}", lineno=error.lineno, colno=error.colno)
+            if isinstance(error, json.JSONDecodeError)
+            else ""
+        )
+        return None, [
+            Diagnostic(
+                "P001",
+                phrase("{file} is not a plan: no JSON document{where}", file=file, where=where),
+                file=file,
+                help=_MAKE_ANEW,
+            )
+        ]
     if not isinstance(document, dict) or "format_version" not in document:
         return None, [
-            Diagnostic("P001", f"{file} is JSON, but no plan (no format_version)", file=file, help=_MAKE_ANEW)
+            Diagnostic(
+                "P001", phrase("{file} is JSON, but no plan (no format_version)", file=file), file=file, help=_MAKE_ANEW
+            )
         ]
     version = document["format_version"]
     if version != FORMAT_VERSION:
-        message = f"{file} has plan format {version!r}; this version reads format {FORMAT_VERSION}"
+        message = phrase(
+            "{file} has plan format {version!r}; this version reads format {format_version}",
+            file=file,
+            version=version,
+            format_version=FORMAT_VERSION,
+        )
         return None, [Diagnostic("P002", message, file=file, help=_MAKE_ANEW)]
     try:
         return Plan.model_validate_json(data), []
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
-        message = f"{file} was changed by hand or cut: {place}: {first['msg'].lower()}"
+        message = phrase(
+            "{file} was changed by hand or cut: {place}: {msg}", file=file, place=place, msg=first["msg"].lower()
+        )
         return None, [Diagnostic("P001", message, file=file, help=_MAKE_ANEW)]
 
 
-_MAKE_ANEW = "make it anew with `recipe compile RECIPE -o plan.json`"
+_MAKE_ANEW = phrase("make it anew with `recipe compile RECIPE -o plan.json`")
 
 
 def read_plan(path: Path) -> tuple[Plan | None, list[Diagnostic]]:
@@ -275,7 +300,7 @@ def read_plan(path: Path) -> tuple[Plan | None, list[Diagnostic]]:
         with path.open("rb") as stream:
             return parse_plan(stream.read(LARGEST_PLAN + 1), str(path))
     except OSError as error:
-        return None, [describe_os_error(error, path, doing="reading the plan")]
+        return None, [describe_os_error(error, path, doing=phrase("reading the plan"))]
 
 
 _BEGINS = re.compile(rb'\s*(\{\s*"format_version"|$)')
@@ -293,5 +318,7 @@ def would_replace_other_work(path: Path) -> Diagnostic | None:
         head = stream.read(64)
     if _BEGINS.match(head):
         return None
-    message = f"{path} is a file, but no plan; writing the plan there would replace it"
-    return Diagnostic("E008", message, file=str(path), help="name another file after -o, or remove this one first")
+    message = phrase("{path} is a file, but no plan; writing the plan there would replace it", path=path)
+    return Diagnostic(
+        "E008", message, file=str(path), help=phrase("name another file after -o, or remove this one first")
+    )

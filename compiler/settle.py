@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from compiler.decide import Decision
 from compiler.language.recipe import Recipe
 from compiler.language.toml_source import TomlDocument
+from compiler.phrases import phrase
 from compiler.plan import Choice, Origin, Setting
 
 
@@ -31,7 +32,7 @@ class Settings:
             plain = value.model_dump(mode="json") if isinstance(value, BaseModel) else _plain(value)
             if key in table.model_fields_set:
                 self._settings[path] = Setting(
-                    path=path, value=plain, origin=self._written_at(name, key), reason="the recipe says so"
+                    path=path, value=plain, origin=self._written_at(name, key), reason=phrase("the recipe says so")
                 )
             else:
                 reason = info.description or ""
@@ -45,9 +46,13 @@ class Settings:
         """The recipe's value where it has one that is not "auto", else the decision's."""
         present = self._settings[path]
         if present.origin.kind == "recipe" and present.value != "auto":
-            reason = "the recipe says so"
+            reason = phrase("the recipe says so")
             if present.value != decision.value:
-                reason += f"; left to itself the compiler takes {decision.value!r}: {decision.reason}"
+                reason += phrase(
+                    "; left to itself the compiler takes {value!r}: {reason}",
+                    value=decision.value,
+                    reason=decision.reason,
+                )
             self._settings[path] = present.model_copy(update={"reason": reason})
             return present.value
         if preset:

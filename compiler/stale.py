@@ -11,6 +11,7 @@ from compiler.facts.hub_data import hub_data, place_in_cache
 from compiler.facts.machine import target_of
 from compiler.facts.models import locate_model
 from compiler.language.recipe import HardwareTable
+from compiler.phrases import phrase
 from compiler.plan import InputFile, Plan
 
 
@@ -23,21 +24,32 @@ def what_moved(plan: Plan, root: Path, *, offline: bool = False, but: Collection
     return [*_moved_files(plan, root, but), *model_moved(plan, root, offline=offline), *_moved_machine(plan)]
 
 
-def _moved(what: str, change: str, help_text: str = "compile the recipe again, or put the old file back") -> Diagnostic:
-    return Diagnostic("P010", f"{what}: {change}", help=help_text)
+def _moved(
+    what: str, change: str, help_text: str = phrase("compile the recipe again, or put the old file back")
+) -> Diagnostic:
+    return Diagnostic("P010", phrase("{what}: {change}", what=what, change=change), help=help_text)
 
 
 def _compare(role: str, expected: InputFile, path: Path) -> list[Diagnostic]:
-    name = f"{role} {expected.path}"
+    name = phrase("{role} {path}", role=role, path=expected.path)
     if not path.exists():
-        return [_moved(name, f"is not in {path.parent} any more")]
+        return [_moved(name, phrase("is not in {parent} any more", parent=path.parent))]
     try:
         found = sha256_file(path) if path.is_file() else _folder_sha256(path)
     except OSError as error:
-        return [describe_os_error(error, path, doing="checking the plan's inputs")]
+        return [describe_os_error(error, path, doing=phrase("checking the plan's inputs"))]
     if found == expected.sha256:
         return []
-    return [_moved(name, f"has changed since the plan was made (sha256 {expected.sha256[:12]}… → {found[:12]}…)")]
+    return [
+        _moved(
+            name,
+            phrase(
+                "has changed since the plan was made (sha256 {sha256}… → {found}…)",
+                sha256=expected.sha256[:12],
+                found=found[:12],
+            ),
+        )
+    ]
 
 
 def _folder_sha256(path: Path) -> str:
@@ -65,22 +77,40 @@ def model_moved(plan: Plan, root: Path, *, offline: bool) -> list[Diagnostic]:
     if facts.revision != plan.model.revision:
         return [
             _moved(
-                f"model {plan.model.id}",
-                f"is at revision {facts.revision}, the plan at {plan.model.revision}",
+                phrase("model {id}", id=plan.model.id),
+                phrase(
+                    "is at revision {revision}, the plan at {revision2}",
+                    revision=facts.revision,
+                    revision2=plan.model.revision,
+                ),
             )
         ]
     if facts.path is None:
         return []
     folder = facts.path if facts.path.is_dir() else facts.path.parent
-    return [problem for file in plan.model.files for problem in _compare("model file", file, folder / file.path)]
+    return [
+        problem for file in plan.model.files for problem in _compare(phrase("model file"), file, folder / file.path)
+    ]
 
 
 def _moved_machine(plan: Plan) -> list[Diagnostic]:
     here = target_of(HardwareTable(device="cpu") if plan.target.device == "cpu" else HardwareTable())
     if plan.target.device == "cuda" and here.device == "cpu":
-        message = f"the plan is for a GPU ({plan.target.gpu or 'any'}), and this machine has none"
-        return [Diagnostic("E020", message, help='set device = "cpu" in [hardware], or run it on the GPU machine')]
+        message = phrase("the plan is for a GPU ({gpu}), and this machine has none", gpu=plan.target.gpu or "any")
+        return [
+            Diagnostic("E020", message, help=phrase('set device = "cpu" in [hardware], or run it on the GPU machine'))
+        ]
     if plan.target.bf16 and not here.bf16:
-        missing = "which this processor only emulates" if here.device == "cpu" else f"which {here.gpu} has not"
-        return [_moved("machine", f"the plan uses bfloat16, {missing}", "compile the recipe again on this machine")]
+        missing = (
+            phrase("which this processor only emulates")
+            if here.device == "cpu"
+            else phrase("which {gpu} has not", gpu=here.gpu)
+        )
+        return [
+            _moved(
+                "machine",
+                phrase("the plan uses bfloat16, {missing}", missing=missing),
+                phrase("compile the recipe again on this machine"),
+            )
+        ]
     return []

@@ -18,6 +18,7 @@ from compiler.language.toml_source import TomlDocument, parse_document, read_doc
 from compiler.language.validate import load_recipe
 from compiler.mending.edits import insert, replace_value
 from compiler.mending.fixes import apply_fixes
+from compiler.phrases import phrase
 
 __all__ = ["Variant", "variants", "write_variants"]
 
@@ -75,8 +76,10 @@ def write_variants(path: Path) -> tuple[list[tuple[Variant, Path]], list[Diagnos
         return [], problems
     made, told = variants(document, recipe)
     if not made and not has_errors(told):
-        message = "the recipe has no [sweep] with values to try"
-        help_text = 'write [sweep] and below it r = [16, 32, 64], method = ["lora", "full"] or learning_rate = […]'
+        message = phrase("the recipe has no [sweep] with values to try")
+        help_text = phrase(
+            'write [sweep] and below it r = [16, 32, 64], method = ["lora", "full"] or learning_rate = […]'
+        )
         told = [Diagnostic("X090", message, file=document.file, span=document.end_span(), help=help_text)]
     if has_errors(told):
         return [], [*problems, *told]
@@ -108,8 +111,10 @@ def _with(document: TomlDocument, values: dict[str, Any]) -> tuple[str, list[Dia
         line = f"{field[-1]} = {toml}"
         fix = replace_value(current, field, toml) if said else insert(current, field[:-1], line, certain=True)
         if fix is None:
-            message = f"`{field[-1]}` cannot be set: [{field[0]}] is written as an inline table"
-            help_text = f"write [{field[0]}] on a line of its own, and its keys below it"
+            message = phrase(
+                "`{field}` cannot be set: [{field2}] is written as an inline table", field=field[-1], field2=field[0]
+            )
+            help_text = phrase("write [{field}] on a line of its own, and its keys below it", field=field[0])
             span = current.key_span(field[:-1])
             return "", [Diagnostic("R124", message, file=document.file, path=field, span=span, help=help_text)]
         text = apply_fixes(text, [fix])

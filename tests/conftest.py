@@ -27,6 +27,7 @@ SHELL_VARIABLES = ("NO_COLOR", "FORCE_COLOR", "RECIPE_RUNS_DIR", "HF_TOKEN", "HF
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing of the shell that runs the tests may change what they see."""
+    monkeypatch.setenv("RECIPE_LANG", "en")
     for name in [*SHELL_VARIABLES, *(n for n in os.environ if n.startswith("TEXTUAL"))]:
         monkeypatch.delenv(name, raising=False)
 

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import click
 
+from tui.text import _, choose, language, say
+
 VERBS = {
     "check": "Say whether a recipe is right, without a GPU and without torch.",
     "compile": "Turn a recipe into a plan: every setting resolved, every row accounted for.",
@@ -54,8 +56,9 @@ class Verbs(click.Group):
         if name not in VERBS:
             return None
         module = import_module(f"tui.commands.{name}")
-        command: click.Command = module.command
-        return command
+        from tui.help_texts import with_language
+
+        return with_language(module.command)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -65,12 +68,13 @@ class Verbs(click.Group):
             from compiler.diagnostics import nearest
 
             close = nearest(name, VERBS)
-            ctx.fail(f"No such command {name!r}." + (f" Did you mean {close[0]!r}?" if close else ""))
+            hint = " " + _("Did you mean {possibility}?", possibility=repr(close[0])) if close else ""
+            ctx.fail(_("No such command {name!r}.", name=name) + hint)
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl(list(VERBS.items()))
+        with formatter.section(say("Commands")):
+            formatter.write_dl([(verb, say(text)) for verb, text in VERBS.items()])
 
 
 @click.group(
@@ -102,6 +106,12 @@ def recipe(context: click.Context) -> None:
 def main() -> None:
     """Entry point of the ``recipe`` command."""
     gc.set_threshold(GC_THRESHOLD)
+    choose(None)
+    if language() != "en":
+        from tui.help_texts import speak, translated
+
+        speak()
+        translated(recipe)
     try:
         sys.exit(recipe(prog_name="recipe"))
     except OSError as error:  # each verb tells of its own files; what is left is a full disk under the output

@@ -12,6 +12,9 @@ from typing import Any, NoReturn, TextIO
 from compiler.codes import exit_code
 from compiler.diagnostics import Diagnostic, Severity, describe_os_error
 from compiler.render import FOR_PEOPLE, OutputFormat, render, summary
+from tui.text import say
+
+NARROW = "\N{NARROW NO-BREAK SPACE}"
 
 
 def print_diagnostics(
@@ -32,9 +35,9 @@ def print_diagnostics(
     if out is None:  # the descriptor was closed before the program began
         return
     color = format in FOR_PEOPLE and wants_color(out)
-    text = render(diagnostics, format=format, sources=sources, color=color, width=width_of(out), more=more)
+    text = render(diagnostics, format=format, sources=sources, color=color, width=width_of(out), more=more, say=say)
     if format == "full" and len(diagnostics) > 1:
-        text += f"\n{summary(diagnostics)}\n"
+        text += f"\n{say(summary(diagnostics))}\n"
     try:
         _write(text, out)
     except BrokenPipeError:
@@ -74,8 +77,18 @@ def width_of(stream: TextIO) -> int:
     return shutil.get_terminal_size().columns
 
 
+def encodable(text: str, encoding: str) -> str:
+    """The text with plain blanks where the encoding has no narrow ones."""
+    try:
+        NARROW.encode(encoding)
+    except UnicodeEncodeError:
+        return text.replace(NARROW, " ")
+    return text
+
+
 def _write(text: str, stream: TextIO) -> None:
     encoding = stream.encoding or "utf-8"
+    text = encodable(text, encoding)
     stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
     stream.flush()
 

@@ -12,8 +12,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from compiler.phrases import LANGUAGES
 from tui.keys import key_ids
-from tui.text import LANGUAGES
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from compiler.acceptance.patterns import plain
 from compiler.data.named_path import NamedPath, find_named
 from compiler.diagnostics import Diagnostic, Span, describe_os_error
 from compiler.language.recipe import GlossaryFile, Term
+from compiler.phrases import phrase
 
 LARGEST = 4 * 1024 * 1024
 """Bytes of a glossary."""
@@ -44,10 +45,10 @@ def load_glossary(name: str, root: Path, *, allow_outside: bool) -> tuple[list[T
         with path.open("rb") as stream:
             data = stream.read(LARGEST + 1)
     except OSError as error:
-        told = describe_os_error(error, name, doing="reading the glossary")
+        told = describe_os_error(error, name, doing=phrase("reading the glossary"))
         return None, [Diagnostic(told.code, told.message, path=FIELD, help=told.help)]
     if len(data) > LARGEST:
-        return None, [_unusable(name, f"is larger than {LARGEST // 2**20} MiB")]
+        return None, [_unusable(name, phrase("is larger than {largest} MiB", largest=LARGEST // 2**20))]
     return parse_glossary(data, name)
 
 
@@ -57,11 +58,17 @@ def parse_glossary(data: bytes, name: str) -> tuple[list[Term] | None, list[Diag
         text = data.decode("utf-8-sig")
         values = tomli.loads(text)
     except UnicodeDecodeError as error:
-        return None, [_unusable(name, f"is not UTF-8 (byte {error.start + 1})", help_text="save it as UTF-8")]
+        return None, [
+            _unusable(
+                name, phrase("is not UTF-8 (byte {start})", start=error.start + 1), help_text=phrase("save it as UTF-8")
+            )
+        ]
     except tomli.TOMLDecodeError as error:
-        return None, [_unusable(name, f"is no TOML: {error.msg}", line=error.lineno, column=error.colno)]
+        return None, [
+            _unusable(name, phrase("is no TOML: {msg}", msg=error.msg), line=error.lineno, column=error.colno)
+        ]
     except (ValueError, RecursionError):
-        return None, [_unusable(name, "is no TOML")]
+        return None, [_unusable(name, phrase("is no TOML"))]
     try:
         terms = GlossaryFile.model_validate(values).term
     except ValidationError as error:
@@ -84,7 +91,9 @@ def _against_each_other(terms: list[Term], name: str, text: str) -> tuple[list[T
         for word in term.forbidden:
             other = good.get(plain(word).lower())
             if other is not None:
-                message = f"{word!r} is forbidden here, and asked for in term {other + 1}"
+                message = phrase(
+                    "{word!r} is forbidden here, and asked for in term {other}", word=word, other=other + 1
+                )
                 problems.append(_unusable(name, message, line=_line_of(text, number)))
     return (None if problems else terms), problems
 
@@ -99,8 +108,8 @@ def _unusable(
     name: str, message: str, *, line: int | None = None, column: int = 1, help_text: str | None = None
 ) -> Diagnostic:
     span = Span(line, column, line, column + 1) if line else None
-    advice = 'write [[term]], and below it preferred = "…" and forbidden = ["…"]'
-    where = f"{name}: " if span else f"the glossary {name} "
+    advice = phrase('write [[term]], and below it preferred = "…" and forbidden = ["…"]')
+    where = phrase("{name}: ", name=name) if span else phrase("the glossary {name} ", name=name)
     return Diagnostic(
         "D070", where + message, file=name if span else None, path=FIELD, span=span, help=help_text or advice
     )
@@ -119,7 +128,11 @@ class TermUse:
 
     def in_words(self) -> str:
         """What is wrong, for people."""
-        return f"« {self.wrong} » instead of « {self.term} »" if self.wrong else f"« {self.term} » is not used"
+        return (
+            phrase("« {wrong} » instead of « {term} »", wrong=self.wrong, term=self.term)
+            if self.wrong
+            else phrase("« {term} » is not used", term=self.term)
+        )
 
 
 def uses_of(terms: Sequence[Term], answer: str, *, question: str, expected: str | None) -> list[TermUse]:

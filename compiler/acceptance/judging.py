@@ -16,6 +16,7 @@ from compiler.acceptance.texts import is_json, items, sentences, steps, words
 from compiler.data.languages import CODES, other_language
 from compiler.diagnostics import short
 from compiler.language.recipe import AcceptanceTable, Term
+from compiler.phrases import Phrase, counted, joined, phrase
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ def judge(test: AcceptanceTable, answer: str, asked: Asked, *, language: str, te
     That is only so for a glossary's test where no term is called for and none is used wrongly.
     """
     if not answer.strip():
-        return "there is no answer"
+        return phrase("there is no answer")
     silent = True
     for asks, fault in _faults(test, answer, asked, language, terms):
         if fault:
@@ -66,7 +67,7 @@ def _faults(
     yield test.must_stay_in_language, _foreign(answer, language) if test.must_stay_in_language else ""
     if test.must_use_glossary:
         uses = uses_of(terms, answer, question=asked.question, expected=asked.expected)
-        yield bool(uses), "; ".join(use.in_words() for use in uses if not use.right)
+        yield bool(uses), joined("; ", [use.in_words() for use in uses if not use.right])
     yield from ((True, fault) for fault in _lengths(test, answer))
     yield test.format != "any", _layout(test, answer)
 
@@ -74,12 +75,12 @@ def _faults(
 def _not_cited(test: AcceptanceTable, answer: str) -> str:
     if not test.must_cite or first_found(test.must_cite, answer) is not None:
         return ""
-    return f"nothing is cited (/{short(test.must_cite[0])}/)"
+    return phrase("nothing is cited (/{must_cite}/)", must_cite=short(test.must_cite[0]))
 
 
 def _claimed(test: AcceptanceTable, answer: str) -> str:
     hit = first_found(test.must_not_claim, answer)
-    return f"it says « {short(hit)} »" if hit is not None else ""
+    return phrase("it says « {hit} »", hit=short(hit)) if hit is not None else ""
 
 
 def _refusal(test: AcceptanceTable, answer: str, language: str) -> str:
@@ -87,35 +88,34 @@ def _refusal(test: AcceptanceTable, answer: str, language: str) -> str:
         return ""
     declined = first_found(test.refusals or list(refusals(language)), answer)
     if test.must_refuse:
-        return "" if declined is not None else "it does not decline"
-    return f"it declines (« {short(declined)} »)" if declined is not None else ""
+        return "" if declined is not None else phrase("it does not decline")
+    return phrase("it declines (« {declined} »)", declined=short(declined)) if declined is not None else ""
 
 
 def _foreign(answer: str, language: str) -> str:
     other = other_language(answer, language)
-    return f"it is in {other}" if other else ""
+    return phrase("it is in {other}", other=other) if other else ""
 
 
-_Limit = tuple[str, Callable[[str], Collection[object]], str]
+_Limit = tuple[str, Callable[[str], Collection[object]], Callable[[int], Phrase]]
 
 _COUNTED: tuple[_Limit, ...] = (
-    ("words", words, "word"),
-    ("sentences", sentences, "sentence"),
-    ("items", items, "item"),
+    ("words", words, lambda n: counted("{n} word", "{n} words", n)),
+    ("sentences", sentences, lambda n: counted("{n} sentence", "{n} sentences", n)),
+    ("items", items, lambda n: counted("{n} item", "{n} items", n)),
 )
 
 
 def _lengths(test: AcceptanceTable, answer: str) -> Iterator[str]:
-    for name, parts, one in _COUNTED:
+    for name, parts, in_words in _COUNTED:
         least, most = getattr(test, f"min_{name}"), getattr(test, f"max_{name}")
         if least is None and most is None:
             continue
         count = len(parts(answer))
-        counted = f"{count} {one}{'' if count == 1 else 's'}"
         if least is not None and count < least:
-            yield f"{counted}, fewer than {least}"
+            yield phrase("{counted}, fewer than {least}", counted=in_words(count), least=least)
         elif most is not None and count > most:
-            yield f"{counted}, more than {most}"
+            yield phrase("{counted}, more than {most}", counted=in_words(count), most=most)
         else:
             yield ""
 
@@ -123,22 +123,24 @@ def _lengths(test: AcceptanceTable, answer: str) -> Iterator[str]:
 def _layout(test: AcceptanceTable, answer: str) -> str:
     match test.format:
         case "prose":
-            return "it has a list" if items(answer) else ""
+            return phrase("it has a list") if items(answer) else ""
         case "list":
             count = len(items(answer))
-            return "" if count > 1 else "it has no list" if not count else "its list has one item"
+            return "" if count > 1 else phrase("it has no list") if not count else phrase("its list has one item")
         case "steps":
             numbers = steps(answer)
             in_order = len(numbers) > 1 and numbers == list(range(1, len(numbers) + 1))
-            return "" if in_order else "it has no steps numbered from 1" if not numbers else _out_of_order(numbers)
+            return (
+                "" if in_order else phrase("it has no steps numbered from 1") if not numbers else _out_of_order(numbers)
+            )
         case "json":
-            return "" if is_json(answer) else "it is no JSON"
+            return "" if is_json(answer) else phrase("it is no JSON")
     return ""
 
 
 def _out_of_order(numbers: list[int]) -> str:
     listed = ", ".join(map(str, numbers[:8])) + (", …" if len(numbers) > 8 else "")
-    return f"its steps are numbered {listed}"
+    return phrase("its steps are numbered {listed}", listed=listed)
 
 
 @cache

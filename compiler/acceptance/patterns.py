@@ -11,6 +11,8 @@ import unicodedata
 from functools import lru_cache
 from typing import Any
 
+from compiler.phrases import phrase
+
 LETTERS = {"œ": "oe", "æ": "ae", "ß": "ss", "ø": "o", "đ": "d", "ł": "l"}
 """Letters of Latin scripts that Unicode does not take apart."""
 
@@ -24,10 +26,12 @@ SIGNS = {
 _PLAINLY = str.maketrans({**LETTERS, **{c.upper(): to for c, to in LETTERS.items() if c != "ß"}, **SIGNS})
 
 _HELP = {
-    "invalid perl operator": "RE2 looks neither ahead nor behind ((?=, (?!, (?<=, (?<!): write two tests instead",
-    "invalid escape sequence": "RE2 has no references back (\\1); a sign is escaped with \\, a letter is not",
-    "invalid repetition size": "repeat at most 1000 times, taken together",
-    "pattern too large": "write a shorter pattern, or several",
+    "invalid perl operator": phrase(
+        "RE2 looks neither ahead nor behind ((?=, (?!, (?<=, (?<!): write two tests instead"
+    ),
+    "invalid escape sequence": phrase("RE2 has no references back (\\1); a sign is escaped with \\, a letter is not"),
+    "invalid repetition size": phrase("repeat at most 1000 times, taken together"),
+    "pattern too large": phrase("write a shorter pattern, or several"),
 }
 
 
@@ -63,8 +67,8 @@ def compiled(pattern: str) -> Any:
     try:
         return re2.compile(plain(pattern), options)
     except re2.error as error:
-        reason = error.args[0].decode("utf-8", "replace") if error.args else "it cannot be read"
-        advice = next((text for start, text in _HELP.items() if reason.startswith(start)), "mend the pattern")
+        reason = error.args[0].decode("utf-8", "replace") if error.args else phrase("it cannot be read")
+        advice = next((text for start, text in _HELP.items() if reason.startswith(start)), phrase("mend the pattern"))
         raise PatternFault(reason, advice) from None
 
 

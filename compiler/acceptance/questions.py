@@ -12,6 +12,7 @@ from compiler.data.rows import read_rows
 from compiler.data.sources import SourceFault, open_source
 from compiler.diagnostics import Diagnostic, short
 from compiler.language.recipe import OwnQuestion
+from compiler.phrases import phrase
 
 FIELD = ("evaluation", "questions_path")
 
@@ -29,11 +30,20 @@ MOST_TOLD = 20
 
 def load_questions(name: str, root: Path, *, allow_outside: bool) -> tuple[list[OwnQuestion], list[Diagnostic]]:
     """The questions of a file, or what is wrong with it. ``root`` is the recipe's folder."""
-    source, problems = open_source(NamedPath(name, FIELD, "file of questions"), root, allow_outside=allow_outside)
+    source, problems = open_source(
+        NamedPath(name, FIELD, phrase("file of questions")), root, allow_outside=allow_outside
+    )
     if source is None:
         return [], problems
     if source.is_text:
-        return [], [Diagnostic("D071", f"{name} is plain text", path=FIELD, help='write {"question": "…"} a line')]
+        return [], [
+            Diagnostic(
+                "D071",
+                phrase("{name} is plain text", name=name),
+                path=FIELD,
+                help=phrase('write {"question": "…"} a line'),
+            )
+        ]
     found: list[OwnQuestion] = []
     try:
         for place, row in read_rows(source):
@@ -48,8 +58,8 @@ def load_questions(name: str, root: Path, *, allow_outside: bool) -> tuple[list[
     except SourceFault as fault:
         return [], [*problems, fault.diagnostic]
     if len(found) > MOST:
-        message = f"{name} has {len(found):,} questions, more than {MOST:,}"
-        problems.append(Diagnostic("D071", message, path=FIELD, help="keep those that tell most"))
+        message = phrase("{name} has {count:,} questions, more than {most:,}", name=name, count=len(found), most=MOST)
+        problems.append(Diagnostic("D071", message, path=FIELD, help=phrase("keep those that tell most")))
     return ([] if problems else found), problems
 
 
@@ -69,16 +79,23 @@ def _question(row: Row) -> OwnQuestion | RowFault:
     asks, answers, tags = usual(QUESTION, row), usual(ANSWER, row), tags_of(row)
     question = row.get(asks) if asks is not None else None
     if not isinstance(question, str) or not question.strip():
-        return RowFault("D071", "the row has no question", "no question", help_text='write {"question": "…"}')
+        return RowFault(
+            "D071",
+            phrase("the row has no question"),
+            phrase("no question"),
+            help_text=phrase('write {"question": "…"}'),
+        )
     expected = row.get(answers) if answers is not None else None
     if expected is not None and not isinstance(expected, str):
-        message = f"the answer to {short(question)!r} is no text"
-        return RowFault("D071", message, "answer is no text", help_text="put it in quotes, or leave it out")
+        message = phrase("the answer to {question!r} is no text", question=short(question))
+        return RowFault(
+            "D071", message, phrase("answer is no text"), help_text=phrase("put it in quotes, or leave it out")
+        )
     if tags is None:
-        message = f"the tags of {short(question)!r} are no texts"
-        return RowFault("D071", message, "tags are no texts", help_text='write "tags": ["citation"]')
+        message = phrase("the tags of {question!r} are no texts", question=short(question))
+        return RowFault("D071", message, phrase("tags are no texts"), help_text=phrase('write "tags": ["citation"]'))
     return OwnQuestion(question=question, answer=expected or None, tags=list(tags))
 
 
 def _row(place: Place) -> str:
-    return f"row {place.row}"
+    return phrase("row {row}", row=place.row)

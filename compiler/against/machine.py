@@ -6,6 +6,7 @@ from compiler.diagnostics import Diagnostic, Severity
 from compiler.facts.machine import Target
 from compiler.language.recipe import Recipe
 from compiler.language.toml_source import TomlDocument
+from compiler.phrases import phrase
 from compiler.placing import placed
 
 
@@ -25,9 +26,9 @@ def missing_trackers(recipe: Recipe, document: TomlDocument) -> list[Diagnostic]
         return []
     problem = Diagnostic(
         "E012",
-        f"report_to names {', '.join(missing)}, which is not installed here",
+        phrase("report_to names {missing}, which is not installed here", missing=", ".join(missing)),
         severity=Severity.WARNING,
-        help=f"pip install {' '.join(missing)} where it trains",
+        help=phrase("pip install {missing} where it trains", missing=" ".join(missing)),
     )
     return placed([problem], document, "training", "report_to")
 
@@ -37,8 +38,8 @@ def _attention(recipe: Recipe, document: TomlDocument, target: Target) -> list[D
         return []
     problem = Diagnostic(
         "R109",
-        f"FlashAttention 2 runs on GPUs only, and {target.reason}",
-        help='write attn_implementation = "sdpa", or leave it out',
-        label="asked for here",
+        phrase("FlashAttention 2 runs on GPUs only, and {reason}", reason=target.reason),
+        help=phrase('write attn_implementation = "sdpa", or leave it out'),
+        label=phrase("asked for here"),
     )
     return placed([problem], document, "model", "attn_implementation")

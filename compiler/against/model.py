@@ -11,6 +11,7 @@ from compiler.facts.models import ModelFacts
 from compiler.language.recipe import Recipe
 from compiler.language.toml_source import TomlDocument
 from compiler.mending import edits
+from compiler.phrases import phrase
 
 
 def against_model(recipe: Recipe, document: TomlDocument, facts: ModelFacts) -> list[Diagnostic]:
@@ -42,8 +43,13 @@ def _context(recipe: Recipe, document: TomlDocument, facts: ModelFacts) -> list[
     if not context or asked == "auto" or asked <= context:
         return []
     path = ("training", "max_length")
-    message = f"max_length {asked} is beyond the {context} positions that {facts.id} was trained for"
-    advice = f"set max_length to {context} or less"
+    message = phrase(
+        "max_length {asked} is beyond the {context} positions that {id} was trained for",
+        asked=asked,
+        context=context,
+        id=facts.id,
+    )
+    advice = phrase("set max_length to {context} or less", context=context)
     return [_told(document, "M092", path, message, advice, at=path, severity=Severity.WARNING)]
 
 
@@ -56,7 +62,7 @@ def _modules(recipe: Recipe, document: TomlDocument, facts: ModelFacts) -> list[
     targets = recipe.adapter.target_modules
     if not isinstance(targets, str):
         places = [("target_modules", number, name) for number, name in enumerate(targets)]
-        problems += _misnamed(document, facts, places, (*linear, "lm_head"), "linear layer")
+        problems += _misnamed(document, facts, places, (*linear, "lm_head"), phrase("linear layer"))
     saved = [("modules_to_save", number, name) for number, name in enumerate(recipe.adapter.modules_to_save)]
     problems += _misnamed(document, facts, saved, (*linear, *sorted(OTHERS)), "module")
     for argument in ("rank_pattern", "alpha_pattern"):
@@ -86,10 +92,12 @@ def _misnamed(
                 document,
                 "M093",
                 ("adapter", field),
-                f"{facts.id} has no {what} named `{name[:60]}`",
-                f"its linear layers are {', '.join(linear_layers(facts.architecture))}",
+                phrase("{id} has no {what} named `{name}`", id=facts.id, what=what, name=name[:60]),
+                phrase(
+                    "its linear layers are {linear_layers}", linear_layers=", ".join(linear_layers(facts.architecture))
+                ),
                 at=at,
-                label=f"did you mean `{close[0]}`?" if close else "no such module",
+                label=phrase("did you mean `{close}`?", close=close[0]) if close else phrase("no such module"),
                 fixes=(fix,) if fix else (),
             )
         )
@@ -109,11 +117,11 @@ def _patterns(
                     document,
                     "M093",
                     ("adapter", "peft", argument),
-                    f"{facts.id} has no linear layer named `{name[:60]}`",
-                    f"its linear layers are {', '.join(known)}",
+                    phrase("{id} has no linear layer named `{name}`", id=facts.id, name=name[:60]),
+                    phrase("its linear layers are {known}", known=", ".join(known)),
                     at=("adapter", "peft", argument, name),
                     on_key=True,
-                    label=f"did you mean `{close[0]}`?" if close else "no such layer",
+                    label=phrase("did you mean `{close}`?", close=close[0]) if close else phrase("no such layer"),
                 )
             )
     return problems
@@ -129,10 +137,15 @@ def _layers(recipe: Recipe, document: TomlDocument, facts: ModelFacts) -> list[D
     numbers = wanted if isinstance(wanted, list) else [wanted]
     beyond = [number for number in numbers if type(number) is int and not 0 <= number < count]
     if beyond:
-        message = f"{facts.id} has layers 0 to {count - 1}, not {beyond[0]}"
-        return [_told(document, "M094", path, message, f"name layers from 0 to {count - 1}", at=path)]
+        message = phrase("{id} has layers 0 to {count}, not {beyond}", id=facts.id, count=count - 1, beyond=beyond[0])
+        return [
+            _told(document, "M094", path, message, phrase("name layers from 0 to {count}", count=count - 1), at=path)
+        ]
     if isinstance(recipe.adapter.target_modules, str) and not linear_layers(facts.architecture):
-        message = f"the layers of {facts.architecture.model_type} are not known by name, as layers_to_transform needs"
-        advice = 'write target_modules as a list of names, such as ["q_proj", "v_proj"]'
+        message = phrase(
+            "the layers of {model_type} are not known by name, as layers_to_transform needs",
+            model_type=facts.architecture.model_type,
+        )
+        advice = phrase('write target_modules as a list of names, such as ["q_proj", "v_proj"]')
         return [_told(document, "M094", path, message, advice, at=path)]
     return []

@@ -7,6 +7,7 @@ from typing import Any
 from compiler.diagnostics import Diagnostic, KeyPath, Label, Severity
 from compiler.language.recipe import Recipe
 from compiler.language.toml_source import TomlDocument
+from compiler.phrases import phrase
 from compiler.plan import Schedule
 
 
@@ -41,7 +42,7 @@ class _Look:
             file=self.document.file,
             path=path,
             span=spans[0] if spans else self.document.end_span(),
-            secondary=tuple(Label(span, "and this") for span in spans[1:]),
+            secondary=tuple(Label(span, phrase("and this")) for span in spans[1:]),
             help=help_text,
             **more,
         )
@@ -53,12 +54,12 @@ class _Look:
             return []
         where: KeyPath = ("data", "held_out_path") if data.held_out_path else ("data", "held_out_share")
         if self.recipe.training.early_stopping_patience is not None:
-            message = "early stopping needs held-out rows to watch, and none came out of the data"
-            advice = "name a held_out_path with rows of its own, or remove early_stopping_patience"
+            message = phrase("early stopping needs held-out rows to watch, and none came out of the data")
+            advice = phrase("name a held_out_path with rows of its own, or remove early_stopping_patience")
             return [self.told("R107", ("training", "early_stopping_patience"), message, advice, where)]
         if data.held_out_path or data.held_out_share > 0:
-            message = "no row was held out, so nobody will know whether the tuned model is better than its base"
-            advice = "the data has too few different questions (see the ledger); name a held_out_path with more"
+            message = phrase("no row was held out, so nobody will know whether the tuned model is better than its base")
+            advice = phrase("the data has too few different questions (see the ledger); name a held_out_path with more")
             return [self.told("R209", where, message, advice, ("data", "path"), severity=Severity.WARNING)]
         return []
 
@@ -68,8 +69,13 @@ class _Look:
         asked = training.warmup_steps
         if asked < 1 or asked < steps or training.max_steps is not None:
             return []
-        message = f"{asked:g} steps of warm-up, and {training.num_train_epochs:g} epochs of this data are {steps} steps"
-        advice = "write a share such as warmup_steps = 0.03"
+        message = phrase(
+            "{asked:g} steps of warm-up, and {num_train_epochs:g} epochs of this data are {steps} steps",
+            asked=asked,
+            num_train_epochs=training.num_train_epochs,
+            steps=steps,
+        )
+        advice = phrase("write a share such as warmup_steps = 0.03")
         return [self.told("R108", ("training", "warmup_steps"), message, advice, ("training", "num_train_epochs"))]
 
     def batch(self) -> list[Diagnostic]:
@@ -77,8 +83,15 @@ class _Look:
         size = self.recipe.training.batch_size
         if size <= self.train_rows:
             return []
-        message = f"batch_size {size} is more than the {self.train_rows} training rows: every step sees them all"
-        advice = f"set batch_size to {max(1, min(16, self.train_rows // 8))}, so that an epoch has several steps"
+        message = phrase(
+            "batch_size {size} is more than the {train_rows} training rows: every step sees them all",
+            size=size,
+            train_rows=self.train_rows,
+        )
+        advice = phrase(
+            "set batch_size to {train_rows}, so that an epoch has several steps",
+            train_rows=max(1, min(16, self.train_rows // 8)),
+        )
         path: KeyPath = ("training", "batch_size")
         return [self.told("D052", path, message, advice, ("data", "path"), severity=Severity.WARNING)]
 
@@ -87,8 +100,13 @@ class _Look:
         training = self.recipe.training
         if training.max_steps is None or self.schedule.epochs <= 10 or training.early_stopping_patience is not None:
             return []
-        message = f"{training.max_steps} steps are {self.schedule.epochs:.0f} passes over {self.train_rows} rows"
-        advice = "1 to 5 passes are usual; set max_steps lower, or early_stopping_patience = 2"
+        message = phrase(
+            "{max_steps} steps are {epochs:.0f} passes over {train_rows} rows",
+            max_steps=training.max_steps,
+            epochs=self.schedule.epochs,
+            train_rows=self.train_rows,
+        )
+        advice = phrase("1 to 5 passes are usual; set max_steps lower, or early_stopping_patience = 2")
         return [self.told("R210", ("training", "max_steps"), message, advice, severity=Severity.WARNING)]
 
     def pruning(self) -> list[Diagnostic]:
@@ -99,7 +117,13 @@ class _Look:
         first, last = peft.get("tinit", steps // 10), peft.get("tfinal", steps // 2)
         if first < steps - last:
             return []
-        message = f"tinit {first} and tfinal {last} leave no step of {steps} for pruning"
-        advice = f"leave them out: the run then prunes from step {steps // 10} to {steps - steps // 2}"
+        message = phrase(
+            "tinit {first} and tfinal {last} leave no step of {steps} for pruning", first=first, last=last, steps=steps
+        )
+        advice = phrase(
+            "leave them out: the run then prunes from step {steps} to {steps2}",
+            steps=steps // 10,
+            steps2=steps - steps // 2,
+        )
         path: KeyPath = ("adapter", "peft", "tinit" if "tinit" in peft else "tfinal")
         return [self.told("R106", path, message, advice, ("training", "max_steps"))]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from compiler.diagnostics import Diagnostic
 from compiler.facts.models import ModelFacts
+from compiler.phrases import phrase
 
 if TYPE_CHECKING:
     from compiler.data.prepare import PreparedData
@@ -22,9 +23,16 @@ def beyond_vocabulary(data: PreparedData, facts: ModelFacts) -> list[Diagnostic]
         rows, beyond, highest = rows + 1, beyond + (of_row >= size), max(highest, of_row)
     if not beyond:
         return []
-    message = (
-        f"the tokenizer of {facts.id} writes token {highest} in {beyond} of {rows} rows, "
-        f"and the model has embeddings for 0 to {size - 1}"
+    message = phrase(
+        "the tokenizer of {id} writes token {highest} in {beyond} of {rows} rows, and the model has "
+        "embeddings for 0 to {size}",
+        id=facts.id,
+        highest=highest,
+        beyond=beyond,
+        rows=rows,
+        size=size - 1,
     )
-    advice = "take the tokenizer files that were published with these weights; tokens cannot be added by a recipe"
+    advice = phrase(
+        "take the tokenizer files that were published with these weights; tokens cannot be added by a recipe"
+    )
     return [Diagnostic("M095", message, help=advice)]

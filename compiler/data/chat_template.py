@@ -22,6 +22,7 @@ from compiler.data.rendering import render
 from compiler.data.sandbox import BoundedEnvironment, TemplateFault, compile_bounded
 from compiler.data.template_file import CHAT_TEMPLATE, read_template, unusable
 from compiler.diagnostics import Diagnostic
+from compiler.phrases import phrase
 
 Message = dict[str, str]
 
@@ -85,7 +86,7 @@ class ChatTemplate:
     def _marked(self, messages: list[Message], add_generation_prompt: bool) -> str:
         for message in messages:
             if any(_OPEN in value or _CLOSE in value for value in message.values()):
-                raise TemplateFault("a message holds the private-use characters that mark answers")
+                raise TemplateFault(phrase("a message holds the private-use characters that mark answers"))
         values = {
             **self._special_tokens,
             "messages": messages,

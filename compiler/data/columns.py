@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from compiler.diagnostics import nearest
+from compiler.phrases import phrase
 
 LONGEST_NAME, MOST_WORDS = 60, 5
 """Characters and words of a column's name; what is longer looks like a row."""
@@ -48,13 +49,17 @@ def did_you_mean(name: str, columns: Iterable[str]) -> str:
     """A hint for a name that no column has."""
     there = list(columns)
     close = usual([name], there) or next(iter(nearest(name, there)), None)
-    return f"did you mean `{printable(close)}`?" if close else f"the columns are {in_words(there)}"
+    return (
+        phrase("did you mean `{printable}`?", printable=printable(close))
+        if close
+        else phrase("the columns are {in_words}", in_words=in_words(there))
+    )
 
 
 def in_words(columns: Iterable[str]) -> str:
     """The names for people, the first twelve of them."""
     names = [f"`{printable(name)}`" for name in columns]
-    return ", ".join(names[:12]) + (", …" if len(names) > 12 else "") if names else "none"
+    return ", ".join(names[:12]) + (", …" if len(names) > 12 else "") if names else phrase("none")
 
 
 def printable(name: str) -> str:

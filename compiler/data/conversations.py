@@ -12,6 +12,7 @@ from compiler.data.columns import did_you_mean, written_as
 from compiler.data.formats import Format, is_talk
 from compiler.data.row import Place, Row, RowFault, value_kind
 from compiler.diagnostics import Diagnostic, Severity
+from compiler.phrases import phrase
 
 Message = dict[str, str]
 PromptOf = Callable[[Row], str | RowFault]
@@ -39,8 +40,8 @@ _NOTHING = (
 )
 """White space, and characters that have no width or no ink."""
 
-_FILL = "fill it in, or leave the row out"
-_MESSAGES = 'write [{"role": "user", "content": "…"}, {"role": "assistant", "content": "…"}]'
+_FILL = phrase("fill it in, or leave the row out")
+_MESSAGES = phrase('write [{"role": "user", "content": "…"}, {"role": "assistant", "content": "…"}]')
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +116,14 @@ def read_conversation(
 
 def too_many_characters(length: int) -> RowFault:
     """The fault of a row that is longer than any model's context."""
-    message = f"the row has {length:,} characters, more than {MOST_CHARACTERS:,}"
-    return RowFault("D013", message, "row too long", help_text="cut it into several rows, or leave it out")
+    message = phrase(
+        "the row has {length:,} characters, more than {most_characters:,}",
+        length=length,
+        most_characters=MOST_CHARACTERS,
+    )
+    return RowFault(
+        "D013", message, phrase("row too long"), help_text=phrase("cut it into several rows, or leave it out")
+    )
 
 
 def one_prompt_for_all(keys: Iterable[str | bytes]) -> list[Diagnostic]:
@@ -125,8 +132,8 @@ def one_prompt_for_all(keys: Iterable[str | bytes]) -> list[Diagnostic]:
     first = list(islice(rows, 2))
     if len(first) < 2 or first[0] != first[1] or any(key != first[0] for key in rows):
         return []
-    message = "the prompt template writes the same prompt for every row"
-    help_text = "write a column into it, such as {{ question }}"
+    message = phrase("the prompt template writes the same prompt for every row")
+    help_text = phrase("write a column into it, such as {{ question }}")
     path = ("data", "prompt_template")
     return [Diagnostic("D034", message, severity=Severity.WARNING, path=path, help=help_text)]
 
@@ -152,7 +159,12 @@ def _is_broken(text: str) -> bool:
 def _plain_text(row: Row, column: str) -> str | RowFault:
     text = row.get(column)
     if isinstance(text, str) and is_blank(text):
-        return RowFault("D023", "the text is empty", "empty text", help_text="put text there, or take it away")
+        return RowFault(
+            "D023",
+            phrase("the text is empty"),
+            phrase("empty text"),
+            help_text=phrase("put text there, or take it away"),
+        )
     return _text(row, column, "D023", "text")
 
 
@@ -178,8 +190,8 @@ def _question_and_answer(row: Row, form: Format, prompt_of: PromptOf | None) -> 
     if isinstance(answers, RowFault):
         return answers
     if answers[0]["role"] != "assistant" or answers[-1]["role"] != "assistant":
-        message = f"`{column}` begins or ends with a message that is not the assistant's"
-        return RowFault("D025", message, "no answer", help_text=_MESSAGES)
+        message = phrase("`{column}` begins or ends with a message that is not the assistant's", column=column)
+        return RowFault("D025", message, phrase("no answer"), help_text=_MESSAGES)
     return [*asked, *answers], len(asked)
 
 
@@ -188,8 +200,10 @@ def _rendered(row: Row, prompt_of: PromptOf) -> list[Message] | RowFault:
     if isinstance(text, RowFault):
         return text
     if is_blank(text):
-        help_text = "let the template write something for each row, or leave the row out"
-        return RowFault("D023", "the prompt template renders nothing", "empty prompt", help_text=help_text)
+        help_text = phrase("let the template write something for each row, or leave the row out")
+        return RowFault(
+            "D023", phrase("the prompt template renders nothing"), phrase("empty prompt"), help_text=help_text
+        )
     return [{"role": "user", "content": text}]
 
 
@@ -199,7 +213,12 @@ def _asked(row: Row, form: Format) -> list[Message] | RowFault:
     if is_talk(value):
         asked = _talk(value, column)
         if not isinstance(asked, RowFault) and not any(message["role"] == "user" for message in asked):
-            return RowFault("D025", f"`{column}` holds no question", "no question", help_text=_MESSAGES)
+            return RowFault(
+                "D025",
+                phrase("`{column}` holds no question", column=column),
+                phrase("no question"),
+                help_text=_MESSAGES,
+            )
         return asked
     prompt = _text(row, column, "D023", "prompt")
     if isinstance(prompt, RowFault):
@@ -217,19 +236,28 @@ def _text(row: Row, column: str, code: str, what: str) -> str | RowFault:
     if column not in row:
         same = written_as(column, row)
         if same is None:
-            message = f"there is no column `{column}`"
-            help_text = f"{did_you_mean(column, row)}; or {_FILL}"
-            return RowFault("D021", message, f"no column {column}", help_text=help_text)
+            message = phrase("there is no column `{column}`", column=column)
+            help_text = phrase("{did_you_mean}; or {fill}", did_you_mean=did_you_mean(column, row), fill=_FILL)
+            return RowFault("D021", message, phrase("no column {column}", column=column), help_text=help_text)
         column = same
     value = row[column]
     if value is None or (isinstance(value, str) and is_blank(value)):
-        return RowFault(code, f"`{column}` is empty", f"empty {what}", help_text=_FILL)
+        return RowFault(
+            code, phrase("`{column}` is empty", column=column), phrase("empty {what}", what=what), help_text=_FILL
+        )
     if not isinstance(value, str):
         kind = value_kind(value)
-        return RowFault("D022", f"`{column}` is {kind}, not text", f"{what} is {kind}", help_text=_as_text(value))
+        return RowFault(
+            "D022",
+            phrase("`{column}` is {kind}, not text", column=column, kind=kind),
+            phrase("{what} is {kind}", what=what, kind=kind),
+            help_text=_as_text(value),
+        )
     if _is_broken(value):
-        message = f"`{column}` holds half a character (a lone surrogate)"
-        return RowFault("D022", message, f"{what} is not text", help_text="write the character again")
+        message = phrase("`{column}` holds half a character (a lone surrogate)", column=column)
+        return RowFault(
+            "D022", message, phrase("{what} is not text", what=what), help_text=phrase("write the character again")
+        )
     return value
 
 
@@ -244,14 +272,14 @@ def _optional_text(row: Row, form: Format, role: str) -> str | RowFault:
 def _as_text(value: Any) -> str:
     """How a value becomes text."""
     if isinstance(value, list):
-        return "join its items into one text, or write a row for each"
+        return phrase("join its items into one text, or write a row for each")
     if isinstance(value, dict):
-        return "name a column with text, or write one of its fields with a prompt_template: {{ row['…']['…'] }}"
+        return phrase("name a column with text, or write one of its fields with a prompt_template: {{ row['…']['…'] }}")
     if isinstance(value, bytes):
-        return "write the column as text (UTF-8), not as binary"
+        return phrase("write the column as text (UTF-8), not as binary")
     if isinstance(value, int | float):
-        return "put the value in quotes; in Parquet, write the column as text"
-    return "write the column as text"
+        return phrase("put the value in quotes; in Parquet, write the column as text")
+    return phrase("write the column as text")
 
 
 # --- messages -------------------------------------------------------------------------------------------------
@@ -260,24 +288,33 @@ def _as_text(value: Any) -> str:
 def _messages(row: Row, column: str) -> Read | RowFault:
     value = row.get(column)
     if not isinstance(value, list) or not value:
-        said, help_text = f"is {value_kind(value)}, not a list", _MESSAGES
+        said, help_text = phrase("is {value_kind}, not a list", value_kind=value_kind(value)), _MESSAGES
         if column not in row:
-            said = "is missing"
+            said = phrase("is missing")
         elif not value:
-            said = "is empty"
+            said = phrase("is empty")
         elif isinstance(value, str) and value.lstrip().startswith("["):
-            said = "is a list written as text, not a list"
-            help_text = "write the list itself, without quotes around it; JSON lines hold lists, CSV cannot"
-        return RowFault("D025", f"`{column}` {said}", "no messages", help_text=help_text)
+            said = phrase("is a list written as text, not a list")
+            help_text = phrase("write the list itself, without quotes around it; JSON lines hold lists, CSV cannot")
+        return RowFault(
+            "D025", phrase("`{column}` {said}", column=column, said=said), phrase("no messages"), help_text=help_text
+        )
     messages = _talk(value)
     if isinstance(messages, RowFault):
         return messages
     while messages and messages[-1]["role"] != "assistant":
         messages.pop()  # a question that nobody answered teaches nothing
     if len(messages) < 2 or not any(m["role"] == "user" for m in messages):
-        return RowFault("D025", "the conversation has no question with an answer", "no answer", help_text=_MESSAGES)
+        return RowFault(
+            "D025", phrase("the conversation has no question with an answer"), phrase("no answer"), help_text=_MESSAGES
+        )
     if all(is_blank(m["content"]) for m in messages if m["role"] == "user"):
-        return RowFault("D023", f"the questions of `{column}` are empty", "empty prompt", help_text=_FILL)
+        return RowFault(
+            "D023",
+            phrase("the questions of `{column}` are empty", column=column),
+            phrase("empty prompt"),
+            help_text=_FILL,
+        )
     return messages, 0
 
 
@@ -285,7 +322,12 @@ def _talk(items: list[Any], column: str = "") -> list[Message] | RowFault:
     """A list of messages, or the fault of the first that is none; ``column`` is named where there are several."""
     messages: list[Message] = []
     for number, item in enumerate(items, 1):
-        message = _message(item, f"message {number} of `{column}`" if column else f"message {number}")
+        message = _message(
+            item,
+            phrase("message {number} of `{column}`", number=number, column=column)
+            if column
+            else phrase("message {number}", number=number),
+        )
         if isinstance(message, RowFault):
             return message
         messages.append(message)
@@ -294,20 +336,33 @@ def _talk(items: list[Any], column: str = "") -> list[Message] | RowFault:
 
 def _message(item: Any, who: str) -> Message | RowFault:
     if not isinstance(item, dict):
-        return RowFault("D025", f"{who} is {value_kind(item)}, not an object", "bad message", help_text=_MESSAGES)
+        return RowFault(
+            "D025",
+            phrase("{who} is {value_kind}, not an object", who=who, value_kind=value_kind(item)),
+            phrase("bad message"),
+            help_text=_MESSAGES,
+        )
     role, content = item.get("role", item.get("from")), item.get("content", item.get("value"))
     if not isinstance(role, str) or role.lower() not in ROLES:
-        message = f"{who} has the role {str(role)[:30]!r}; known are {', '.join(ROLES)}"
-        return RowFault("D025", message, "unknown role", help_text="rename the role, or leave the row out")
+        message = phrase(
+            "{who} has the role {role!r}; known are {roles}", who=who, role=str(role)[:30], roles=", ".join(ROLES)
+        )
+        return RowFault(
+            "D025", message, phrase("unknown role"), help_text=phrase("rename the role, or leave the row out")
+        )
     if isinstance(content, list):  # parts, as multimodal data writes them
         parts = [p.get("text") for p in content if isinstance(p, dict) and p.get("type", "text") == "text"]
         content = "".join(p for p in parts if isinstance(p, str)) if len(parts) == len(content) else None
     if not isinstance(content, str):
-        return RowFault("D025", f"{who} has no text", "message without text", help_text=_MESSAGES)
+        return RowFault(
+            "D025", phrase("{who} has no text", who=who), phrase("message without text"), help_text=_MESSAGES
+        )
     role = ROLES[role.lower()]
     if role == "assistant" and is_blank(content):
-        return RowFault("D024", f"{who}, an answer, is empty", "empty answer", help_text=_FILL)
+        return RowFault("D024", phrase("{who}, an answer, is empty", who=who), phrase("empty answer"), help_text=_FILL)
     if _is_broken(content):
-        help_text = "write the character again"
-        return RowFault("D022", f"{who} holds half a character", "answer is not text", help_text=help_text)
+        help_text = phrase("write the character again")
+        return RowFault(
+            "D022", phrase("{who} holds half a character", who=who), phrase("answer is not text"), help_text=help_text
+        )
     return {"role": role, "content": content}

@@ -8,6 +8,7 @@ from typing import BinaryIO
 
 from compiler.data.encodings import BOM, row_not_utf8
 from compiler.data.row import LONGEST_ROW, RowFault, too_long, zero_byte
+from compiler.phrases import phrase
 
 _LONE_RETURN = re.compile(b"(?<=\r)(?!\n)")
 
@@ -55,7 +56,9 @@ class Lines:
         if len(line) > LONGEST_ROW:
             while line and not line.endswith(b"\n"):
                 line = self._stream.readline(LONGEST_ROW)
-            self._faults[self.number + 1] = too_long("the line", help_text="is a quote left open, or is it CSV at all?")
+            self._faults[self.number + 1] = too_long(
+                phrase("the line"), help_text=phrase("is a quote left open, or is it CSV at all?")
+            )
             return b"\n"
         if b"\r" in line.removesuffix(b"\n").removesuffix(b"\r"):
             first, *others = _LONE_RETURN.split(line)

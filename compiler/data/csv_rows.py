@@ -17,6 +17,7 @@ from compiler.data.disguises import refuse_disguise
 from compiler.data.encodings import LOOKED_AT, sure_of_encoding
 from compiler.data.row import LONGEST_ROW, Place, Row, RowFault, RowsRead
 from compiler.data.sources import Source, SourceFault, source_fault
+from compiler.phrases import phrase
 
 DELIMITERS = ",;\t|"
 
@@ -68,15 +69,24 @@ def _separated(source: Source, lines: Lines, delimiter: str) -> Records:
 def _broken(source: Source, error: csv.Error, first: int, last: int) -> SourceFault:
     said = str(error)
     if "field larger" in said:
-        message = f"{source.name}: the record that begins in line {first} is longer than {LONGEST_ROW // 2**20} MiB"
-        return source_fault(source, "D013", message, "is a quote left open in it?", line=first)
+        message = phrase(
+            "{name}: the record that begins in line {first} is longer than {longest_row} MiB",
+            name=source.name,
+            first=first,
+            longest_row=LONGEST_ROW // 2**20,
+        )
+        return source_fault(source, "D013", message, phrase("is a quote left open in it?"), line=first)
     if "unexpected end" in said:
-        message = f"{source.name}: a quote of the record that begins in line {first} is never closed"
-        help_text = "close the quote, or double it if it belongs to the text"
+        message = phrase(
+            "{name}: a quote of the record that begins in line {first} is never closed", name=source.name, first=first
+        )
+        help_text = phrase("close the quote, or double it if it belongs to the text")
         return source_fault(source, "D004", message, help_text, line=first)
-    said = "text stands after the quote that closes a field" if "expected after" in said else said
-    message = f"{source.name}, line {last}: {said}"
-    return source_fault(source, "D004", message, 'double the quotes that belong to the text, as in ""', line=last)
+    said = phrase("text stands after the quote that closes a field") if "expected after" in said else said
+    message = phrase("{name}, line {last}: {said}", name=source.name, last=last, said=said)
+    return source_fault(
+        source, "D004", message, phrase('double the quotes that belong to the text, as in ""'), line=last
+    )
 
 
 def _tabbed(lines: Lines) -> Records:
@@ -130,15 +140,19 @@ def _header(source: Source, line: int, fault: RowFault | None, values: list[str]
     if fault is not None:
         line = fault.line or line
         raise source_fault(
-            source, fault.code, f"{source.name}, line {line}: {fault.message}", fault.help_text, line=line
+            source,
+            fault.code,
+            phrase("{name}, line {line}: {message}", name=source.name, line=line, message=fault.message),
+            fault.help_text,
+            line=line,
         )
     columns = [name.strip() for name in values]
     while columns and not columns[-1]:
         columns.pop()
     twice = [name for name, times in Counter(columns).items() if times > 1 and name]
     if twice:
-        message = f"{source.name}: the column {twice[0]!r} stands twice in the header"
-        raise source_fault(source, "D004", message, "rename one of the two", line=line)
+        message = phrase("{name}: the column {twice!r} stands twice in the header", name=source.name, twice=twice[0])
+        raise source_fault(source, "D004", message, phrase("rename one of the two"), line=line)
     return columns
 
 
@@ -146,7 +160,7 @@ def _row(columns: list[str], values: list[str]) -> Row | RowFault:
     if len(values) > len(columns) and not any(value.strip() for value in values[len(columns) :]):
         values = values[: len(columns)]
     if len(values) != len(columns):
-        message = f"{len(values)} fields, where the header has {len(columns)}"
-        hint = "put text that holds the separator or a line end in quotes"
-        return RowFault("D012", message, "wrong number of fields", help_text=hint)
+        message = phrase("{count} fields, where the header has {count2}", count=len(values), count2=len(columns))
+        hint = phrase("put text that holds the separator or a line end in quotes")
+        return RowFault("D012", message, phrase("wrong number of fields"), help_text=hint)
     return dict(zip(columns, values, strict=True))

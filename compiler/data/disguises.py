@@ -6,28 +6,33 @@ import shlex
 from pathlib import PurePosixPath
 
 from compiler.data.sources import Source, source_fault
+from compiler.phrases import phrase
 
 _BINARY: tuple[tuple[bytes, str, str], ...] = (
-    (b"PAR1", "a Parquet file", "name it {stem}.parquet"),
-    (b"PK\x03\x04", "a ZIP archive", "unpack it, and name the file inside"),
-    (b"\x1f\x8b", "compressed with gzip", "gunzip < {name} > {new}, and name that file"),
-    (b"\x28\xb5\x2f\xfd", "compressed with zstd", "unzstd < {name} > {new}, and name that file"),
-    (b"BZh91AY&SY", "compressed with bzip2", "bunzip2 < {name} > {new}, and name that file"),
-    (b"\xfd7zXZ\0", "compressed with xz", "unxz < {name} > {new}, and name that file"),
-    (b"\xd0\xcf\x11\xe0", "an old Excel or Word file", "save the sheet as CSV (UTF-8)"),
-    (b"ARROW1", "an Arrow file", "write it as Parquet"),
-    (b"SQLite format 3\0", "an SQLite database", "export the table as CSV"),
-    (b"%PDF-", "a PDF", "save its text as UTF-8"),
+    (b"PAR1", phrase("a Parquet file"), phrase("name it {stem}.parquet")),
+    (b"PK\x03\x04", phrase("a ZIP archive"), phrase("unpack it, and name the file inside")),
+    (b"\x1f\x8b", phrase("compressed with gzip"), phrase("gunzip < {name} > {new}, and name that file")),
+    (b"\x28\xb5\x2f\xfd", phrase("compressed with zstd"), phrase("unzstd < {name} > {new}, and name that file")),
+    (b"BZh91AY&SY", phrase("compressed with bzip2"), phrase("bunzip2 < {name} > {new}, and name that file")),
+    (b"\xfd7zXZ\0", phrase("compressed with xz"), phrase("unxz < {name} > {new}, and name that file")),
+    (b"\xd0\xcf\x11\xe0", phrase("an old Excel or Word file"), phrase("save the sheet as CSV (UTF-8)")),
+    (b"ARROW1", phrase("an Arrow file"), phrase("write it as Parquet")),
+    (b"SQLite format 3\0", phrase("an SQLite database"), phrase("export the table as CSV")),
+    (b"%PDF-", "a PDF", phrase("save its text as UTF-8")),
 )
 _TEXT: tuple[tuple[bytes, str, str], ...] = (
-    (b"version https://git-lfs.github.com/spec/", "a Git LFS pointer, not the data", "git lfs pull"),
-    (b"<!doctype html", "a web page", "download the file itself (the link that is called raw, or download)"),
-    (b"<html", "a web page", "download the file itself (the link that is called raw, or download)"),
+    (b"version https://git-lfs.github.com/spec/", phrase("a Git LFS pointer, not the data"), "git lfs pull"),
+    (
+        b"<!doctype html",
+        phrase("a web page"),
+        phrase("download the file itself (the link that is called raw, or download)"),
+    ),
+    (b"<html", phrase("a web page"), phrase("download the file itself (the link that is called raw, or download)")),
 )
 _ARCHIVES = (
-    ("xl/", "an Excel file", "save the sheet as CSV (UTF-8)"),
-    ("word/", "a Word file", "save it as plain text (.txt, UTF-8)"),
-    ("content.xml", "an OpenDocument file", "save it as CSV or plain text (UTF-8)"),
+    ("xl/", phrase("an Excel file"), phrase("save the sheet as CSV (UTF-8)")),
+    ("word/", phrase("a Word file"), phrase("save it as plain text (.txt, UTF-8)")),
+    ("content.xml", phrase("an OpenDocument file"), phrase("save it as CSV or plain text (UTF-8)")),
 )
 
 
@@ -40,7 +45,7 @@ def refuse_disguise(source: Source, head: bytes) -> None:
     suffix = PurePosixPath(source.name).suffix
     stem = source.name.removesuffix(suffix)
     words = {"name": shlex.quote(source.name), "stem": stem, "new": shlex.quote(f"{stem}-plain{suffix}")}
-    message = f"{source.name} is {what}, whatever its name says"
+    message = phrase("{name} is {what}, whatever its name says", name=source.name, what=what)
     raise source_fault(source, "D004", message, remedy.format_map(words))
 
 

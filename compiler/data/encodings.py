@@ -14,6 +14,7 @@ from pathlib import PurePosixPath
 
 from compiler.data.row import RowFault
 from compiler.data.sources import Source, SourceFault, source_fault
+from compiler.phrases import phrase
 from compiler.unicode_forms import two_or_four_bytes
 
 LOOKED_AT = 1024 * 1024
@@ -38,7 +39,7 @@ def sure_of_encoding(source: Source, head: bytes, *, header: bool = False) -> No
     """
     other = two_or_four_bytes(head)
     if other is not None:
-        message = f"{source.name} is written in {other}, not in UTF-8"
+        message = phrase("{name} is written in {other}, not in UTF-8", name=source.name, other=other)
         raise source_fault(source, "D003", message, _convert(source, other))
     try:
         codecs.getincrementaldecoder("utf-8")().decode(head)
@@ -70,17 +71,23 @@ def not_utf8(source: Source, error: UnicodeDecodeError) -> SourceFault:
     """The fault of a whole file, at its first byte that is not UTF-8."""
     data = error.object
     line, column = _place(error)
-    message = f"{source.name} is not UTF-8: byte 0x{data[error.start]:02x} in line {line}, column {column}"
+    message = phrase(
+        "{name} is not UTF-8: byte 0x{data:02x} in line {line}, column {column}",
+        name=source.name,
+        data=data[error.start],
+        line=line,
+        column=column,
+    )
     return source_fault(source, "D003", message, _convert(source, _guess(data)), line=line, column=column)
 
 
 def _convert(source: Source, encoding: str | None) -> str:
     if encoding is None:
-        return "its encoding is not known; open it in the program that wrote it, and save it as UTF-8"
+        return phrase("its encoding is not known; open it in the program that wrote it, and save it as UTF-8")
     suffix = PurePosixPath(source.name).suffix
     new = f"{source.name.removesuffix(suffix)}-utf8{suffix}"
     command = f"iconv -f {encoding} -t UTF-8 {shlex.quote(source.name)} > {shlex.quote(new)}"
-    return f"save it as UTF-8, or: {command}, and name that file"
+    return phrase("save it as UTF-8, or: {command}, and name that file", command=command)
 
 
 def _place(error: UnicodeDecodeError) -> tuple[int, int]:
@@ -92,17 +99,33 @@ def _place(error: UnicodeDecodeError) -> tuple[int, int]:
 def row_not_utf8(line: bytes, error: UnicodeDecodeError, number: int | None = None) -> RowFault:
     """The fault of one row, a line of which is not UTF-8 where ``error`` says."""
     column = len(line[: error.start].removeprefix(BOM).decode()) + 1
-    message = f"byte 0x{line[error.start]:02x} in column {column} is not UTF-8"
-    return RowFault("D003", message, "not UTF-8", help_text="write the row again, in UTF-8", column=column, line=number)
+    message = phrase("byte 0x{line:02x} in column {column} is not UTF-8", line=line[error.start], column=column)
+    return RowFault(
+        "D003",
+        message,
+        phrase("not UTF-8"),
+        help_text=phrase("write the row again, in UTF-8"),
+        column=column,
+        line=number,
+    )
 
 
 def text_not_utf8(error: UnicodeDecodeError) -> RowFault:
     """The fault of a file of text that is one row."""
     name = _guess(error.object)
     line, column = _place(error)
-    message = f"byte 0x{error.object[error.start]:02x} in line {line}, column {column} is not UTF-8"
-    help_text = f"it seems to be {name}: save it as UTF-8" if name else "save it as UTF-8 in the program that wrote it"
-    return RowFault("D003", message, "not UTF-8", help_text=help_text, column=column, line=line)
+    message = phrase(
+        "byte 0x{object:02x} in line {line}, column {column} is not UTF-8",
+        object=error.object[error.start],
+        line=line,
+        column=column,
+    )
+    help_text = (
+        phrase("it seems to be {name}: save it as UTF-8", name=name)
+        if name
+        else phrase("save it as UTF-8 in the program that wrote it")
+    )
+    return RowFault("D003", message, phrase("not UTF-8"), help_text=help_text, column=column, line=line)
 
 
 def utf_16_or_32(data: bytes) -> RowFault | None:
@@ -110,8 +133,11 @@ def utf_16_or_32(data: bytes) -> RowFault | None:
     name = two_or_four_bytes(data)
     if name is None:
         return None
-    message, reason = f"the text is written in {name}, not in UTF-8", f"in {name}, not UTF-8"
-    return RowFault("D003", message, reason, help_text="save it as UTF-8")
+    message, reason = (
+        phrase("the text is written in {name}, not in UTF-8", name=name),
+        phrase("in {name}, not UTF-8", name=name),
+    )
+    return RowFault("D003", message, reason, help_text=phrase("save it as UTF-8"))
 
 
 def _guess(data: bytes) -> str | None:

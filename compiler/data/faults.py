@@ -9,6 +9,7 @@ from compiler.data.row import Place, RowFault, RowsOf
 from compiler.data.sources import Source
 from compiler.diagnostics import Diagnostic, Severity, Span
 from compiler.language.recipe import DataTable
+from compiler.phrases import joined, phrase
 
 SHOWN = 3
 
@@ -54,12 +55,12 @@ class FaultLog:
 def _told(group: _Group, severity: Severity, fate: str, advice: str) -> Diagnostic:
     fault, place = group.first, group.places[0]
     others = in_words(group.places[1:], total=group.count - 1)
-    message = fault.message + (f"; the same in {others}" if others else "")
+    message = fault.message + (phrase("; the same in {others}", others=others) if others else "")
     if fate:
-        message = f"{message}; {'all ' if others else ''}{fate}"
+        message = phrase("{message}; all {fate}" if others else "{message}; {fate}", message=message, fate=fate)
     help_text = fault.help_text
     if advice and fault.code in OFTEN_A_FEW:
-        help_text = f"{help_text}; {advice}" if help_text else advice
+        help_text = phrase("{help_text}; {advice}", help_text=help_text, advice=advice) if help_text else advice
     return at_place(
         Diagnostic(fault.code, message, severity=severity, help=help_text),
         group.source,
@@ -73,15 +74,17 @@ def bad_rows(faults: FaultLog, data: DataTable) -> list[Diagnostic]:
     """Bad rows stop the compile, or are counted and told as warnings: ``[data] on_bad_row``."""
     if data.on_bad_row == "drop":
         return faults.diagnostics(severity=Severity.WARNING, fate="dropped")
-    return faults.diagnostics(severity=Severity.ERROR, advice='on_bad_row = "drop" in [data] drops such rows')
+    return faults.diagnostics(severity=Severity.ERROR, advice=phrase('on_bad_row = "drop" in [data] drops such rows'))
 
 
 def at_place(problem: Diagnostic, source: Source, place: Place, *, who: str, column: int = 1) -> Diagnostic:
     """A problem with rows, ``who`` in words, at the line of one of them; named by its file where no line is known."""
     line = place.line or (1 if place.file else None)
-    message = f"{who}: {problem.message}"
+    message = phrase("{who}: {message}", who=who, message=problem.message)
     if line is None:
-        return replace(problem, message=f"{source.name}, {message}", path=source.field)
+        return replace(
+            problem, message=phrase("{name}, {message}", name=source.name, message=message), path=source.field
+        )
     span = Span(line, column, line, column + 1)
     return replace(problem, message=message, path=source.field, file=place.file or source.name, span=span)
 
@@ -91,9 +94,15 @@ def in_words(places: Sequence[Place], *, total: int) -> str:
     if not total or not places:
         return ""
     shown = [place.file or str(place.row) for place in places[:SHOWN]]
-    unit = "" if places[0].file else "row " if total == 1 else "rows "
-    last = f"{total - len(shown)} more" if total > len(shown) else shown.pop() if len(shown) > 1 else ""
-    return f"{unit}{', '.join(shown)}" + (f" and {last}" if last else "")
+    unit = "" if places[0].file else phrase("row ") if total == 1 else phrase("rows ")
+    last = (
+        phrase("{total} more", total=total - len(shown))
+        if total > len(shown)
+        else shown.pop()
+        if len(shown) > 1
+        else ""
+    )
+    return unit + joined(", ", shown) + (phrase(" and {last}", last=last) if last else "")
 
 
 def told_of_rows(

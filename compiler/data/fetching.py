@@ -11,6 +11,7 @@ from compiler.data.sources import held_out_paths, training_paths
 from compiler.diagnostics import Diagnostic, describe_os_error
 from compiler.facts.hub_data import HubFault, download, hub_data
 from compiler.language.recipe import DataTable
+from compiler.phrases import phrase
 from compiler.progress import Progress
 
 
@@ -28,6 +29,6 @@ def fetch_data_sets(data: DataTable, root: Path, *, progress: Progress | None) -
         except HubFault as fault:
             problems.append(hub_problem(named, fault))
         except OSError as error:
-            problem = describe_os_error(error, error.filename or wanted.name, doing="downloading the data set")
+            problem = describe_os_error(error, error.filename or wanted.name, doing=phrase("downloading the data set"))
             problems.append(replace(problem, path=named.field))
     return problems

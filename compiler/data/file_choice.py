@@ -11,6 +11,8 @@ from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import PurePosixPath
 
+from compiler.phrases import counted, phrase
+
 KIND_BY_ENDING = {
     ".parquet": "parquet",
     ".jsonl": "jsonl",
@@ -58,14 +60,22 @@ def chosen(names: Iterable[str], *, held_out: bool) -> list[str]:
     """
     files = files_of_rows(names)
     if not files:
-        raise NoChoice("no file of rows is in it", f"known: {', '.join(KIND_BY_ENDING)}")
+        raise NoChoice(
+            phrase("no file of rows is in it"),
+            phrase("known: {kind_by_ending}", kind_by_ending=", ".join(KIND_BY_ENDING)),
+        )
     found = _measured_with(files) if held_out else _trained_on(files)
     if not found:
-        which = "to measure with" if held_out else "to train on"
-        raise NoChoice(f"no file of it is named as one {which} (it has {_some(files)})", "name the file itself")
+        which = phrase("to measure with") if held_out else phrase("to train on")
+        raise NoChoice(
+            phrase("no file of it is named as one {which} (it has {some})", which=which, some=_some(files)),
+            phrase("name the file itself"),
+        )
     folders = sorted({str(PurePosixPath(name).parent) for name in found})
     if len(folders) > 1:
-        raise NoChoice(f"its rows stand in several folders: {_some(folders)}", "name one of them")
+        raise NoChoice(
+            phrase("its rows stand in several folders: {some}", some=_some(folders)), phrase("name one of them")
+        )
     _all_shards(found)
     return found
 
@@ -100,9 +110,18 @@ def _all_shards(files: list[str]) -> None:
     for (stem, count), numbers in there.items():
         missing = sorted(set(range(count)) - numbers)
         if missing:
-            what = f"{len(missing)} of the {count} parts of {stem} {'is' if len(missing) == 1 else 'are'} not there"
-            raise NoChoice(f"{what} (number {missing[0]} is the first)", "download it again, whole")
+            what = counted(
+                "{n} of the {count} parts of {stem} is not there",
+                "{n} of the {count} parts of {stem} are not there",
+                len(missing),
+                count=count,
+                stem=stem,
+            )
+            raise NoChoice(
+                phrase("{what} (number {missing} is the first)", what=what, missing=missing[0]),
+                phrase("download it again, whole"),
+            )
 
 
 def _some(names: list[str]) -> str:
-    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
+    return ", ".join(names[:4]) + (phrase(" and {count} more", count=len(names) - 4) if len(names) > 4 else "")

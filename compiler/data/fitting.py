@@ -16,6 +16,7 @@ from compiler.data.row_list import RowList
 from compiler.data.sources import Source
 from compiler.data.store import Examples
 from compiler.diagnostics import Diagnostic, Severity
+from compiler.phrases import phrase
 
 SHORTEST = 16
 """The least that ``max_length`` may be."""
@@ -32,7 +33,11 @@ class Limit:
     @property
     def in_words(self) -> str:
         """The limit by its name."""
-        return f"the model's context of {self.tokens}" if self.is_context else f"max_length {self.tokens}"
+        return (
+            phrase("the model's context of {tokens}", tokens=self.tokens)
+            if self.is_context
+            else f"max_length {self.tokens}"
+        )
 
     @property
     def is_context(self) -> bool:
@@ -46,18 +51,22 @@ def find_limit(asked: int | str, train: Examples, held_out: Examples, context: i
     Below 1, ``share`` of the rows need fit whole: then it is the smallest length that keeps as many.
     """
     if isinstance(asked, int):
-        return Limit(asked, "set by the recipe", context)
+        return Limit(asked, phrase("set by the recipe"), context)
     if share < 1.0:
         return _limit_for_most(sorted([*train.lengths(), *held_out.lengths()]), context, share)
     longest = max(train.lengths(), default=0)
     measured = max(held_out.lengths(), default=0)
-    which = "the longest row" if longest >= measured else "the longest row, a held-out one,"
+    which = phrase("the longest row") if longest >= measured else phrase("the longest row, a held-out one,")
     longest = max(longest, measured)
     if context and longest > context:
-        return Limit(context, f"the model's context; {which} has {longest} tokens", context)
+        return Limit(
+            context, phrase("the model's context; {which} has {longest} tokens", which=which, longest=longest), context
+        )
     if longest < SHORTEST:
-        return Limit(SHORTEST, f"the least there is; {which} has {longest} tokens", context)
-    return Limit(longest, f"{which.rstrip(',')}, so that nothing is cut", context)
+        return Limit(
+            SHORTEST, phrase("the least there is; {which} has {longest} tokens", which=which, longest=longest), context
+        )
+    return Limit(longest, phrase("{which}, so that nothing is cut", which=which.rstrip(",")), context)
 
 
 def _limit_for_most(lengths: list[int], context: int, share: float) -> Limit:
@@ -65,9 +74,19 @@ def _limit_for_most(lengths: list[int], context: int, share: float) -> Limit:
     whole = max(1, math.ceil(share * len(lengths) - 1e-9))
     tokens = max(SHORTEST, lengths[whole - 1] if lengths else 0)
     if context and tokens > context:
-        return Limit(context, f"the model's context; {share:.6g} of the rows would need {tokens} tokens", context)
+        return Limit(
+            context,
+            phrase(
+                "the model's context; {share:.6g} of the rows would need {tokens} tokens", share=share, tokens=tokens
+            ),
+            context,
+        )
     whole = bisect_right(lengths, tokens)
-    return Limit(tokens, f"the smallest that keeps {whole} of {len(lengths)} rows whole, as asked", context)
+    return Limit(
+        tokens,
+        phrase("the smallest that keeps {whole} of {count} rows whole, as asked", whole=whole, count=len(lengths)),
+        context,
+    )
 
 
 @dataclass(slots=True)
@@ -108,32 +127,40 @@ class Fitting:
 
     def _fault(self, example: Example) -> RowFault:
         length, most = len(example.ids), self.limit.tokens
-        what = f"{length} tokens, {length - most} more than {self.limit.in_words}"
+        what = phrase(
+            "{length} tokens, {length2} more than {in_words}",
+            length=length,
+            length2=length - most,
+            in_words=self.limit.in_words,
+        )
         advice = self._advice(example.source, length)
         if self.policy == "truncate":
-            message = f"{what}, and what is before them holds nothing of the answer"
+            message = phrase("{what}, and what is before them holds nothing of the answer", what=what)
             return RowFault(
-                "D050", message, "no answer left after truncation", help_text=self._advice(example.source, length)
+                "D050",
+                message,
+                phrase("no answer left after truncation"),
+                help_text=self._advice(example.source, length),
             )
-        return RowFault("D050", what, "longer than max_length", help_text=advice)
+        return RowFault("D050", what, phrase("longer than max_length"), help_text=advice)
 
     def _advice(self, source: int, length: int) -> str:
         if self.sources[source].is_text:
-            ways = [f"split it into files of at most {self.limit.tokens} tokens each"]
+            ways = [phrase("split it into files of at most {tokens} tokens each", tokens=self.limit.tokens)]
         else:
-            ways = ["shorten the rows, or cut each into several"]
+            ways = [phrase("shorten the rows, or cut each into several")]
         if not self.limit.is_context:
             enough = not self.limit.context or length <= self.limit.context
-            most = f"{length}" if enough else f"{self.limit.context}, the model's context"
-            ways.insert(0, f"raise max_length to {most}")
+            most = f"{length}" if enough else phrase("{context}, the model's context", context=self.limit.context)
+            ways.insert(0, phrase("raise max_length to {most}", most=most))
         if self.policy == "drop":
-            ways.append('on_too_long = "truncate" in [training] keeps their beginnings')
-        return "; or ".join(ways)
+            ways.append(phrase('on_too_long = "truncate" in [training] keeps their beginnings'))
+        return phrase("; or ").join(ways)
 
     def _tell_cut(self, cut: RowList, lost: int, longest: int) -> None:
         self.problems += told_of_rows(
             "D051",
-            f"cut at {self.limit.in_words}; {lost} tokens are lost",
+            phrase("cut at {in_words}; {lost} tokens are lost", in_words=self.limit.in_words, lost=lost),
             cut,
             self.sources,
             help_text=self._advice(cut[0][0], longest),

@@ -12,6 +12,7 @@ from compiler.data.row import Place, Row, RowFault
 from compiler.data.sources import Source, SourceFault, no_rows
 from compiler.diagnostics import Diagnostic, KeyPath, Severity
 from compiler.language.recipe import ColumnsTable, DataTable
+from compiler.phrases import joined, phrase
 
 LOOKED_AT = 20
 """Rows whose columns together tell the format."""
@@ -37,14 +38,14 @@ CONTEXT = ("input", "context", "contexte", "kontext", "contexto", "contesto")
 """Names of columns that belong to the question where there is another one for it."""
 
 FAMILIES = {
-    "alpaca": "questions with answers",
-    "prompt-completion": "questions with answers",
+    "alpaca": phrase("questions with answers"),
+    "prompt-completion": phrase("questions with answers"),
     "messages": "conversations",
     "sharegpt": "conversations",
-    "text": "plain text",
+    "text": phrase("plain text"),
 }
-_NAME_THEM = 'name the columns of question and answer: columns = { prompt = "…", completion = "…" } in [data]'
-_HEADLESS = "the first line looks like a row; write the names of the columns above it"
+_NAME_THEM = phrase('name the columns of question and answer: columns = { prompt = "…", completion = "…" } in [data]')
+_HEADLESS = phrase("the first line looks like a row; write the names of the columns above it")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,12 +99,16 @@ def format_told_by(
 def format_of(source: Source, seen: Row, data: DataTable) -> tuple[Format | None, list[Diagnostic]]:
     """The format of a source, told by its first rows as one; what is said of it names the source."""
     if source.is_text:
-        return Format("text", {"text": "text"}, "the source is plain text"), _not_for_text(source, data)
+        return Format("text", {"text": "text"}, phrase("the source is plain text")), _not_for_text(source, data)
     form, problems = find_format(
         seen, data.columns, data.format, templated=bool(data.prompt_template), table=source.kind == "csv"
     )
     return form, [
-        replace(problem, message=f"{source.name}: {problem.message}", path=problem.path or source.field)
+        replace(
+            problem,
+            message=phrase("{name}: {message}", name=source.name, message=problem.message),
+            path=problem.path or source.field,
+        )
         for problem in problems
     ]
 
@@ -111,18 +116,20 @@ def format_of(source: Source, seen: Row, data: DataTable) -> tuple[Format | None
 def _not_for_text(source: Source, data: DataTable) -> list[Diagnostic]:
     """What a recipe says of its data that plain text cannot have."""
     said: list[tuple[KeyPath, str]] = [
-        (("data", "columns", role), f"no column `{name}`") for role, name in data.columns.model_dump().items() if name
+        (("data", "columns", role), phrase("no column `{name}`", name=name))
+        for role, name in data.columns.model_dump().items()
+        if name
     ]
     if data.prompt_template:
-        said.append((("data", "prompt_template"), "no columns for a prompt template"))
+        said.append((("data", "prompt_template"), phrase("no columns for a prompt template")))
     if data.format not in {"auto", "text"}:
-        said.append((("data", "format"), f"not of the format {data.format}"))
+        said.append((("data", "format"), phrase("not of the format {format}", format=data.format)))
     if not said or "held_out_path" in source.field:
         return []
     path, what = said[0]
     severity = Severity.WARNING if len(data.sources) > 1 else Severity.ERROR
-    message = f"{source.name} is plain text: {what}"
-    help_text = "write questions and answers as JSON lines or CSV; for plain text, leave this out"
+    message = phrase("{name} is plain text: {what}", name=source.name, what=what)
+    help_text = phrase("write questions and answers as JSON lines or CSV; for plain text, leave this out")
     return [Diagnostic("D032", message, severity=severity, path=path, help=help_text)]
 
 
@@ -132,8 +139,10 @@ def of_another_kind(held_out: Format, training: list[Format]) -> list[Diagnostic
     kind = FAMILIES[held_out.name]
     if kind in kinds or not kinds:
         return []
-    message = f"the held-out rows are {kind}, the training rows {' and '.join(kinds)}"
-    help_text = "hold out rows of the same format; else the held-out loss says little of what is learnt"
+    message = phrase(
+        "the held-out rows are {kind}, the training rows {kinds}", kind=kind, kinds=phrase(" and ").join(kinds)
+    )
+    help_text = phrase("hold out rows of the same format; else the held-out loss says little of what is learnt")
     path = ("data", "held_out_path")
     return [Diagnostic("D033", message, severity=Severity.WARNING, path=path, help=help_text)]
 
@@ -188,8 +197,10 @@ def _by_looking(row: Row, named: Mapping[str, str]) -> tuple[Format | None, list
     for name, look in looks:
         found = look(row)
         if found is not None:
-            where = " and ".join(f"`{column}`" for column in found.values())
-            return Format(name, _with_input(name, {**found, **named}, row), f"the first row has {where}"), []
+            where = joined(phrase(" and "), [f"`{column}`" for column in found.values()])
+            return Format(
+                name, _with_input(name, {**found, **named}, row), phrase("the first row has {where}", where=where)
+            ), []
     return None, [_unknown(row)]
 
 
@@ -215,8 +226,12 @@ def _complete(
         if name is None:
             return None, [_not_told(role, chosen, row, asked=asked)]
         found[role] = name
-    reason = "format of the recipe" if asked else "the recipe names " + " and ".join(f"`{n}`" for n in named.values())
-    reason = reason if named or asked else "the prompt template makes the prompt"
+    reason = (
+        phrase("format of the recipe")
+        if asked
+        else phrase("the recipe names ") + joined(phrase(" and "), [f"`{n}`" for n in named.values()])
+    )
+    reason = reason if named or asked else phrase("the prompt template makes the prompt")
     return Format(chosen, _with_input(chosen, found, row), reason), []
 
 
@@ -248,10 +263,10 @@ def _left_out(form: Format, row: Row) -> list[Diagnostic]:
     return [
         Diagnostic(
             "D031",
-            f"the column `{found}` is not used",
+            phrase("the column `{found}` is not used", found=found),
             severity=Severity.NOTE,
             path=("data", "columns"),
-            help=f"to put it below each question: columns = {{ {line} }} in [data]",
+            help=phrase("to put it below each question: columns = {{ {line} }} in [data]", line=line),
         )
     ]
 
@@ -286,28 +301,36 @@ def is_talk(value: Any) -> TypeGuard[list[Any]]:
 def _unknown(row: Row) -> Diagnostic:
     written = usual(MESSAGES, row)
     if written is not None and isinstance(row[written], str) and row[written].lstrip().startswith("["):
-        message = f"`{written}` holds a list written as text, not a list"
-        help_text = "write the list itself, without quotes around it; JSON lines hold lists, CSV cannot"
+        message = phrase("`{written}` holds a list written as text, not a list", written=written)
+        help_text = phrase("write the list itself, without quotes around it; JSON lines hold lists, CSV cannot")
         return Diagnostic("D027", message, help=help_text)
     if {"role", "content"} <= set(row):
-        message = "each row is one message, not a conversation"
-        return Diagnostic("D027", message, help='put those of a conversation together: {"messages": [{…}, {…}]}')
+        message = phrase("each row is one message, not a conversation")
+        return Diagnostic(
+            "D027", message, help=phrase('put those of a conversation together: {"messages": [{…}, {…}]}')
+        )
     texts = [name for name, value in row.items() if isinstance(value, str) and value.strip()]
     talks = [name for name, value in row.items() if is_talk(value)]
     help_text = _NAME_THEM
     if len(talks) == 1:
-        help_text = f"columns = {{ messages = {toml(talks[0])} }} in [data]"
+        help_text = phrase("columns = {{ messages = {toml} }} in [data]", toml=toml(talks[0]))
     elif len(texts) == 2:
-        help_text = f"columns = {{ prompt = {toml(texts[0])}, completion = {toml(texts[1])} }} in [data]"
+        help_text = phrase(
+            "columns = {{ prompt = {toml}, completion = {toml2} }} in [data]", toml=toml(texts[0]), toml2=toml(texts[1])
+        )
     elif len(texts) == 1 and len(row) == 1:
-        help_text = f"columns = {{ text = {toml(texts[0])} }} in [data]"
-    return Diagnostic("D027", f"the rows are of no known format; their columns are {in_words(row)}", help=help_text)
+        help_text = phrase("columns = {{ text = {toml} }} in [data]", toml=toml(texts[0]))
+    return Diagnostic(
+        "D027",
+        phrase("the rows are of no known format; their columns are {in_words}", in_words=in_words(row)),
+        help=help_text,
+    )
 
 
 def _no_column(role: str, name: str, row: Row, *, headless: bool) -> Diagnostic:
     return Diagnostic(
         "D020",
-        f"the data has no column `{name}` (named as {role})",
+        phrase("the data has no column `{name}` (named as {role})", name=name, role=role),
         path=("data", "columns", role),
         help=_HEADLESS if headless else did_you_mean(name, row),
     )
@@ -316,7 +339,12 @@ def _no_column(role: str, name: str, row: Row, *, headless: bool) -> Diagnostic:
 def _not_told(role: str, chosen: str, row: Row, *, asked: bool) -> Diagnostic:
     return Diagnostic(
         "D020",
-        f"which column holds the {role}? The format {chosen} needs one; there are {in_words(row)}",
+        phrase(
+            "which column holds the {role}? The format {chosen} needs one; there are {in_words}",
+            role=role,
+            chosen=chosen,
+            in_words=in_words(row),
+        ),
         path=("data", "format" if asked else "columns"),
-        help=f'name it: columns = {{ {role} = "…" }} in [data]',
+        help=phrase('name it: columns = {{ {role} = "…" }} in [data]', role=role),
     )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from compiler.data.tokenizer import TokenizerFault
 from compiler.facts.gguf import GgufFault, read_header
+from compiler.phrases import phrase
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -15,9 +16,9 @@ if TYPE_CHECKING:
 CONTROL, USER_DEFINED = 3, 4  # tokenizer.ggml.token_type, as in llama.cpp's llama_token_type
 
 # The published tokenizer.json of each family: how a text is cut before the merges (llama.cpp names in the keys).
-_LLAMA3 = (
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}"
-    r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+_LLAMA3 = phrase(
+    "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| "
+    "?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
 )
 _QWEN2 = _LLAMA3.replace(r"\p{N}{1,3}", r"\p{N}")
 _SPLIT = {"llama-bpe": _LLAMA3, "llama3": _LLAMA3, "llama-v3": _LLAMA3, "qwen2": _QWEN2}
@@ -32,20 +33,24 @@ def from_gguf(path: Path) -> tuple[Tokenizer, dict[str, str], str | None]:
     try:
         metadata = read_header(path, arrays=True).metadata
     except (OSError, GgufFault) as error:
-        raise TokenizerFault("M012", f"{path.name} cannot be read: {error}", "download it again") from error
+        raise TokenizerFault(
+            "M012", phrase("{name} cannot be read: {error}", name=path.name, error=error), phrase("download it again")
+        ) from error
     kind, pre = metadata.get("tokenizer.ggml.model"), metadata.get("tokenizer.ggml.pre", "default")
     tokens = _list_of(str, metadata.get("tokenizer.ggml.tokens"))
     merges = _list_of(str, metadata.get("tokenizer.ggml.merges"))
     if kind != "gpt2" or not tokens or not merges:
-        message = f"its GGUF holds a tokenizer of the kind {str(kind)[:40]!r}; byte-level BPE (gpt2) can be read"
-        raise TokenizerFault("M022", message, "use the model's safetensors folder, which has a tokenizer.json")
+        message = phrase(
+            "its GGUF holds a tokenizer of the kind {kind!r}; byte-level BPE (gpt2) can be read", kind=str(kind)[:40]
+        )
+        raise TokenizerFault("M022", message, phrase("use the model's safetensors folder, which has a tokenizer.json"))
     types = _list_of(int, metadata.get("tokenizer.ggml.token_type"))
     pairs = [tuple(merge.split(" ", 1)) for merge in merges]
     try:
         vocabulary = {token: number for number, token in enumerate(tokens)}
         tokenizer = Tokenizer(models.BPE(vocabulary, pairs))
     except Exception as error:  # the library raises a bare Exception for merges that do not fit
-        raise TokenizerFault("M021", f"its vocabulary does not fit its merges: {error}") from error
+        raise TokenizerFault("M021", phrase("its vocabulary does not fit its merges: {error}", error=error)) from error
     tokenizer.pre_tokenizer = _pre_tokenizer(str(pre))
     tokenizer.decoder = decoders.ByteLevel()
     marked = [(t, kind) for t, kind in zip(tokens, types, strict=False) if kind in {CONTROL, USER_DEFINED}]
@@ -72,8 +77,10 @@ def _pre_tokenizer(name: str) -> PreTokenizer:
         split = pre_tokenizers.Split(Regex(_SPLIT[name]), "isolated", invert=False)
         return pre_tokenizers.Sequence([split, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
     known = ", ".join(sorted(_DIGITS | _PLAIN | set(_SPLIT)))
-    message = f"its GGUF cuts text in a way this version does not know ({name!r}; known: {known})"
-    raise TokenizerFault("M022", message, "use the model's safetensors folder, which has a tokenizer.json")
+    message = phrase(
+        "its GGUF cuts text in a way this version does not know ({name!r}; known: {known})", name=name, known=known
+    )
+    raise TokenizerFault("M022", message, phrase("use the model's safetensors folder, which has a tokenizer.json"))
 
 
 def _special(metadata: dict[str, Any], tokens: list[str]) -> dict[str, str]:

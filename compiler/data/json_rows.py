@@ -13,12 +13,13 @@ from compiler.data.disguises import refuse_disguise
 from compiler.data.encodings import BOM, LOOKED_AT, not_utf8, row_not_utf8, sure_of_encoding
 from compiler.data.row import LONGEST_ROW, Place, Row, RowFault, RowsRead, too_long, value_kind
 from compiler.data.sources import Source, SourceFault, source_fault
+from compiler.phrases import phrase
 
 LARGEST_JSON = 1024 * 1024 * 1024
 """Bytes of a JSON file, which has to be read whole."""
 
 _BETWEEN = re.compile(r"[ \t\n\r]*")
-_LINES = "write it as JSON lines (.jsonl): one object a line"
+_LINES = phrase("write it as JSON lines (.jsonl): one object a line")
 
 
 # --- JSON lines ---------------------------------------------------------------------------------------
@@ -45,7 +46,7 @@ def lines_of(source: Source) -> Iterator[tuple[Place, bytes | RowFault]]:
             if len(line) > LONGEST_ROW:
                 while line and not line.endswith(b"\n"):
                     line = stream.readline(LONGEST_ROW)
-                yield place, too_long("the line", help_text="is the file JSON lines at all?")
+                yield place, too_long(phrase("the line"), help_text=phrase("is the file JSON lines at all?"))
                 continue
             if number == 1:
                 line = line.removeprefix(BOM)
@@ -63,11 +64,18 @@ def row_of_line(line: bytes) -> Row | RowFault:
         value = json.loads(text)
     except json.JSONDecodeError as error:
         cut = error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated")
-        message = f"the line is not JSON: {_said(error)} in column {error.colno}"
-        hint = "the line is cut; write the row again" if cut else "each line must be one whole JSON object"
-        return RowFault("D010", message, "not JSON", help_text=hint, column=error.colno)
+        message = phrase("the line is not JSON: {said} in column {colno}", said=_said(error), colno=error.colno)
+        hint = (
+            phrase("the line is cut; write the row again") if cut else phrase("each line must be one whole JSON object")
+        )
+        return RowFault("D010", message, phrase("not JSON"), help_text=hint, column=error.colno)
     except (RecursionError, ValueError):
-        return RowFault("D010", "the line is not JSON that can be read", "not JSON", help_text="write the row again")
+        return RowFault(
+            "D010",
+            phrase("the line is not JSON that can be read"),
+            phrase("not JSON"),
+            help_text=phrase("write the row again"),
+        )
     return _as_row(value)
 
 
@@ -79,8 +87,8 @@ def _said(error: json.JSONDecodeError) -> str:
 def _as_row(value: Any) -> Row | RowFault:
     if isinstance(value, dict):
         return value
-    message = f"the row is {value_kind(value)}, not an object"
-    return RowFault("D011", message, "not an object", help_text='write {"column": "value", …}')
+    message = phrase("the row is {value_kind}, not an object", value_kind=value_kind(value))
+    return RowFault("D011", message, phrase("not an object"), help_text=phrase('write {"column": "value", …}'))
 
 
 def _refuse_document(source: Source, head: bytes) -> None:
@@ -93,14 +101,19 @@ def _refuse_document(source: Source, head: bytes) -> None:
     if first.startswith(b"["):
         if not re.match(rb"\[\s*(\{|$)", first):
             return
-        message = f"{source.name} is one JSON array, not JSON lines"
-        help_text = f"name it {_stem(source)}.json, or write one object a line: jq -c '.[]' {old} > {new}"
+        message = phrase("{name} is one JSON array, not JSON lines", name=source.name)
+        help_text = phrase(
+            "name it {stem}.json, or write one object a line: jq -c '.[]' {old} > {new}",
+            stem=_stem(source),
+            old=old,
+            new=new,
+        )
     else:
         follows = lines[1] if len(lines) > 1 else b"{"
         if not first.endswith((b"{", b"[", b",")) or follows.startswith(b"{"):
             return
-        message = f"the JSON objects of {source.name} stand over several lines"
-        help_text = f"write one object a line: jq -c . {old} > {new}, and name that file"
+        message = phrase("the JSON objects of {name} stand over several lines", name=source.name)
+        help_text = phrase("write one object a line: jq -c . {old} > {new}, and name that file", old=old, new=new)
     raise source_fault(source, "D004", message, help_text)
 
 
@@ -124,7 +137,10 @@ def json_document(source: Source) -> RowsRead:
     size = source.path.stat().st_size
     if size > LARGEST_JSON:
         raise source_fault(
-            source, "D009", f"{source.name} has {size / 2**30:.1f} GiB of JSON, which must be read whole", _LINES
+            source,
+            "D009",
+            phrase("{name} has {size:.1f} GiB of JSON, which must be read whole", name=source.name, size=size / 2**30),
+            _LINES,
         )
     data = source.path.read_bytes()
     refuse_disguise(source, data[:LOOKED_AT])
@@ -147,7 +163,12 @@ def json_document(source: Source) -> RowsRead:
     except (RecursionError, ValueError) as error:
         raise _not_json(source, text, error) from error
     if not isinstance(document, dict):
-        raise source_fault(source, "D004", f"{source.name} holds no list of rows", "write [{…}, {…}], or JSON lines")
+        raise source_fault(
+            source,
+            "D004",
+            phrase("{name} holds no list of rows", name=source.name),
+            phrase("write [{…}, {…}], or JSON lines"),
+        )
     for number, value in enumerate(_rows_in(document), 1):
         yield Place(number), _as_row(value)
 
@@ -197,8 +218,19 @@ def _after_space(text: str, at: int) -> int:
 
 def _not_json(source: Source, text: str, error: Exception) -> SourceFault:
     if not isinstance(error, json.JSONDecodeError):
-        return source_fault(source, "D004", f"{source.name} is not JSON that can be read", "write the file again")
+        return source_fault(
+            source,
+            "D004",
+            phrase("{name} is not JSON that can be read", name=source.name),
+            phrase("write the file again"),
+        )
     cut = error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated")
-    message = f"{source.name} is not JSON: {_said(error)} in line {error.lineno}, column {error.colno}"
-    help_text = "the file is cut; write it again" if cut else "mend that place, or write the file again"
+    message = phrase(
+        "{name} is not JSON: {said} in line {lineno}, column {colno}",
+        name=source.name,
+        said=_said(error),
+        lineno=error.lineno,
+        colno=error.colno,
+    )
+    help_text = phrase("the file is cut; write it again") if cut else phrase("mend that place, or write the file again")
     return source_fault(source, "D004", message, help_text, line=error.lineno, column=error.colno)

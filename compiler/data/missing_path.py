@@ -6,16 +6,28 @@ import unicodedata
 from pathlib import Path
 
 from compiler.diagnostics import Diagnostic, KeyPath, nearest
+from compiler.phrases import phrase
 
 _ESCAPES = str.maketrans({"\t": r"\t", "\n": r"\n", "\r": r"\r", "\b": r"\b", "\f": r"\f", "\x1b": r"\e"})
-_CONTROL = {"\t": "a tab", "\n": "a line feed", "\r": "a carriage return", "\b": "a backspace", "\f": "a form feed"}
+_CONTROL = {
+    "\t": "a tab",
+    "\n": phrase("a line feed"),
+    "\r": phrase("a carriage return"),
+    "\b": "a backspace",
+    "\f": phrase("a form feed"),
+}
 
 
 def no_such_file(name: str, field: KeyPath, what: str, root: Path) -> Diagnostic:
     """The diagnostic of a file that is not there; only names inside ``root`` are looked at."""
     if what == "data file" and "://" in name:
         return _address(name, field)
-    return Diagnostic("D001", f"there is no {what} {_quoted(name)}", path=field, help=_hint(name, root))
+    return Diagnostic(
+        "D001",
+        phrase("there is no {what} {quoted}", what=what, quoted=_quoted(name)),
+        path=field,
+        help=_hint(name, root),
+    )
 
 
 def _quoted(name: str) -> str:
@@ -30,9 +42,9 @@ def _shown(name: str) -> str:
 def _address(name: str, field: KeyPath) -> Diagnostic:
     return Diagnostic(
         "D006",
-        f"{_quoted(name)} is an address, and only data sets of the hub are fetched",
+        phrase("{quoted} is an address, and only data sets of the hub are fetched", quoted=_quoted(name)),
         path=field,
-        help="download the file and put it beside the recipe; a data set of the hub is named ORG/NAME",
+        help=phrase("download the file and put it beside the recipe; a data set of the hub is named ORG/NAME"),
     )
 
 
@@ -41,18 +53,31 @@ def _hint(name: str, root: Path) -> str:
     if control is not None:
         written = name.translate(_ESCAPES)
         slashes = written.replace("\\", "/")
-        meant = f"; did you mean {_quoted(slashes)}?" if _is_inside(slashes, root) else ""
-        is_control = f"{control.translate(_ESCAPES)} between double quotes is {_CONTROL[control]}"
-        return f"{is_control}: write {_quoted(written)} in single quotes, or /{meant}"
+        meant = phrase("; did you mean {quoted}?", quoted=_quoted(slashes)) if _is_inside(slashes, root) else ""
+        is_control = phrase(
+            "{translate} between double quotes is {control}",
+            translate=control.translate(_ESCAPES),
+            control=_CONTROL[control],
+        )
+        return phrase(
+            "{is_control}: write {quoted} in single quotes, or /{meant}",
+            is_control=is_control,
+            quoted=_quoted(written),
+            meant=meant,
+        )
     if "\\" in name:
         slashes = name.replace("\\", "/")
         if _is_inside(slashes, root):
-            return f"did you mean {_shown(slashes)}?"
-        return "the parts of a path are divided by /, here and on Windows"
+            return phrase("did you mean {shown}?", shown=_shown(slashes))
+        return phrase("the parts of a path are divided by /, here and on Windows")
     close = "" if "\0" in name else _near(name, root)
     if close and _same_looking(close, name):
-        return "a file with a name that only looks the same is there (its accents are other characters): rename it"
-    return f"did you mean {_shown(close)}?" if close else "paths start at the recipe's folder"
+        return phrase(
+            "a file with a name that only looks the same is there (its accents are other characters): rename it"
+        )
+    return (
+        phrase("did you mean {shown}?", shown=_shown(close)) if close else phrase("paths start at the recipe's folder")
+    )
 
 
 def _is_inside(name: str, root: Path) -> bool:

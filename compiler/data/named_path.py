@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from compiler.diagnostics import Diagnostic, KeyPath, describe_os_error
+from compiler.phrases import phrase
 
 
 class NamedPath(NamedTuple):
@@ -21,7 +22,7 @@ class NamedPath(NamedTuple):
 
     name: str
     field: KeyPath = ("data", "path")
-    what: str = "data file"
+    what: str = phrase("data file")
 
 
 def find_named(named: NamedPath, root: Path, *, allow_outside: bool) -> tuple[Path | None, list[Diagnostic]]:
@@ -36,10 +37,12 @@ def find_named(named: NamedPath, root: Path, *, allow_outside: bool) -> tuple[Pa
         if problem is None and not allow_outside and not path.resolve().is_relative_to(root.resolve()):
             problem = outside(named.name, named.field)
         if problem is None and not path.is_dir() and not path.is_file():
-            message = f"{named.name} is {_kind_of(path)}, not a {named.what}"
-            problem = Diagnostic("D001", message, path=named.field, help="name a file")
+            message = phrase(
+                "{name} is {kind_of}, not a {what}", name=named.name, kind_of=_kind_of(path), what=named.what
+            )
+            problem = Diagnostic("D001", message, path=named.field, help=phrase("name a file"))
     except OSError as error:
-        told = describe_os_error(error, named.name[:200], doing=f"looking for the {named.what}")
+        told = describe_os_error(error, named.name[:200], doing=phrase("looking for the {what}", what=named.what))
         problem = replace(told, path=named.field)
     return (path, []) if problem is None else (None, [problem])
 
@@ -57,9 +60,9 @@ def outside(name: str, field: KeyPath) -> Diagnostic:
     """That a file would be read which is none of the recipe's own."""
     return Diagnostic(
         "D002",
-        f"{name} lies outside the recipe's folder",
+        phrase("{name} lies outside the recipe's folder", name=name),
         path=field,
-        help="put the file beside the recipe, or add --allow-outside to the command",
+        help=phrase("put the file beside the recipe, or add --allow-outside to the command"),
     )
 
 
@@ -69,17 +72,17 @@ def _leads_nowhere(path: Path, named: NamedPath) -> Diagnostic | None:
     try:
         path.resolve(strict=True)
     except FileNotFoundError:
-        to = f"to {os.readlink(path)}, which is not there"
+        to = phrase("to {readlink}, which is not there", readlink=os.readlink(path))
     except RuntimeError:  # from Python 3.13 on, an OSError
-        to = "in a circle"
+        to = phrase("in a circle")
     except OSError as error:
         if error.errno != errno.ELOOP:
             raise
-        to = "in a circle"
+        to = phrase("in a circle")
     else:
         return None
-    message = f"{named.name} is a link that leads {to}"
-    return Diagnostic("D001", message, path=named.field, help="make the link again, or name the file itself")
+    message = phrase("{name} is a link that leads {to}", name=named.name, to=to)
+    return Diagnostic("D001", message, path=named.field, help=phrase("make the link again, or name the file itself"))
 
 
 def _kind_of(path: Path) -> str:

@@ -11,6 +11,7 @@ from compiler.data.sources import Source, no_rows, open_source
 from compiler.data.text_files import shown, text_files
 from compiler.diagnostics import Diagnostic, describe_os_error
 from compiler.facts.hub_data import Choose, Downloaded, HubData, HubFault, absent, hub_data
+from compiler.phrases import phrase
 
 _ABOUT = frozenset({"readme", "license", "licence", "notice", "changelog"})
 """Texts beside files of rows that are about them."""
@@ -36,10 +37,12 @@ def open_sources(named: NamedPath, root: Path, *, allow_outside: bool) -> Opened
     try:
         rows = _rows_below(path) if path.is_dir() else []
     except OSError as error:
-        problem = describe_os_error(error, named.name[:200], doing="looking for the data")
+        problem = describe_os_error(error, named.name[:200], doing=phrase("looking for the data"))
         return Opened([], [replace(problem, path=named.field)])
     if rows and _own_texts(path):
-        why = NoChoice("it holds both files of rows and texts", "name the file itself, or keep them in two folders")
+        why = NoChoice(
+            phrase("it holds both files of rows and texts"), phrase("name the file itself, or keep them in two folders")
+        )
         return Opened([], [not_chosen(named, why)])
     if not rows:
         source, problems = open_source(named, root, allow_outside=allow_outside)
@@ -66,7 +69,7 @@ def purpose(named: NamedPath) -> str:
 
 def not_chosen(named: NamedPath, why: NoChoice) -> Diagnostic:
     """That nobody can tell which of many files is meant."""
-    return Diagnostic("D015", f"{named.name}: {why}", path=named.field, help=why.remedy)
+    return Diagnostic("D015", phrase("{name}: {why}", name=named.name, why=str(why)), path=named.field, help=why.remedy)
 
 
 def hub_problem(named: NamedPath, fault: HubFault) -> Diagnostic:
@@ -86,10 +89,10 @@ def _of_the_hub(named: NamedPath, wanted: HubData) -> Opened:
     except NoChoice as why:  # the hub may have more of it
         return Opened([], [not_chosen(named, why)], wanted)
     except OSError as error:
-        problem = describe_os_error(error, error.filename or wanted.name, doing="looking for the data set")
+        problem = describe_os_error(error, error.filename or wanted.name, doing=phrase("looking for the data set"))
         return Opened([], [replace(problem, path=named.field)])
     if found is None:
-        return Opened([], [hub_problem(named, absent(wanted, "and the hub was not asked"))], wanted)
+        return Opened([], [hub_problem(named, absent(wanted, phrase("and the hub was not asked")))], wanted)
     return _taken(named, replace(wanted, revision=found.commit), found)
 
 
@@ -119,7 +122,7 @@ def _add(opened: Opened, source: Source) -> None:
     if source.path.stat().st_size:
         opened.sources.append(source)
     else:
-        opened.problems.append(no_rows(source, "is empty"))
+        opened.problems.append(no_rows(source, phrase("is empty")))
 
 
 def _rows_below(folder: Path) -> list[str]:

@@ -25,6 +25,7 @@ from compiler.data.store import Examples
 from compiler.data.tokenizer import ChatTokenizer
 from compiler.diagnostics import Diagnostic, describe_os_error, has_errors
 from compiler.language.recipe import Recipe
+from compiler.phrases import joined, phrase
 from compiler.plan import InputFile
 from compiler.progress import Progress
 
@@ -105,7 +106,11 @@ class _Preparation:
         if not learnt and not has_errors(self.problems):
             self._nothing_left()
         if not self.ledger.adds_up():
-            self._tell("D060", f"the rows do not add up: {self.ledger.as_json()}", "this is a fault of recipec")
+            self._tell(
+                "D060",
+                phrase("the rows do not add up: {as_json}", as_json=self.ledger.as_json()),
+                phrase("this is a fault of recipec"),
+            )
         if has_errors(self.problems):
             return None
         return self._result(learnt, measured, limit, known)
@@ -115,9 +120,11 @@ class _Preparation:
 
     def _nothing_left(self) -> None:
         """That all rows went elsewhere, and where."""
-        where = ", ".join(f"{len(rows)} {reason}" for reason, rows in sorted(self.ledger.dropped.items()))
-        message = f"none of {self.ledger.rows} rows is left to train on" + (f": {where}" if where else "")
-        self._tell("D030", message, "mend those rows, or add others")
+        dropped = sorted(self.ledger.dropped.items())
+        where = joined(", ", [phrase("{n} {reason}", n=len(rows), reason=phrase(reason)) for reason, rows in dropped])
+        message = phrase("none of {rows} rows is left to train on", rows=self.ledger.rows)
+        message += phrase(": {where}", where=where) if where else ""
+        self._tell("D030", message, phrase("mend those rows, or add others"))
 
     def _sides(self) -> tuple[Examples, Examples]:
         """Training rows and held-out rows, by file or by a share of the questions."""
@@ -158,7 +165,9 @@ class _Preparation:
         for number in examples.numbers:
             times = index.copies[number]
             if not times:
-                self.ledger.drop("not sampled (weight)", sources[index.sources[number]].name, index.rows[number])
+                self.ledger.drop(
+                    phrase("not sampled (weight)"), sources[index.sources[number]].name, index.rows[number]
+                )
             self.ledger.repeated += max(0, times - 1)
             result.extend([number] * times)
         return examples.of(result)
@@ -173,7 +182,9 @@ class _Preparation:
         try:
             inputs = self._inputs()
         except OSError as error:
-            self.problems.append(describe_os_error(error, error.filename or "the data", doing="reading the data"))
+            self.problems.append(
+                describe_os_error(error, error.filename or phrase("the data"), doing=phrase("reading the data"))
+            )
             return None
         return PreparedData(
             train=train,
@@ -224,7 +235,7 @@ class _Counting:
             yield example
             self._done += 1
             if self._done % TOLD_EVERY == 0 or self._done == self._total:
-                self._progress("checking rows", self._done, self._total)
+                self._progress(phrase("checking rows"), self._done, self._total)
 
 
 def _known_questions(train: Examples, held_out: Examples) -> RowList:

@@ -19,6 +19,7 @@ from compiler.data.sandbox import BoundedEnvironment, TemplateFault, compile_bou
 from compiler.data.sources import SourceFault
 from compiler.data.template_file import PROMPT_TEMPLATE, read_template, unusable
 from compiler.diagnostics import Diagnostic, Span
+from compiler.phrases import phrase
 
 _UNDEFINED = re.compile(r"'(.{1,200})' is undefined")
 _NO_ATTRIBUTE = re.compile(r"'dict object' has no attribute '(.{1,200})'")
@@ -60,13 +61,18 @@ class PromptTemplate:
             name = self._undefined(str(fault))
             if name is not None and name not in columns and name not in row:
                 raise TemplateRefused(self._no_column(name, columns, fault.line)) from fault
-            where = f" {self._named.name}, line {fault.line}" if fault.line else ""
+            where = phrase(" {name}, line {line}", name=self._named.name, line=fault.line) if fault.line else ""
             if name is None:
-                message, help_text = f"the prompt template{where} fails: {fault}", "change the row, or the template"
+                message, help_text = (
+                    phrase("the prompt template{where} fails: {fault}", where=where, fault=fault),
+                    phrase("change the row, or the template"),
+                )
             else:
-                message = f"the prompt template{where} needs `{name}`, which the row does not have"
-                help_text = f"fill it in, or write {{{{ {name} | default('') }}}} for rows without it"
-            return RowFault("D026", message, "prompt template failed", help_text=help_text)
+                message = phrase(
+                    "the prompt template{where} needs `{name}`, which the row does not have", where=where, name=name
+                )
+                help_text = phrase("fill it in, or write {{{{ {name} | default('') }}}} for rows without it", name=name)
+            return RowFault("D026", message, phrase("prompt template failed"), help_text=help_text)
 
     def _undefined(self, message: str) -> str | None:
         """The column that a message says is not there."""
@@ -81,7 +87,11 @@ class PromptTemplate:
         span = Span(line, 1, line, 2) if line else None
         return Diagnostic(
             "D020",
-            f"the data has no column `{name}` (named in the prompt template {self._named.name})",
+            phrase(
+                "the data has no column `{name}` (named in the prompt template {name2})",
+                name=name,
+                name2=self._named.name,
+            ),
             file=self._named.name if span else None,
             path=self._named.field,
             span=span,

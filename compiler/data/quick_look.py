@@ -18,6 +18,7 @@ from compiler.data.rows import SMALL_BYTES, glance, size_of
 from compiler.data.sources import Source, SourceFault, held_out_paths, training_paths
 from compiler.diagnostics import Diagnostic, KeyPath, Severity
 from compiler.language.recipe import DataTable, Recipe
+from compiler.phrases import phrase
 
 if TYPE_CHECKING:
     from compiler.data.glimpse import Glimpse
@@ -65,7 +66,7 @@ def _may_be_fetched(opened: Opened, *, offline: bool) -> list[Diagnostic]:
     """A data set that is not on this disk is nothing wrong, unless the hub must not be asked later either."""
     if opened.absent is None or offline:
         return opened.problems
-    message = f"there is no {opened.absent} here; compiling will ask the hub for it"
+    message = phrase("there is no {absent} here; compiling will ask the hub for it", absent=opened.absent)
     return [replace(problem, severity=Severity.NOTE, message=message) for problem in opened.problems]
 
 

@@ -22,6 +22,7 @@ from compiler.data.store import Store
 from compiler.data.text_audit import TextAudit
 from compiler.diagnostics import Diagnostic, has_errors
 from compiler.language.recipe import DataTable
+from compiler.phrases import phrase
 from compiler.progress import Progress
 
 TOLD_EVERY = 200
@@ -111,7 +112,7 @@ class SourceReading:
     def _count(self, source: Source, before: int, done: Tokenised) -> int:
         count = before + done.count
         for number in told_at(before, count, TOLD_EVERY):
-            self.progress(f"reading {source.name}", number, None)
+            self.progress(phrase("reading {name}", name=source.name), number, None)
         return count
 
     def _add(self, source: Source, faults: FaultLog, done: Tokenised, *, held_out: bool) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, NamedTuple, TypeAlias
 
+from compiler.phrases import phrase
+
 Row = dict[str, Any]
 
 LONGEST_ROW = 16 * 1024 * 1024
@@ -49,16 +51,21 @@ RawRow: TypeAlias = bytes | Row | RowFault
 
 def too_long(what: str, *, help_text: str) -> RowFault:
     """The fault of a row that no conversation can be."""
-    message = f"{what} is longer than {LONGEST_ROW // 2**20} MiB"
-    return RowFault("D013", message, "row too long", help_text=help_text)
+    message = phrase("{what} is longer than {longest_row} MiB", what=what, longest_row=LONGEST_ROW // 2**20)
+    return RowFault("D013", message, phrase("row too long"), help_text=help_text)
 
 
 def zero_byte(before: str, *, line: int | None = None) -> RowFault:
     """The fault of a row with a zero byte (NUL) in it; ``before`` is what stands before it in its line."""
     column = len(before) + 1
-    help_text = "take it out; it is a leftover of UTF-16 or of a damaged file"
+    help_text = phrase("take it out; it is a leftover of UTF-16 or of a damaged file")
     return RowFault(
-        "D014", f"column {column} is a zero byte (NUL)", "zero byte", help_text=help_text, column=column, line=line
+        "D014",
+        phrase("column {column} is a zero byte (NUL)", column=column),
+        phrase("zero byte"),
+        help_text=help_text,
+        column=column,
+        line=line,
     )
 
 
@@ -67,11 +74,23 @@ def value_kind(value: Any) -> str:
     if value is None:
         return "null"
     if isinstance(value, bool):
-        return "true or false"
-    kinds = {int: "a number", float: "a number", str: "a text", list: "a list", dict: "an object"}
+        return phrase("true or false")
+    kinds = {
+        int: phrase("a number"),
+        float: phrase("a number"),
+        str: phrase("a text"),
+        list: phrase("a list"),
+        dict: phrase("an object"),
+    }
     if type(value) in kinds:
         return kinds[type(value)]
     if isinstance(value, bytes):
-        return "a run of bytes"
+        return phrase("a run of bytes")
     named = type(value).__name__
-    return {"date": "a date", "datetime": "a date", "time": "a time", "Decimal": "a number"}.get(named, f"a {named}")
+    known = {
+        "date": phrase("a date"),
+        "datetime": phrase("a date"),
+        "time": phrase("a time"),
+        "Decimal": phrase("a number"),
+    }
+    return known.get(named) or phrase("a {kind}", kind=named)

@@ -15,6 +15,7 @@ from compiler.data.row import Place, RawRow, Row, RowFault, RowsRead
 from compiler.data.sources import Source, SourceFault
 from compiler.data.text_files import text_files
 from compiler.diagnostics import describe_os_error
+from compiler.phrases import phrase
 
 SMALL_BYTES, SMALL_ROWS = 1_000_000, 5_000
 """What a glance reads to the end."""
@@ -64,7 +65,7 @@ def _told(source: Source) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        problem = describe_os_error(error, source.name, doing="reading the data")
+        problem = describe_os_error(error, source.name, doing=phrase("reading the data"))
         raise SourceFault(replace(problem, path=source.field)) from error
 
 

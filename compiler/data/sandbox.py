@@ -25,6 +25,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import Namespace
 
 from compiler.data.sandbox_rewrite import watched
+from compiler.phrases import phrase
 
 LARGEST = 4_000_000
 """Characters or items of anything a template makes; the longest contexts stay far below."""
@@ -121,7 +122,7 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
         """Take from the budget. Raises SecurityError when it is used up."""
         self.steps += steps
         if self.steps > STEPS:
-            raise SecurityError(f"the template takes more than {STEPS:,} steps")
+            raise SecurityError(phrase("the template takes more than {steps:,} steps", steps=STEPS))
 
     def weigh(self, value: Any, dear: int = 1) -> None:
         """Take steps for all that a text, list or dict holds. Raises SecurityError when it is too much."""
@@ -131,7 +132,7 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
         elif isinstance(value, _HOLDERS):
             items, characters = _held(value)
         if items + characters > LARGEST:
-            raise SecurityError(f"the template makes something of more than {LARGEST:,} parts")
+            raise SecurityError(phrase("the template makes something of more than {largest:,} parts", largest=LARGEST))
         self.take(dear * (items // ITEMS_PER_STEP + characters // CHARACTERS_PER_STEP))
 
     def search(self, text: str, other: str, *, quadratic: bool = False) -> None:
@@ -178,7 +179,9 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
         texts = list(pieces)
         length = sum(map(len, texts))
         if length > LARGEST:
-            raise SecurityError(f"the template makes a text of more than {LARGEST:,} characters")
+            raise SecurityError(
+                phrase("the template makes a text of more than {largest:,} characters", largest=LARGEST)
+            )
         self.take(1 + length // CHARACTERS_PER_STEP)
         return "".join(texts)
 
@@ -189,7 +192,7 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
             return value
         value = _settled(value)
         if not isinstance(value, (bytes, *_HOLDERS, *_PLAIN)):
-            raise SecurityError(f"the template writes a {type(value).__name__}")
+            raise SecurityError(phrase("the template writes a {name}", name=type(value).__name__))
         self.weigh(value, dear=4)
         return str(value)
 
@@ -214,7 +217,7 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
         elif isinstance(owner, list | tuple):
             self.weigh(owner)
         elif isinstance(owner, _DATES) and any(len(a) > _LONGEST_DATE_FORMAT for a in arguments if isinstance(a, str)):
-            raise SecurityError("the template writes a date in an endless form")
+            raise SecurityError(phrase("the template writes a date in an endless form"))
         return self._made(super().call(context, function, *arguments, **named))
 
     def _weigh_method(self, owner: str, name: str, arguments: tuple[Any, ...]) -> None:
@@ -233,7 +236,9 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
         self.search(text, old)
         times = text.count(old)
         if len(text) + times * len(new) > LARGEST + times * len(old):
-            raise SecurityError(f"the template makes a text of more than {LARGEST:,} characters")
+            raise SecurityError(
+                phrase("the template makes a text of more than {largest:,} characters", largest=LARGEST)
+            )
 
     def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
         """Arithmetic, unless the result would be huge."""
@@ -241,11 +246,11 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
         if operator == "*":
             for one, other in ((left, right), (right, left)):
                 if isinstance(one, Sized) and isinstance(other, int) and len(one) * other > LARGEST:
-                    raise SecurityError("the template multiplies a text or list without end")
+                    raise SecurityError(phrase("the template multiplies a text or list without end"))
         if operator == "**" and not (_is_small(left, 10_000) and _is_small(right, 100)):
-            raise SecurityError("the template makes a huge number")
+            raise SecurityError(phrase("the template makes a huge number"))
         if operator == "%" and isinstance(left, str | bytes):
-            raise SecurityError("formatting with % is not allowed in templates")
+            raise SecurityError(phrase("formatting with % is not allowed in templates"))
         return self._made(super().call_binop(context, operator, left, right))
 
     def getitem(self, obj: Any, argument: Any) -> Any:
@@ -258,7 +263,7 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
     def wrap_str_format(self, value: Any) -> Any:
         """``str.format`` makes text of any width; no chat template needs it."""
         if isinstance(getattr(value, "__self__", None), str) and value.__name__ in {"format", "format_map"}:
-            raise SecurityError("str.format is not allowed in templates")
+            raise SecurityError(phrase("str.format is not allowed in templates"))
         return None
 
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
@@ -304,9 +309,9 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
         elif name == "round":
             precision = given[0] if given else named.get("precision", 0)
             if not (isinstance(value, int | float | Decimal) and _is_small(precision, 20)):
-                raise SecurityError("the template rounds what is no number, or to more than 20 places")
+                raise SecurityError(phrase("the template rounds what is no number, or to more than 20 places"))
         elif name == "sum" and not isinstance(given[1] if len(given) > 1 else named.get("start", 0), int | float):
-            raise SecurityError("the template sums up what are no numbers")
+            raise SecurityError(phrase("the template sums up what are no numbers"))
 
     def _weighing(self, test: Any) -> Callable[..., Any]:
         @wraps(test)
@@ -336,7 +341,7 @@ def _held(value: Any) -> tuple[int, int]:
                 if isinstance(one, dict):
                     waiting.extend(one.values())
         elif not isinstance(one, _PLAIN):
-            raise SecurityError(f"the template puts a {type(one).__name__} into a list")
+            raise SecurityError(phrase("the template puts a {name} into a list", name=type(one).__name__))
     return items, characters
 
 
@@ -349,7 +354,7 @@ def _of_numbers(test: Any) -> Callable[..., Any]:
     @wraps(test)
     def of_numbers(*values: Any) -> Any:
         if not all(isinstance(value, int | float) for value in values):  # a text would be formatted with %
-            raise SecurityError("the template divides what is no number")
+            raise SecurityError(phrase("the template divides what is no number"))
         return test(*values)
 
     return of_numbers
@@ -361,12 +366,12 @@ def _is_small(value: Any, limit: float) -> bool:
 
 def _refuse_huge_number(value: int) -> None:
     if value.bit_length() > 1024:
-        raise SecurityError("the template makes a huge number")
+        raise SecurityError(phrase("the template makes a huge number"))
 
 
 def _refuse_long_join(items: Any, separator: str) -> None:
     if isinstance(items, Sized) and len(items) * len(separator) > LARGEST:
-        raise SecurityError(f"the template makes a text of more than {LARGEST:,} characters")
+        raise SecurityError(phrase("the template makes a text of more than {largest:,} characters", largest=LARGEST))
 
 
 def _tojson(
@@ -385,7 +390,9 @@ def _tojson(
     for piece in encoder.iterencode(value):
         length += len(piece)
         if length > LARGEST:
-            raise SecurityError(f"the template makes a text of more than {LARGEST:,} characters")
+            raise SecurityError(
+                phrase("the template makes a text of more than {largest:,} characters", largest=LARGEST)
+            )
         pieces.append(piece)
     return "".join(pieces)
 
@@ -404,23 +411,25 @@ def render_bounded(template: jinja2.Template, environment: BoundedEnvironment, v
     except jinja2.TemplateError as error:
         raise TemplateFault(str(error.message or error), getattr(error, "lineno", None)) from error
     except RecursionError as error:
-        raise TemplateFault("the template calls itself without end") from error
+        raise TemplateFault(phrase("the template calls itself without end")) from error
     except Exception as error:  # a template is a program: any error of Python's can come out of it
         raise TemplateFault(f"{type(error).__name__}: {error}") from error
     if length > LARGEST:
-        raise TemplateFault(f"the template writes more than {LARGEST:,} characters")
+        raise TemplateFault(phrase("the template writes more than {largest:,} characters", largest=LARGEST))
     text = "".join(pieces)
     try:
         text.encode()
     except UnicodeEncodeError as error:
-        raise TemplateFault("the template writes half a character (a lone surrogate)") from error
+        raise TemplateFault(phrase("the template writes half a character (a lone surrogate)")) from error
     return text
 
 
 def compile_bounded(environment: BoundedEnvironment, source: str) -> jinja2.Template:
     """Compile a template. Raises TemplateFault with the line of a syntax error."""
     if len(source) > LARGEST_TEMPLATE:
-        raise TemplateFault(f"the template has more than {LARGEST_TEMPLATE:,} characters")
+        raise TemplateFault(
+            phrase("the template has more than {largest_template:,} characters", largest_template=LARGEST_TEMPLATE)
+        )
     environment.steps = 0
     try:
         return environment.from_string(source)
@@ -434,4 +443,4 @@ def compile_bounded(environment: BoundedEnvironment, source: str) -> jinja2.Temp
         OverflowError,
         MemoryError,
     ) as error:
-        raise TemplateFault(f"the template cannot be compiled: {error}") from error
+        raise TemplateFault(phrase("the template cannot be compiled: {error}", error=error)) from error

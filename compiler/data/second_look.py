@@ -12,13 +12,14 @@ from compiler.data.sources import SourceFault
 from compiler.data.split import DIGEST
 from compiler.data.text_audit import TextFindings, TextOf, TextPlace
 from compiler.data.tokenising import Tokenising
+from compiler.phrases import phrase
 
 
 def finish_texts(reading: SourceReading, tokenising: Tokenising) -> TextFindings:
     """What the texts of all rows told, once all are read."""
     if not reading.data.held_out_path:
         reading.texts.hold_out(_held_out(reading))
-    reading.progress("comparing rows", 0, None)
+    reading.progress(phrase("comparing rows"), 0, None)
     names = [source.name for source in reading.sources]
     return reading.texts.finish(lambda wanted: _again(reading, tokenising, wanted), names)
 

@@ -10,6 +10,7 @@ from compiler.data.named_path import NamedPath, find_named, outside
 from compiler.data.text_files import shown, text_files
 from compiler.diagnostics import Diagnostic, KeyPath, Span, describe_os_error
 from compiler.language.recipe import DataTable
+from compiler.phrases import phrase
 
 KINDS = {
     ".jsonl": "jsonl",
@@ -23,9 +24,11 @@ KINDS = {
 }
 
 _REMEDIES = {
-    **dict.fromkeys((".xlsx", ".xls", ".ods", ".numbers"), "save the sheet as CSV (UTF-8)"),
-    **dict.fromkeys((".docx", ".doc", ".odt", ".rtf", ".pdf", ".html", ".htm"), "save it as plain text (.txt, UTF-8)"),
-    **dict.fromkeys((".arrow", ".feather"), "write it as Parquet"),
+    **dict.fromkeys((".xlsx", ".xls", ".ods", ".numbers"), phrase("save the sheet as CSV (UTF-8)")),
+    **dict.fromkeys(
+        (".docx", ".doc", ".odt", ".rtf", ".pdf", ".html", ".htm"), phrase("save it as plain text (.txt, UTF-8)")
+    ),
+    **dict.fromkeys((".arrow", ".feather"), phrase("write it as Parquet")),
 }
 _COMPRESSED = {".gz": "gunzip", ".zip": "unzip", ".zst": "unzstd", ".bz2": "bunzip2", ".xz": "unxz"}
 
@@ -68,16 +71,16 @@ def source_fault(
     return SourceFault(Diagnostic(code, message, file=file, path=source.field, span=span, help=help_text))
 
 
-def no_rows(source: Source, said: str = "holds no rows") -> Diagnostic:
+def no_rows(source: Source, said: str = phrase("holds no rows")) -> Diagnostic:
     """That a source holds nothing to learn from."""
     help_text = {
-        "jsonl": "put rows into it, one JSON object a line",
-        "json": "put rows into it: a list of JSON objects",
-        "csv": "put rows below the line with the names of the columns",
-        "parquet": "write it again with rows in it",
-        "text": "put text into it",
-    }.get(source.kind, "put .txt or .md files into it")
-    return Diagnostic("D007", f"{source.name} {said}", path=source.field, help=help_text)
+        "jsonl": phrase("put rows into it, one JSON object a line"),
+        "json": phrase("put rows into it: a list of JSON objects"),
+        "csv": phrase("put rows below the line with the names of the columns"),
+        "parquet": phrase("write it again with rows in it"),
+        "text": phrase("put text into it"),
+    }.get(source.kind, phrase("put .txt or .md files into it"))
+    return Diagnostic("D007", phrase("{name} {said}", name=source.name, said=said), path=source.field, help=help_text)
 
 
 def open_source(named: NamedPath, root: Path, *, allow_outside: bool) -> tuple[Source | None, list[Diagnostic]]:
@@ -92,9 +95,9 @@ def open_source(named: NamedPath, root: Path, *, allow_outside: bool) -> tuple[S
             return (None, [problem]) if problem else (Source(name, path, "folder", named.field), [])
         source = Source(name, path, KINDS.get(path.suffix.lower(), ""), named.field)
         if source.kind and not path.stat().st_size:
-            return None, [no_rows(source, "is empty")]
+            return None, [no_rows(source, phrase("is empty"))]
     except OSError as error:
-        problem = describe_os_error(error, name[:200], doing="looking for the data")
+        problem = describe_os_error(error, name[:200], doing=phrase("looking for the data"))
         return None, [replace(problem, path=named.field)]
     return (source, []) if source.kind else (None, [_unknown_kind(source)])
 
@@ -130,8 +133,16 @@ def _strays(folder: Path, named: NamedPath, root: Path) -> Diagnostic | None:
 
 def _unknown_kind(source: Source) -> Diagnostic:
     suffix = source.path.suffix
-    message = f"{source.name}: files ending in {suffix!r} are not read" if suffix else f"{source.name} has no ending"
-    help_text = _REMEDIES.get(suffix.lower(), f"known: {', '.join(KINDS)}")
+    message = (
+        phrase("{name}: files ending in {suffix!r} are not read", name=source.name, suffix=suffix)
+        if suffix
+        else phrase("{name} has no ending", name=source.name)
+    )
+    help_text = _REMEDIES.get(suffix.lower(), phrase("known: {kinds}", kinds=", ".join(KINDS)))
     if suffix.lower() in _COMPRESSED:
-        help_text = f"decompress it first: {_COMPRESSED[suffix.lower()]} {shlex.quote(source.name)}"
+        help_text = phrase(
+            "decompress it first: {compressed} {quote}",
+            compressed=_COMPRESSED[suffix.lower()],
+            quote=shlex.quote(source.name),
+        )
     return Diagnostic("D005", message, path=source.field, help=help_text)

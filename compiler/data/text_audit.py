@@ -17,6 +17,7 @@ from compiler.data.near_duplicates import Comparison, NearDuplicates, words_of
 from compiler.data.noted import Noted
 from compiler.data.personal import personal_data_in
 from compiler.data.row import Place
+from compiler.phrases import phrase
 
 TextPlace = tuple[int, int]
 """The number of a row's source, and the row's number there."""
@@ -121,7 +122,12 @@ class TextAudit:
             noted = self.found.held_out_near_train if number in held_out else self.found.near_duplicates
             source, place = wanted[other]
             where = in_words([place], total=1)
-            noted.add(*wanted[number], where if source == wanted[number][0] else f"{where} of {names[source]}")
+            noted.add(
+                *wanted[number],
+                where
+                if source == wanted[number][0]
+                else phrase("{where} of {names}", where=where, names=names[source]),
+            )
         return self.found
 
 

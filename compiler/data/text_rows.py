@@ -9,6 +9,7 @@ from compiler.data.encodings import BOM, text_not_utf8, utf_16_or_32
 from compiler.data.row import LONGEST_ROW, Place, Row, RowFault, RowsRead, too_long, zero_byte
 from compiler.data.sources import Source, SourceFault, no_rows
 from compiler.data.text_files import shown, text_files
+from compiler.phrases import phrase
 
 
 def text_row(source: Source) -> RowsRead:
@@ -30,7 +31,7 @@ def folder_rows(source: Source) -> RowsRead:
 
 def _row_of(path: Path) -> Row | RowFault:
     if path.stat().st_size > LONGEST_ROW:
-        return too_long("the text", help_text="cut it into several files")
+        return too_long(phrase("the text"), help_text=phrase("cut it into several files"))
     data = path.read_bytes()
     try:
         text = data.removeprefix(BOM).decode()

@@ -25,6 +25,7 @@ from compiler.data.text_audit import TextAudit
 from compiler.data.tokenizer import ChatTokenizer, RenderedChat, TemplateFault, TemplateUnusable
 from compiler.diagnostics import Diagnostic
 from compiler.language.recipe import Recipe
+from compiler.phrases import phrase
 
 
 class _Stopped(Exception):  # noqa: N818 - carries a diagnostic to the end of the loop
@@ -140,23 +141,30 @@ class Tokenising:
         try:
             return self.tokenizer.render_chat(list(conversation.messages), learnt_from=conversation.learnt_from)
         except TemplateUnusable as limit:
-            raise _Stopped(self._template_problem(limit, f"{batch.name}, row {item.place.row}")) from limit
+            raise _Stopped(
+                self._template_problem(limit, phrase("{name}, row {row}", name=batch.name, row=item.place.row))
+            ) from limit
         except TemplateFault as fault:
             own = self.recipe.model.chat_template
-            template = f"the chat template {own}" if own else "the model's chat template"
+            template = phrase("the chat template {own}", own=own) if own else phrase("the model's chat template")
             return RowFault(
                 "D026",
-                f"{template} refuses it: {fault}",
-                "chat template refused",
-                help_text="bring the conversation into the order the template wants, or name another template",
+                phrase("{template} refuses it: {fault}", template=template, fault=fault),
+                phrase("chat template refused"),
+                help_text=phrase("bring the conversation into the order the template wants, or name another template"),
             )
 
     def _template_problem(self, limit: TemplateUnusable, where: str) -> Diagnostic:
         own = self.recipe.model.chat_template
         if own:
             return unusable(NamedPath(own, ("model", "chat_template"), CHAT_TEMPLATE), limit, at=where)
-        message = f"the chat template of {self.recipe.model.id} cannot be used: {limit} (at {where})"
-        help_text = "name a template of your own in [model] chat_template"
+        message = phrase(
+            "the chat template of {id} cannot be used: {limit} (at {where})",
+            id=self.recipe.model.id,
+            limit=limit,
+            where=where,
+        )
+        help_text = phrase("name a template of your own in [model] chat_template")
         return Diagnostic("M031", message, path=("model", "id"), help=help_text)
 
     def _add(
@@ -187,6 +195,6 @@ def _copies(weight: float, conversation: Conversation) -> int:
 def _no_chat_template() -> Diagnostic:
     return Diagnostic(
         "M030",
-        "the model has no chat template, so a conversation cannot be written for it",
-        help="take the model's instruction-tuned version, or name a Jinja2 file in [model] chat_template",
+        phrase("the model has no chat template, so a conversation cannot be written for it"),
+        help=phrase("take the model's instruction-tuned version, or name a Jinja2 file in [model] chat_template"),
     )

@@ -20,6 +20,7 @@ from compiler.data.sandbox import TemplateFault
 from compiler.diagnostics import Diagnostic
 from compiler.facts.hashes import sha256_bytes
 from compiler.facts.models import ModelFacts
+from compiler.phrases import phrase
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -29,9 +30,11 @@ __all__ = ["ChatTokenizer", "EncodedChat", "RenderedChat", "TemplateFault", "Tem
 LARGEST_FILE = 256 * 1024 * 1024
 SPECIAL = ("bos_token", "eos_token", "pad_token", "unk_token")
 
-REWRITTEN = "the chat template rewrites earlier turns, so that their answers cannot be told apart and are not learnt"
-UNASKED = "the conversation begins with the assistant; that turn, which answers nothing, is not learnt"
-ACROSS = "a token stands across the border of an answer; it is not learnt"
+REWRITTEN = phrase(
+    "the chat template rewrites earlier turns, so that their answers cannot be told apart and are not learnt"
+)
+UNASKED = phrase("the conversation begins with the assistant; that turn, which answers nothing, is not learnt")
+ACROSS = phrase("a token stands across the border of an answer; it is not learnt")
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +124,7 @@ class ChatTokenizer:
     def render(self, messages: list[Message], *, add_generation_prompt: bool = False) -> str:
         """The conversation as text. Raises TemplateFault."""
         if self._template is None:
-            raise TemplateFault("the model has no chat template")
+            raise TemplateFault(phrase("the model has no chat template"))
         return self._template.render(messages, add_generation_prompt=add_generation_prompt)
 
     def encode(self, text: str) -> list[int]:
@@ -161,9 +164,9 @@ class ChatTokenizer:
         Raises TemplateFault.
         """
         if self._template is None:
-            raise TemplateFault("the model has no chat template")
+            raise TemplateFault(phrase("the model has no chat template"))
         if not self._writes_answers:  # some take parts alone, and pass over a text without a word
-            raise TemplateUnusable("it does not write what the assistant says")
+            raise TemplateUnusable(phrase("it does not write what the assistant says"))
         text, stretches = self._template.render_with_stretches(messages)
         if stretches and learnt_from:
             asked, answers = messages[:learnt_from], [m["role"] for m in messages].count("assistant")
@@ -268,13 +271,17 @@ def load_tokenizer(
         else:
             tokenizer, special_tokens, own_template = _from_files(facts.tokenizer_files)
     except TokenizerFault as fault:
-        return None, [Diagnostic(fault.code, f"{facts.id}: {fault}", help=fault.help)]
+        return None, [
+            Diagnostic(fault.code, phrase("{name}: {fault}", name=facts.id, fault=str(fault)), help=fault.help)
+        ]
     try:
         return ChatTokenizer(tokenizer, special_tokens, chat_template or own_template), []
     except TemplateFault as fault:
-        where = f" (line {fault.line})" if fault.line else ""
-        message = f"the chat template of {facts.id} cannot be used: {fault}{where}"
-        return None, [Diagnostic("M031", message, help="name a template of your own in [model] chat_template")]
+        where = phrase(" (line {line})", line=fault.line) if fault.line else ""
+        message = phrase(
+            "the chat template of {id} cannot be used: {fault}{where}", id=facts.id, fault=fault, where=where
+        )
+        return None, [Diagnostic("M031", message, help=phrase("name a template of your own in [model] chat_template"))]
 
 
 class TokenizerFault(Exception):  # noqa: N818 - told as a diagnostic by load_tokenizer
@@ -291,13 +298,19 @@ def _from_files(files: tuple[Path, ...]) -> tuple[Tokenizer, dict[str, str], str
 
     by_name = {file.name: file for file in files}
     if "tokenizer.json" not in by_name:
-        kinds = "only a SentencePiece tokenizer.model" if "tokenizer.model" in by_name else "no tokenizer.json"
-        help_text = "AutoTokenizer.from_pretrained(FOLDER).save_pretrained(FOLDER) of transformers writes one"
-        raise TokenizerFault("M020", f"there is {kinds}", help_text)
+        kinds = (
+            phrase("only a SentencePiece tokenizer.model")
+            if "tokenizer.model" in by_name
+            else phrase("no tokenizer.json")
+        )
+        help_text = phrase("AutoTokenizer.from_pretrained(FOLDER).save_pretrained(FOLDER) of transformers writes one")
+        raise TokenizerFault("M020", phrase("there is {kinds}", kinds=kinds), help_text)
     try:
         tokenizer = Tokenizer.from_file(str(by_name["tokenizer.json"]))
     except Exception as error:  # the library raises a bare Exception for whatever it cannot read
-        raise TokenizerFault("M021", f"tokenizer.json cannot be read: {error}", "download it again") from error
+        raise TokenizerFault(
+            "M021", phrase("tokenizer.json cannot be read: {error}", error=error), phrase("download it again")
+        ) from error
     config = _json(by_name.get("tokenizer_config.json")) | {}
     special: dict[str, str] = {}
     for source in (_json(by_name.get("special_tokens_map.json")), config):
@@ -315,7 +328,7 @@ def _own_template(by_name: dict[str, Path], config: dict[str, Any]) -> str | Non
         try:
             return by_name["chat_template.jinja"].read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise TokenizerFault("M031", f"chat_template.jinja cannot be read: {error}") from error
+            raise TokenizerFault("M031", phrase("chat_template.jinja cannot be read: {error}", error=error)) from error
     if "chat_template.json" in by_name:
         config = _json(by_name["chat_template.json"])
     template = config.get("chat_template")
@@ -330,8 +343,10 @@ def _json(path: Path | None) -> dict[str, Any]:
         return {}
     try:
         if path.stat().st_size > LARGEST_FILE:
-            raise TokenizerFault("M021", f"{path.name} is larger than any tokenizer's")
+            raise TokenizerFault("M021", phrase("{name} is larger than any tokenizer's", name=path.name))
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise TokenizerFault("M021", f"{path.name} cannot be read: {error}", "download it again") from error
+        raise TokenizerFault(
+            "M021", phrase("{name} cannot be read: {error}", name=path.name, error=error), phrase("download it again")
+        ) from error
     return found if isinstance(found, dict) else {}

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from compiler.estimate.duration import Duration
+from compiler.phrases import phrase
 
 HOUR = 3600.0
 WITHOUT_A_GPU = 65.0
@@ -71,6 +72,6 @@ def cost(
     rented = [money(offer.provider, offer.per_hour * devices, offer.read, offer.source) for offer in offers]
     drawn = (watts * devices + REST_OF_MACHINE if watts else WITHOUT_A_GPU) / 1000
     if per_kwh is not None:
-        rented.append(money("own electricity", drawn * per_kwh, None, "electricity_per_kwh"))
+        rented.append(money(phrase("own electricity"), drawn * per_kwh, None, "electricity_per_kwh"))
     ordered = sorted(rented, key=lambda found: (found.expected, found.provider))
     return Cost(tuple(ordered), drawn * total.seconds / HOUR, currency)

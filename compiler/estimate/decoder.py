@@ -6,6 +6,7 @@ from compiler.estimate.layers import Dialect, Shape
 from compiler.estimate.result import Unknown
 from compiler.facts.architecture import Architecture
 from compiler.facts.parameters import Weight
+from compiler.phrases import phrase
 
 _LLAMA = Dialect()
 
@@ -26,8 +27,8 @@ def shape_of(architecture: Architecture, weights: tuple[Weight, ...]) -> Shape |
     """The decoder of a model; a refusal for families whose layers are not known here."""
     dialect = DIALECTS.get(architecture.model_type)
     if dialect is None or any(weight.role == "expert" for weight in weights):
-        reason = f"how a layer of {architecture.model_type} runs is not known here"
-        return Unknown(reason, "trace it: recipe check --trace runs one step of its own code without weights")
+        reason = phrase("how a layer of {model_type} runs is not known here", model_type=architecture.model_type)
+        return Unknown(reason, phrase("trace it: recipe check --trace runs one step of its own code without weights"))
     return Shape(
         hidden=architecture.hidden_size,
         heads=architecture.num_attention_heads,

@@ -22,6 +22,7 @@ from compiler.estimate.static import OptimizerKind, base_weights, optimizer_kind
 from compiler.estimate.step import Walk, walk
 from compiler.estimate.unsloth import chunk_of
 from compiler.estimate.work import Work
+from compiler.phrases import phrase
 
 _LONGEST = 1 << 32
 _MOMENTS: dict[str, Moment] = {
@@ -76,8 +77,8 @@ def memory_on(work: Work, stack: Stack, *, compute_capability: float = 8.0) -> M
         return shape
     kind = optimizer_kind(work.optim)
     if kind is None:
-        known = "name one of AdamW's, Lion's, Adafactor's or SGD's, or trace it: recipe check --trace"
-        return Unknown(f"how the optimizer {work.optim} lies in memory is not known", known)
+        known = phrase("name one of AdamW's, Lion's, Adafactor's or SGD's, or trace it: recipe check --trace")
+        return Unknown(phrase("how the optimizer {optim} lies in memory is not known", optim=work.optim), known)
     if work.sharding == "fsdp":  # each device keeps its share of every gradient, whatever has been computed of it
         stack = replace(stack, gradients_kept=True)
     between = _between(work, stack, kind)
@@ -101,13 +102,18 @@ def _refusal(work: Work) -> Unknown | None:
     }
     for name, value in named.items():
         if not 0 < value < _LONGEST:
-            return Unknown(f"{value:,} is no number of {name}", "look at the model's config.json and the recipe")
+            return Unknown(
+                phrase("{value:,} is no number of {name}", value=value, name=name),
+                phrase("look at the model's config.json and the recipe"),
+            )
     if work.quantization == "hqq-2bit":
-        return Unknown("how a 2-bit base runs is not built", "quantize the base to nf4, or leave it in 16 bits")
+        return Unknown(
+            phrase("how a 2-bit base runs is not built"), phrase("quantize the base to nf4, or leave it in 16 bits")
+        )
     if not work.weights:
-        return Unknown("the model's weights are not known", "name a model whose config.json is there")
+        return Unknown(phrase("the model's weights are not known"), phrase("name a model whose config.json is there"))
     if work.method != "full" and not 0 < work.r < _LONGEST:
-        return Unknown(f"a rank of {work.r:,} is none", "set [adapter] r to 1 or more")
+        return Unknown(phrase("a rank of {r:,} is none", r=work.r), phrase("set [adapter] r to 1 or more"))
     return None
 
 
@@ -237,34 +243,75 @@ def _terms(
     work: Work, stack: Stack, between: Between, moment: Moment, *, step: tuple[int, int], extra: int, libraries: int
 ) -> tuple[Term, ...]:
     """The parts at the moment of the peak; they sum to what is allocated."""
-    how = "as loaded" if work.quantization == "none" else f"{work.quantization}, the rest {8 * stack.kept_width} bits"
+    how = (
+        phrase("as loaded")
+        if work.quantization == "none"
+        else phrase(
+            "{quantization}, the rest {kept_width} bits",
+            quantization=work.quantization,
+            kept_width=8 * stack.kept_width,
+        )
+    )
     terms = [
-        Term("weights", between.base, f"{work.dtype}, {how}", "config.json; bitsandbytes/functional.py"),
-        Term("scales", between.scales, "absolute maxima of the packed blocks", "QLoRA, 2305.14314, section 3"),
+        Term(
+            "weights",
+            between.base,
+            phrase("{dtype}, {how}", dtype=work.dtype, how=how),
+            "config.json; bitsandbytes/functional.py",
+        ),
+        Term("scales", between.scales, phrase("absolute maxima of the packed blocks"), "QLoRA, 2305.14314, section 3"),
     ]
     if moment == "loading":
-        terms.append(Term("loading", between.loading, "the largest tensor before it is packed", "Transformers' loader"))
+        terms.append(
+            Term(
+                "loading",
+                between.loading,
+                phrase("the largest tensor before it is packed"),
+                phrase("Transformers' loader"),
+            )
+        )
     else:
         terms += [
-            Term("adapters", between.adapters, f"r = {work.r}, {8 * stack.adapter_width} bits", "PEFT, LoraLayer"),
-            Term("unpacking", between.buffer, "a buffer for one packed weight", "unsloth/kernels/utils.py"),
+            Term(
+                "adapters",
+                between.adapters,
+                phrase("r = {r}, {width} bits", r=work.r, width=8 * stack.adapter_width),
+                "PEFT, LoraLayer",
+            ),
+            Term("unpacking", between.buffer, phrase("a buffer for one packed weight"), "unsloth/kernels/utils.py"),
             Term("optimizer", between.states, work.optim, "torch/optim/adamw.py; bitsandbytes/optim/optimizer.py"),
-            Term("communication", extra, f"{work.sharding} over {work.devices} devices", "torch.distributed"),
-            Term("libraries", libraries, "matrix products' workspace, two threads", "aten/src/ATen/cuda/CUDABlas.cpp"),
+            Term(
+                "communication",
+                extra,
+                phrase("{sharding} over {devices} devices", sharding=work.sharding, devices=work.devices),
+                "torch.distributed",
+            ),
+            Term(
+                "libraries",
+                libraries,
+                phrase("matrix products' workspace, two threads"),
+                "aten/src/ATen/cuda/CUDABlas.cpp",
+            ),
         ]
     if moment == "optimizer":
-        terms.append(Term("gradients", between.gradients, "of every trained weight", "torch.autograd"))
-        terms.append(Term("update", between.update, "copies while weights are updated", "torch/optim/adamw.py"))
+        terms.append(Term("gradients", between.gradients, phrase("of every trained weight"), "torch.autograd"))
+        terms.append(Term("update", between.update, phrase("copies while weights are updated"), "torch/optim/adamw.py"))
     elif moment != "loading":
         if stack.gradients_kept:
-            terms.append(Term("gradients", between.gradients, "kept from micro-step to micro-step", "torch.autograd"))
+            terms.append(
+                Term("gradients", between.gradients, phrase("kept from micro-step to micro-step"), "torch.autograd")
+            )
         peak, layers = step
         layers = min(layers, peak)
-        what = "inputs of the layers" if stack.checkpoint != "none" else "what layers keep for the way back"
-        names = {"forward": "layer", "head": "logits and loss", "backward": "layer and gradients"}
+        what = (
+            phrase("inputs of the layers")
+            if stack.checkpoint != "none"
+            else phrase("what layers keep for the way back")
+        )
+        names = {"forward": "layer", "head": phrase("logits and loss"), "backward": phrase("layer and gradients")}
         terms += [
-            Term("activations", layers, what, "a step walked through, operation by operation"),
-            Term(names[moment], peak - layers, "at work at the highest moment", "the same walk"),
+            Term("activations", layers, what, phrase("a step walked through, operation by operation")),
+            Term(names[moment], peak - layers, phrase("at work at the highest moment"), phrase("the same walk")),
         ]
     return tuple(term for term in terms if term.bytes)
 

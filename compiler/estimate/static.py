@@ -9,6 +9,7 @@ from functools import lru_cache
 
 from compiler.estimate.work import Work
 from compiler.facts.parameters import Weight
+from compiler.phrases import phrase
 
 _BLOCK, _OUTER = 64, 256
 """Numbers that share a scale, and scales that share one (bitsandbytes/functional.py, ``quantize_4bit``)."""
@@ -130,7 +131,11 @@ def _trained(asked: _Asked, adapter_width: int, base_width: int) -> tuple[Traine
     found: list[Trained] = []
     for weight in weights:
         if weight.module in saved:
-            found.append(Trained(math.prod(weight.shape), weight.count, base_width, f"{weight.module} (saved)"))
+            found.append(
+                Trained(
+                    math.prod(weight.shape), weight.count, base_width, phrase("{module} (saved)", module=weight.module)
+                )
+            )
         elif weight.module in targets and len(weight.shape) == 2 and weight.role != "bias":
             outside, inside = weight.shape
             found.append(Trained(r * inside, weight.count, adapter_width, f"{weight.module}.A"))

@@ -10,6 +10,7 @@ from compiler.estimate.graph import Line, Tape, Tensor, backward
 from compiler.estimate.heads import chunked_loss, tiled_loss, whole_loss
 from compiler.estimate.layers import Adapters, Shape, Shared, Step, embed, final_norm, run_layers
 from compiler.estimate.stack import Stack
+from compiler.phrases import phrase
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,13 @@ def walk(asked: Walk, told: Callable[[int, int], None] | None = None) -> dict[st
         del logits
     tape.enter("loss")
     backward(
-        tape, loss, at={head_begins: "last layer", step.last_begins: "middle layers", step.second_begins: "first layer"}
+        tape,
+        loss,
+        at={
+            head_begins: phrase("last layer"),
+            step.last_begins: phrase("middle layers"),
+            step.second_begins: phrase("first layer"),
+        },
     )
     del loss, ids, labels
     tape.enter("end")

@@ -8,8 +8,9 @@ from typing import Any
 from compiler.facts.gguf import Header
 from compiler.facts.signatures import causal_lm_types
 from compiler.facts.weight_files import ModelFault
+from compiler.phrases import phrase
 
-_PUBLISHERS = "take the config.json of the model's publisher"
+_PUBLISHERS = phrase("take the config.json of the model's publisher")
 
 # Each field under the names that model families give it in config.json.
 _NAMES = {
@@ -94,18 +95,24 @@ def from_config(config: dict[str, Any]) -> Architecture:
         numbers["num_hidden_layers"] = len(text["layers_block_type"]) or None  # as NemotronH is saved
     missing = [field for field, value in numbers.items() if value is None]
     if missing:
-        raise ModelFault("M004", f"config.json does not say {', '.join(missing)}", _PUBLISHERS)
+        raise ModelFault("M004", phrase("config.json does not say {missing}", missing=", ".join(missing)), _PUBLISHERS)
     found = {field: value for field, value in numbers.items() if value is not None}
     optional = {field: _number(text, field, names) or unsaid.get(field) for field, names in _OPTIONAL.items()}
     heads, hidden = found["num_attention_heads"], found["hidden_size"]
     derived = not optional["head_dim"] and model_type not in _OWN_HEAD_SIZE
     if derived and hidden % heads and not any(text.get(key) for key in _LATENT_ATTENTION):
-        message = f"config.json says num_attention_heads = {heads}, which does not divide hidden_size = {hidden}"
+        message = phrase(
+            "config.json says num_attention_heads = {heads}, which does not divide hidden_size = {hidden}",
+            heads=heads,
+            hidden=hidden,
+        )
         raise ModelFault("M004", message, _PUBLISHERS)
     shared = optional["num_key_value_heads"] or heads
     if heads % shared:
-        message = (
-            f"config.json says num_key_value_heads = {shared}, which does not divide num_attention_heads = {heads}"
+        message = phrase(
+            "config.json says num_key_value_heads = {shared}, which does not divide num_attention_heads = {heads}",
+            shared=shared,
+            heads=heads,
         )
         raise ModelFault("M004", message, _PUBLISHERS)
     tied = text.get("tie_word_embeddings", config.get("tie_word_embeddings"))
@@ -128,9 +135,18 @@ def _number(config: dict[str, Any], field: str, names: tuple[str, ...]) -> int |
         if value is None:
             continue
         if type(value) is not int or value <= 0:
-            raise ModelFault("M004", f"config.json says {name} = {str(value)[:40]!r}, which is no size", _PUBLISHERS)
+            raise ModelFault(
+                "M004",
+                phrase("config.json says {name} = {value!r}, which is no size", name=name, value=str(value)[:40]),
+                _PUBLISHERS,
+            )
         if value > _LARGEST[field]:
-            message = f"config.json says {name} = {str(value)[:40]}, and no model has more than {_LARGEST[field]}"
+            message = phrase(
+                "config.json says {name} = {value}, and no model has more than {largest}",
+                name=name,
+                value=str(value)[:40],
+                largest=_LARGEST[field],
+            )
             raise ModelFault("M004", message, _PUBLISHERS)
         return value
     return None
@@ -147,12 +163,18 @@ def from_gguf_metadata(header: Header) -> Architecture:
         if isinstance(value, list):  # per layer, in a few families
             value = max((v for v in value if isinstance(v, int)), default=default)
         if not isinstance(value, int) or isinstance(value, bool) or not 0 < value < _GGUF_LARGEST:
-            raise ModelFault("M012", f"its GGUF header does not say {name}.{key}", "download the file again")
+            raise ModelFault(
+                "M012",
+                phrase("its GGUF header does not say {name}.{key}", name=name, key=key),
+                phrase("download the file again"),
+            )
         return value
 
     embedding = shapes.get("token_embd.weight", ())
     if len(embedding) != 2:
-        raise ModelFault("M012", "its GGUF has no embedding (token_embd.weight)", "download the file again")
+        raise ModelFault(
+            "M012", phrase("its GGUF has no embedding (token_embd.weight)"), phrase("download the file again")
+        )
     hidden, heads = number("embedding_length"), number("attention.head_count")
     return Architecture(
         model_type=name,

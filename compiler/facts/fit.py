@@ -13,6 +13,7 @@ from compiler.facts.architecture import Architecture
 from compiler.facts.gguf import Header
 from compiler.facts.linear_layers import linear_layers
 from compiler.facts.weight_files import ModelFault, Shapes
+from compiler.phrases import phrase
 
 _LAYER = re.compile(r"(?:^|\.)(?:layers|h|blocks)\.(\d+)\.")
 _EMBEDDING = re.compile(r"(?:^|\.)(?:embed_tokens|wte|word_embeddings|embed_in)\.weight$")
@@ -26,7 +27,7 @@ _GGUF_LAYER = re.compile(r"blk\.(\d+)\.")
 _LAYERS_OTHERWISE = frozenset({"deci", "hrm_text", "longcat_flash"})
 _EMBEDDING_OTHERWISE = frozenset({"mllama", "moshi", "opt", "rembert"})
 
-_BOTH = "config.json and the weights belong to different models: download both again from the same page"
+_BOTH = phrase("config.json and the weights belong to different models: download both again from the same page")
 
 
 def check_fit(architecture: Architecture, shapes: Shapes, *, quantized: bool) -> None:
@@ -36,7 +37,7 @@ def check_fit(architecture: Architecture, shapes: Shapes, *, quantized: bool) ->
     of them only layers and the embedding are looked at, which stays as it is.
     """
     text = {name: shape for name, shape in shapes.items() if not _OTHER_SENSES.search(name)}
-    _check_layers(architecture, _layers(text, _LAYER), "config.json says num_hidden_layers")
+    _check_layers(architecture, _layers(text, _LAYER), phrase("config.json says num_hidden_layers"))
     if architecture.model_type not in _EMBEDDING_OTHERWISE:
         _check_embedding(architecture, text)
     if not quantized:
@@ -46,11 +47,15 @@ def check_fit(architecture: Architecture, shapes: Shapes, *, quantized: bool) ->
 def check_gguf_fit(architecture: Architecture, header: Header) -> None:
     """The same for a GGUF file, whose header describes it."""
     names = {tensor.name: tensor.shape for tensor in header.tensors}
-    _check_layers(architecture, _layers(names, _GGUF_LAYER), "its GGUF header says block_count")
+    _check_layers(architecture, _layers(names, _GGUF_LAYER), phrase("its GGUF header says block_count"))
     width = names["token_embd.weight"][0]
     if width != architecture.hidden_size:
-        says = f"its GGUF header says embedding_length = {architecture.hidden_size}"
-        raise ModelFault("M017", f"{says}, but its embedding is {width} wide", "download the file again")
+        says = phrase("its GGUF header says embedding_length = {hidden_size}", hidden_size=architecture.hidden_size)
+        raise ModelFault(
+            "M017",
+            phrase("{says}, but its embedding is {width} wide", says=says, width=width),
+            phrase("download the file again"),
+        )
 
 
 def _layers(shapes: Shapes, pattern: re.Pattern[str]) -> set[int]:
@@ -70,8 +75,14 @@ def _check_layers(architecture: Architecture, found: set[int], says: str) -> Non
     if not found or present == wanted or architecture.model_type in _LAYERS_OTHERWISE:
         return
     first = next(number for number in range(wanted) if number not in found)
-    message = f"{says} = {wanted}, but the weights hold {present} layers (layer {first} is not there)"
-    help_text = f"{_BOTH}; what the files lack would be filled with random numbers"
+    message = phrase(
+        "{says} = {wanted}, but the weights hold {present} layers (layer {first} is not there)",
+        says=says,
+        wanted=wanted,
+        present=present,
+        first=first,
+    )
+    help_text = phrase("{both}; what the files lack would be filled with random numbers", both=_BOTH)
     raise ModelFault("M017", message, help_text)
 
 
@@ -83,14 +94,21 @@ def _check_embedding(architecture: Architecture, shapes: Shapes) -> None:
         return
     name, (rows, columns) = min(found.items(), key=lambda item: len(item[0]))
     said = [
-        f"{field} = {says}, but {name} has {number} {what}"
+        phrase(
+            "{field} = {says}, but {name} has {number} {what}",
+            field=field,
+            says=says,
+            name=name,
+            number=number,
+            what=what,
+        )
         for field, says, number, what in (
             ("vocab_size", architecture.vocab_size, rows, "rows"),
             ("hidden_size", architecture.hidden_size, columns, "columns"),
         )
         if says != number
     ]
-    raise ModelFault("M017", f"config.json says {', and '.join(said)}", _BOTH)
+    raise ModelFault("M017", phrase("config.json says {said}", said=phrase(", and ").join(said)), _BOTH)
 
 
 def _check_attention(architecture: Architecture, shapes: Shapes) -> None:
@@ -104,6 +122,18 @@ def _check_attention(architecture: Architecture, shapes: Shapes) -> None:
         rows = {shape[0] for name, shape in shapes.items() if shape and name.endswith(f".{layer}.weight")}
         wanted = heads * architecture.head_dim
         if rows and wanted not in rows:
-            size = f"{heads} heads of {architecture.head_dim} ({wanted} rows)"
-            message = f"config.json says {field} = {heads}: {size}, but {layer} has {min(rows)} rows in the weights"
+            size = phrase(
+                "{heads} heads of {head_dim} ({wanted} rows)",
+                heads=heads,
+                head_dim=architecture.head_dim,
+                wanted=wanted,
+            )
+            message = phrase(
+                "config.json says {field} = {heads}: {size}, but {layer} has {rows} rows in the weights",
+                field=field,
+                heads=heads,
+                size=size,
+                layer=layer,
+                rows=min(rows),
+            )
             raise ModelFault("M017", message, _BOTH)

@@ -13,6 +13,8 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
+from compiler.phrases import phrase
+
 MAGIC = b"GGUF"
 VERSIONS = (2, 3)
 LARGEST_COUNT = 16_000_000  # entries of metadata, of an array, tensors: far above any real model
@@ -33,7 +35,7 @@ _BLOCKS = {
 }  # fmt: skip
 
 
-CUT = "the file is cut in its header"
+CUT = phrase("the file is cut in its header")
 
 
 class GgufFault(Exception):  # noqa: N818 - told as a diagnostic by the caller
@@ -83,7 +85,7 @@ def read_header(path: Path, *, arrays: bool) -> Header:
         try:
             view = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
         except ValueError as error:
-            raise GgufFault("the file is empty") from error
+            raise GgufFault(phrase("the file is empty")) from error
     try:
         return _Reader(view, arrays=arrays).header()
     except struct.error as error:
@@ -100,11 +102,18 @@ class _Reader:
 
     def header(self) -> Header:
         if self.view[:4] != MAGIC:
-            raise GgufFault("it does not begin with GGUF")
+            raise GgufFault(phrase("it does not begin with GGUF"))
         self.at = 4
         version = self.number("I")
         if version not in VERSIONS:
-            raise GgufFault(f"GGUF version {version}; this program reads {VERSIONS[0]} and {VERSIONS[1]}")
+            raise GgufFault(
+                phrase(
+                    "GGUF version {version}; this program reads {versions} and {versions2}",
+                    version=version,
+                    versions=VERSIONS[0],
+                    versions2=VERSIONS[1],
+                )
+            )
         tensor_count, entry_count = self.count("tensors"), self.count("entries")
         metadata = {}
         for _ in range(entry_count):
@@ -113,14 +122,16 @@ class _Reader:
         tensors = [self.tensor() for _ in range(tensor_count)]
         alignment = metadata.get("general.alignment", 32)
         if not isinstance(alignment, int) or not 0 < alignment <= 1 << 20:
-            raise GgufFault(f"an alignment of {str(alignment)[:40]!r}")
+            raise GgufFault(phrase("an alignment of {alignment!r}", alignment=str(alignment)[:40]))
         return Header(version, metadata, tensors, -(-self.at // alignment) * alignment)
 
     def tensor(self) -> Tensor:
         name = self.string()
         dimensions = self.number("I")
         if dimensions > 8:
-            raise GgufFault(f"tensor {name[:60]!r} has {dimensions} dimensions")
+            raise GgufFault(
+                phrase("tensor {name!r} has {dimensions} dimensions", name=name[:60], dimensions=dimensions)
+            )
         shape = tuple(self.number("Q") for _ in range(dimensions))
         return Tensor(name, shape, self.number("I"), self.number("Q"))
 
@@ -130,7 +141,7 @@ class _Reader:
         if kind == _ARRAY:
             return self.array()
         if kind not in _SCALARS:
-            raise GgufFault(f"a value of unknown type {kind}")
+            raise GgufFault(phrase("a value of unknown type {kind}", kind=kind))
         return self.number(_SCALARS[kind])
 
     def array(self) -> list[Any] | None:
@@ -143,7 +154,7 @@ class _Reader:
                 raise GgufFault(CUT)
             return list(struct.unpack_from(f"<{length}{_SCALARS[kind]}", self.view, start)) if wanted else None
         if kind != _STRING:
-            raise GgufFault("an array of arrays")
+            raise GgufFault(phrase("an array of arrays"))
         if not wanted:
             self.skip_strings(length)
             return None
@@ -161,7 +172,7 @@ class _Reader:
     def string(self) -> str:
         length = self.number("Q")
         if length > LONGEST_STRING:
-            raise GgufFault(f"it claims a string of {length} bytes")
+            raise GgufFault(phrase("it claims a string of {length} bytes", length=length))
         if self.at + length > len(self.view):
             raise GgufFault(CUT)
         start, self.at = self.at, self.at + length
@@ -170,7 +181,7 @@ class _Reader:
     def count(self, what: str) -> int:
         value: int = self.number("Q")
         if value > LARGEST_COUNT:
-            raise GgufFault(f"it claims {value} {what}")
+            raise GgufFault(phrase("it claims {value} {what}", value=value, what=what))
         if value > len(self.view) - self.at:  # each takes a byte at least
             raise GgufFault(CUT)
         return value

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from compiler.facts.weight_files import ModelFault
+from compiler.phrases import phrase
 
 SMALL_FILES = ["*.json", "*.jinja", "tokenizer.model"]
 
@@ -43,17 +44,25 @@ def snapshot_of_texts(name: str, revision: str | None, *, offline: bool) -> tupl
             raise _unreachable(name, offline=True)
         folder = folder or take(False)
     except HFValidationError as error:
-        raise ModelFault("M001", f"{name!r} is not a hub name: {_first_line(error)}", "write ORG/MODEL") from error
+        raise ModelFault(
+            "M001",
+            phrase("{name!r} is not a hub name: {first_line}", name=name, first_line=_first_line(error)),
+            "write ORG/MODEL",
+        ) from error
     except GatedRepoError as error:
         page = f"https://huggingface.co/{name}"
-        help_text = f"accept the licence on {page}, then `hf auth login`"
-        raise ModelFault("M042", f"{name} is gated and your account has no access", help_text) from error
+        help_text = phrase("accept the licence on {page}, then `hf auth login`", page=page)
+        raise ModelFault(
+            "M042", phrase("{name} is gated and your account has no access", name=name), help_text
+        ) from error
     except RevisionNotFoundError as error:
-        message = f"{name} has no revision {revision!r}"
-        raise ModelFault("M043", message, "name a branch, tag or commit of it, or leave revision out") from error
+        message = phrase("{name} has no revision {revision!r}", name=name, revision=revision)
+        raise ModelFault(
+            "M043", message, phrase("name a branch, tag or commit of it, or leave revision out")
+        ) from error
     except RepositoryNotFoundError as error:
-        message = f"there is no model {name} on the hub, or it is private"
-        raise ModelFault("M041", message, "check the spelling; for a private one, `hf auth login`") from error
+        message = phrase("there is no model {name} on the hub, or it is private", name=name)
+        raise ModelFault("M041", message, phrase("check the spelling; for a private one, `hf auth login`")) from error
     except (HTTPError, OSError) as error:
         if isinstance(error, OSError) and error.errno in _OF_THIS_DISK:
             raise
@@ -79,11 +88,14 @@ def _cached(take: Callable[[bool], Path]) -> Path | None:
 
 
 def _unreachable(name: str, *, offline: bool) -> ModelFault:
-    why = "and the hub was not asked" if offline else "and the hub cannot be reached"
+    why = phrase("and the hub was not asked") if offline else phrase("and the hub cannot be reached")
     return ModelFault(
         "M040",
-        f"{name} is neither a folder here nor in the hub cache, {why}",
-        f"with a connection: `hf download {name}`; or copy the model here and put its folder into [model] id",
+        phrase("{name} is neither a folder here nor in the hub cache, {why}", name=name, why=why),
+        phrase(
+            "with a connection: `hf download {name}`; or copy the model here and put its folder into [model] id",
+            name=name,
+        ),
     )
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from compiler.cache import remember, remembered
+from compiler.phrases import phrase
 
 HUB = "hf://datasets/"
 """How ``huggingface_hub.HfFileSystem`` writes the place of a data set, with ``@REVISION`` and a path after it."""
@@ -142,9 +143,9 @@ def download(wanted: HubData, purpose: str, choose: Choose, tell: Callable[[str,
         files = choose(sorted(file.rfilename for file in about.siblings or []))
         paths = []
         for number, file in enumerate(files):
-            tell(f"downloading {wanted.name}", number, len(files))
+            tell(phrase("downloading {name}", name=wanted.name), number, len(files))
             paths.append(Path(hf_hub_download(wanted.name, file, repo_type="dataset", revision=commit)))
-        tell(f"downloading {wanted.name}", len(files), len(files))
+        tell(phrase("downloading {name}", name=wanted.name), len(files), len(files))
     except (HTTPError, HfHubHTTPError, HFValidationError, OSError) as error:
         if isinstance(error, OSError) and error.errno in _OF_THIS_DISK:
             raise
@@ -165,20 +166,31 @@ def _tell(wanted: HubData, error: Exception) -> NoReturn:
 
     name = wanted.name
     if isinstance(error, GatedRepoError):
-        remedy = f"accept its conditions on {_PAGE}{name}, then `hf auth login`"
-        raise HubFault(f"the data set {name} is gated and your account has no access", remedy) from error
+        remedy = phrase("accept its conditions on {page}{name}, then `hf auth login`", page=_PAGE, name=name)
+        raise HubFault(
+            phrase("the data set {name} is gated and your account has no access", name=name), remedy
+        ) from error
     if isinstance(error, RevisionNotFoundError):
-        message = f"the data set {name} has no revision {wanted.revision!r}"
-        raise HubFault(message, "name a branch, tag or commit of it, or leave @REVISION out") from error
+        message = phrase("the data set {name} has no revision {revision!r}", name=name, revision=wanted.revision)
+        raise HubFault(message, phrase("name a branch, tag or commit of it, or leave @REVISION out")) from error
     if isinstance(error, RepositoryNotFoundError):
-        message = f"there is no data set {name} on the hub, or it is private, and no folder of that name here"
-        raise HubFault(message, "check the spelling; for a private one, `hf auth login`") from error
+        message = phrase(
+            "there is no data set {name} on the hub, or it is private, and no folder of that name here", name=name
+        )
+        raise HubFault(message, phrase("check the spelling; for a private one, `hf auth login`")) from error
     if isinstance(error, HFValidationError):
-        raise HubFault(f"{name[:80]!r} is no name that the hub has", "write ORG/NAME") from error
-    raise absent(wanted, "and the hub cannot be reached") from error
+        raise HubFault(phrase("{name!r} is no name that the hub has", name=name[:80]), "write ORG/NAME") from error
+    raise absent(wanted, phrase("and the hub cannot be reached")) from error
 
 
 def absent(wanted: HubData, why: str) -> HubFault:
     """That a data set is not on this disk, and why it was not fetched."""
-    remedy = f"with a connection: `hf download --repo-type dataset {wanted.name}`; or put its files beside the recipe"
-    return HubFault(f"there is no {wanted} here and it is not in the hub's cache, {why}", remedy, absent=True)
+    remedy = phrase(
+        "with a connection: `hf download --repo-type dataset {name}`; or put its files beside the recipe",
+        name=wanted.name,
+    )
+    return HubFault(
+        phrase("there is no {wanted} here and it is not in the hub's cache, {why}", wanted=wanted, why=why),
+        remedy,
+        absent=True,
+    )

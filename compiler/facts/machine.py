@@ -12,6 +12,7 @@ from typing import Literal
 
 from compiler.facts.gpus import BF16_SINCE, Gpu, catalogue, gpu_meant
 from compiler.language.recipe import HardwareTable
+from compiler.phrases import phrase
 
 Device = Literal["cpu", "cuda"]
 
@@ -37,16 +38,16 @@ class Target:
 def target_of(hardware: HardwareTable) -> Target:
     """The machine the recipe asks for, or this one where it says ``auto``."""
     if hardware.device == "cpu":
-        return _cpu("the recipe asks for the CPU")
-    asked = "the recipe asks for a GPU"
+        return _cpu(phrase("the recipe asks for the CPU"))
+    asked = phrase("the recipe asks for a GPU")
     if hardware.gpu:
         return Target("cuda", gpu_has_bf16(hardware.gpu), hardware.gpu, hardware.gpu_count, asked)
     name, has_bf16 = _own_gpu()
     if hardware.device == "cuda":
         return Target("cuda", has_bf16, name, hardware.gpu_count, asked)
     if name:
-        return Target("cuda", has_bf16, name, hardware.gpu_count, f"this machine has a GPU ({name})")
-    return _cpu("this machine has no NVIDIA GPU")
+        return Target("cuda", has_bf16, name, hardware.gpu_count, phrase("this machine has a GPU ({name})", name=name))
+    return _cpu(phrase("this machine has no NVIDIA GPU"))
 
 
 def _cpu(reason: str) -> Target:
@@ -121,5 +122,5 @@ def _ask(program: str, what: str) -> str:
     ).stdout
     first = (answer.splitlines() or [""])[0].strip()
     if not first or first.startswith("No devices"):
-        raise ValueError("nvidia-smi shows no GPU")
+        raise ValueError(phrase("nvidia-smi shows no GPU"))
     return first

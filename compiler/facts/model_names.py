@@ -9,6 +9,7 @@ from compiler.diagnostics import nearest
 from compiler.facts.packages import installed_version
 from compiler.facts.weight_files import ModelFault
 from compiler.facts.wheels import holds_weights, package_folder
+from compiler.phrases import phrase
 
 PACKAGE = "pypi:"
 PACKAGE_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,100}[A-Za-z0-9])?")
@@ -31,23 +32,35 @@ def no_name(name: str) -> ModelFault:
     if page is None or not is_hub_name(page[1]):
         return ModelFault(
             "M001",
-            f"{name[:120]!r} is neither a path that exists nor a hub name",
-            "a hub name looks like Qwen/Qwen2.5-0.5B-Instruct; a path starts at the recipe's folder",
+            phrase("{name!r} is neither a path that exists nor a hub name", name=name[:120]),
+            phrase("a hub name looks like Qwen/Qwen2.5-0.5B-Instruct; a path starts at the recipe's folder"),
         )
     model, revision = page.groups()
-    and_revision = f' and revision = "{revision[:80]}"' if revision and revision != "main" else ""
-    message = f"{name[:120]!r} is the address of a page, not the name of a model"
-    return ModelFault("M001", message, f'write id = "{model}"{and_revision}')
+    and_revision = (
+        phrase(' and revision = "{revision}"', revision=revision[:80]) if revision and revision != "main" else ""
+    )
+    message = phrase("{name!r} is the address of a page, not the name of a model", name=name[:120])
+    return ModelFault(
+        "M001", message, phrase('write id = "{model}"{and_revision}', model=model, and_revision=and_revision)
+    )
 
 
 def nothing_there(name: str, path: Path, root: Path) -> ModelFault:
     """The fault of an id that is written as a path and leads to nothing (M002)."""
     where = path.parent
     if not where.is_dir():
-        return ModelFault("M002", f"there is no {name}: the folder {where} does not exist", "check the path")
+        return ModelFault(
+            "M002",
+            phrase("there is no {name}: the folder {where} does not exist", name=name, where=where),
+            phrase("check the path"),
+        )
     close = _close_by(path, root)
-    hint = f"did you mean {close}?" if close else "paths start at the recipe's folder; check the spelling"
-    return ModelFault("M002", f"there is no {name} (looked for {path})", hint)
+    hint = (
+        phrase("did you mean {close}?", close=close)
+        if close
+        else phrase("paths start at the recipe's folder; check the spelling")
+    )
+    return ModelFault("M002", phrase("there is no {name} (looked for {path})", name=name, path=path), hint)
 
 
 def meant_instead(name: str, root: Path) -> str | None:

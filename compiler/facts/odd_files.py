@@ -7,10 +7,12 @@ import os
 import stat
 from pathlib import Path
 
+from compiler.phrases import phrase
+
 LFS_POINTER = b"version https://git-lfs"
 """How a Git LFS pointer begins (git-lfs, docs/spec.md); the file itself is elsewhere."""
 
-LFS_HELP = "run `git lfs pull` in the clone, or download the file from the model's page"
+LFS_HELP = phrase("run `git lfs pull` in the clone, or download the file from the model's page")
 
 
 def instead_of_a_file(path: Path) -> str | None:
@@ -21,15 +23,17 @@ def instead_of_a_file(path: Path) -> str | None:
         if not path.is_symlink():
             return None
         if error.errno == errno.ELOOP:
-            return "a symbolic link that leads back to itself"
+            return phrase("a symbolic link that leads back to itself")
         target = os.readlink(path)
-        return f"a symbolic link to {target if target.isprintable() else repr(target)}, which is not there"
+        return phrase(
+            "a symbolic link to {target}, which is not there", target=target if target.isprintable() else repr(target)
+        )
     if stat.S_ISFIFO(mode):
-        return "a pipe (FIFO), not a file"
+        return phrase("a pipe (FIFO), not a file")
     if stat.S_ISSOCK(mode):
-        return "a socket, not a file"
+        return phrase("a socket, not a file")
     if stat.S_ISCHR(mode) or stat.S_ISBLK(mode):
-        return "a device, not a file"
+        return phrase("a device, not a file")
     return None
 
 

@@ -10,10 +10,11 @@ from typing import Any, Literal
 from compiler.facts.families import ALWAYS, FAMILIES, SWITCHES, Family, Part, Place, Role
 from compiler.facts.signatures import family_defaults
 from compiler.facts.weight_files import ModelFault
+from compiler.phrases import phrase
 
 __all__ = ["Role", "Uncounted", "Weight", "adapter_parameters", "parameter_count", "weights_of"]
 
-_PUBLISHERS = "take the config.json of the model's publisher"
+_PUBLISHERS = phrase("take the config.json of the model's publisher")
 
 _SIZES: dict[str, tuple[tuple[str, ...], int]] = {
     "hidden": (("hidden_size",), 1 << 20),
@@ -90,11 +91,13 @@ def weights_of(config: Mapping[str, Any]) -> tuple[Weight, ...]:
     model_type = config.get("model_type")
     family = FAMILIES.get(model_type) if isinstance(model_type, str) else None
     if family is None or not isinstance(model_type, str):
-        raise Uncounted(f"the weights of the family {str(model_type)[:40]!r} are not known here")
+        raise Uncounted(
+            phrase("the weights of the family {model_type!r} are not known here", model_type=str(model_type)[:40])
+        )
     said = {**family_defaults()[model_type], **{key: config[key] for key in SETTINGS if key in config}}
     for name in family.refused:
         if said.get(name):
-            raise Uncounted(f"{model_type} with {name} is not counted here")
+            raise Uncounted(phrase("{model_type} with {name} is not counted here", model_type=model_type, name=name))
     switches = {name: _switch(said, name) for name in (*sorted(SWITCHES), *_FALCON)}
     sizes = _sizes(model_type, said)
     switches["q_lora_rank"] = "q_lora_rank" in sizes
@@ -114,7 +117,11 @@ def _switch(said: Mapping[str, Any], name: str) -> bool:
     value = said.get(name)
     if value is None or isinstance(value, bool):
         return value is True
-    raise ModelFault("M004", f"config.json says {name} = {str(value)[:40]!r}, which is not true or false", _PUBLISHERS)
+    raise ModelFault(
+        "M004",
+        phrase("config.json says {name} = {value!r}, which is not true or false", name=name, value=str(value)[:40]),
+        _PUBLISHERS,
+    )
 
 
 def _sizes(model_type: str, said: Mapping[str, Any]) -> dict[str, int]:
@@ -127,20 +134,34 @@ def _sizes(model_type: str, said: Mapping[str, Any]) -> dict[str, int]:
         if value is None and size in _MAY_BE_NONE:
             continue
         if type(value) is not int or not (0 if size in _MAY_BE_ZERO else 1) <= value <= largest:
-            raise ModelFault("M004", f"config.json says {name} = {str(value)[:40]!r}, which is no size", _PUBLISHERS)
+            raise ModelFault(
+                "M004",
+                phrase("config.json says {name} = {value!r}, which is no size", name=name, value=str(value)[:40]),
+                _PUBLISHERS,
+            )
         sizes[size] = value
     missing = {"hidden", "layers", "heads", "vocab"} - sizes.keys()
     if missing:
         names_missing = ", ".join(sorted(_SIZES[size][0][0] for size in missing))
-        raise ModelFault("M004", f"config.json does not say {names_missing}", _PUBLISHERS)
+        raise ModelFault(
+            "M004", phrase("config.json does not say {names_missing}", names_missing=names_missing), _PUBLISHERS
+        )
     hidden, heads = sizes["hidden"], sizes["heads"]
     sizes.setdefault("kv_heads", heads)
     sizes.setdefault("ff", 4 * hidden)
     if heads % sizes["kv_heads"] and model_type != "falcon":
-        message = f"config.json says num_key_value_heads = {sizes['kv_heads']}, which does not divide {heads} heads"
+        message = phrase(
+            "config.json says num_key_value_heads = {kv_heads}, which does not divide {heads} heads",
+            kv_heads=sizes["kv_heads"],
+            heads=heads,
+        )
         raise ModelFault("M004", message, _PUBLISHERS)
     if "kv_lora_rank" not in sizes and ("head" not in sizes or model_type in _DERIVED_HEAD) and hidden % heads:
-        message = f"config.json says num_attention_heads = {heads}, which does not divide hidden_size = {hidden}"
+        message = phrase(
+            "config.json says num_attention_heads = {heads}, which does not divide hidden_size = {hidden}",
+            heads=heads,
+            hidden=hidden,
+        )
         raise ModelFault("M004", message, _PUBLISHERS)
     if model_type in _DERIVED_HEAD:
         sizes["head"] = max(1, hidden // heads)
@@ -169,7 +190,9 @@ def _layers(family: Family, sizes: Mapping[str, int], said: Mapping[str, Any]) -
     if family.sparse == "step":
         dense = said.get("mlp_only_layers") or []
         if not isinstance(dense, list) or not all(type(number) is int for number in dense):
-            raise ModelFault("M004", f"config.json says mlp_only_layers = {str(dense)[:40]!r}", _PUBLISHERS)
+            raise ModelFault(
+                "M004", phrase("config.json says mlp_only_layers = {dense!r}", dense=str(dense)[:40]), _PUBLISHERS
+            )
         kept = frozenset(dense)
         sparse = sum(number not in kept and (number + 1) % sizes["step"] == 0 for number in range(layers))
     return {"model": 1, "layer": layers, "sparse": sparse, "dense": layers - sparse}
@@ -191,7 +214,7 @@ def _dimension(text: str, sizes: Mapping[str, int]) -> int:
     factors = [term.strip().split("*") for term in text.split("+")]
     unsaid = [name for term in factors for name in term if not name.isdigit() and name not in sizes]
     if unsaid:
-        raise ModelFault("M004", f"config.json does not say {_SIZES[unsaid[0]][0][0]}", _PUBLISHERS)
+        raise ModelFault("M004", phrase("config.json does not say {sizes}", sizes=_SIZES[unsaid[0]][0][0]), _PUBLISHERS)
     return sum(math.prod(int(name) if name.isdigit() else sizes[name] for name in term) for term in factors)
 
 

@@ -13,6 +13,7 @@ from typing import Any, Literal, Protocol
 import tomli
 
 from compiler.facts.gpus import gpu_meant
+from compiler.phrases import phrase
 
 Currency = Literal["EUR", "USD"]
 
@@ -95,14 +96,17 @@ def live_quotes(gpu: str, currency: Currency, *, today: date) -> tuple[Quote, ..
     Raises NoLivePrices when the library is not installed, or its catalogue cannot be reached.
     """
     if find_spec("gpuhunt") is None:
-        raise NoLivePrices("live prices need the package gpuhunt", "pip install 'recipec[prices]'")
+        raise NoLivePrices(phrase("live prices need the package gpuhunt"), "pip install 'recipec[prices]'")
     import gpuhunt
 
     try:
         items = gpuhunt.query(min_gpu_count=1, max_gpu_count=1, spot=False)
     except Exception as error:  # it asks many providers by many libraries, each with errors of its own
         reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
-        raise NoLivePrices(f"live prices cannot be had: {reason}", "check the connection, or leave it out") from error
+        raise NoLivePrices(
+            phrase("live prices cannot be had: {reason}", reason=reason),
+            phrase("check the connection, or leave it out"),
+        ) from error
     return _of_items(items, gpu, currency, today)
 
 

@@ -14,6 +14,8 @@ from functools import cache
 from importlib import resources
 from typing import Any, Literal
 
+from compiler.phrases import joined, phrase
+
 ConfigName = Literal["SFTConfig", "LoraConfig", "AdaLoraConfig"]
 
 
@@ -81,17 +83,17 @@ def accepts(argument: Argument, value: Any) -> bool:
 def describe(argument: Argument) -> str:
     """What the argument takes, in words: ``a whole number or a list of whole numbers``."""
     words = [word for kind in _alternatives(argument.annotation) for word in _words(kind)]
-    return " or ".join(dict.fromkeys(words)) or "another kind of value"
+    return joined(phrase(" or "), dict.fromkeys(words)) or phrase("another kind of value")
 
 
 # --- annotations --------------------------------------------------------------------------------------
 
 _SCALARS: dict[str, tuple[type[Any] | tuple[type[Any], ...], str, str]] = {
-    "bool": (bool, "true or false", "booleans"),
-    "int": (int, "a whole number", "whole numbers"),
-    "float": ((int, float), "a number", "numbers"),
-    "str": (str, "text", "texts"),
-    "Path": (str, "text", "texts"),
+    "bool": (bool, phrase("true or false"), phrase("booleans")),
+    "int": (int, phrase("a whole number"), phrase("whole numbers")),
+    "float": ((int, float), phrase("a number"), phrase("numbers")),
+    "str": (str, phrase("text"), phrase("texts")),
+    "Path": (str, phrase("text"), phrase("texts")),
 }
 """Type name -> what TOML gives for it, one in words, several in words."""
 
@@ -188,13 +190,13 @@ def _words(node: ast.expr) -> list[str]:
     choices = _choices(node)
     if choices is not None:
         words = [json.dumps(choice) for choice in choices]
-        return words if len(words) == 1 else [f"one of {', '.join(words)}"]
+        return words if len(words) == 1 else [phrase("one of {words}", words=", ".join(words))]
     if name in _SCALARS:
         return [_SCALARS[name][1]]
     if name in _LISTS:
-        return ["a list" + _of(_items(node))]
+        return [phrase("a list") + _of(_items(node))]
     if name in _TABLES or name.endswith("Config"):
-        return ["a table" + _of(_items(node)[1:])]
+        return [phrase("a table") + _of(_items(node)[1:])]
     return []
 
 
@@ -202,4 +204,6 @@ def _of(items: list[ast.expr]) -> str:
     kinds = [_name(member) for item in items[:1] for member in _members(item)]
     if not kinds or any(kind not in _SCALARS and kind not in _LISTS for kind in kinds):
         return ""
-    return " of " + " or ".join(_SCALARS[kind][2] if kind in _SCALARS else "lists" for kind in kinds)
+    return phrase(" of ") + joined(
+        phrase(" or "), [_SCALARS[kind][2] if kind in _SCALARS else phrase("lists") for kind in kinds]
+    )

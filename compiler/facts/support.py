@@ -6,6 +6,7 @@ from typing import Any
 
 from compiler.facts.signatures import causal_lm_types, versions
 from compiler.facts.weight_files import ModelFault
+from compiler.phrases import phrase
 
 _NO_LANGUAGE_MODEL = ("SequenceClassification", "TokenClassification", "MaskedLM", "QuestionAnswering")
 _LANGUAGE_MODEL = ("ForCausalLM", "LMHeadModel")
@@ -38,19 +39,27 @@ def check_config(config: dict[str, Any]) -> None:
     """
     model_type = config.get("model_type")
     if not isinstance(model_type, str) or not model_type:
-        raise ModelFault("M004", "config.json has no model_type", "take the config.json of the model's publisher")
+        raise ModelFault(
+            "M004", phrase("config.json has no model_type"), phrase("take the config.json of the model's publisher")
+        )
     _check_is_language_model(config, model_type)
     if model_type in WITHOUT_ATTENTION:
         raise ModelFault(
             "M018",
-            f"{model_type} is a model without attention, and those cannot be trained here",
-            "choose a model with attention layers, such as Llama, Qwen or Mistral",
+            phrase(
+                "{model_type} is a model without attention, and those cannot be trained here", model_type=model_type
+            ),
+            phrase("choose a model with attention layers, such as Llama, Qwen or Mistral"),
         )
     if model_type not in causal_lm_types() and not brings_code(config):
         raise ModelFault(
             "M016",
-            f"Transformers {versions()['transformers']} knows no causal language model of the type {model_type[:60]!r}",
-            "choose a model of another family, or the text-only version of a model that also sees or hears",
+            phrase(
+                "Transformers {transformers} knows no causal language model of the type {model_type!r}",
+                transformers=versions()["transformers"],
+                model_type=model_type[:60],
+            ),
+            phrase("choose a model of another family, or the text-only version of a model that also sees or hears"),
         )
     _check_quantization(config)
     _check_weights_named(config)
@@ -75,8 +84,8 @@ def _check_is_language_model(config: dict[str, Any], model_type: str) -> None:
         what = (classes[0] if classes else model_type)[:80]
         raise ModelFault(
             "M015",
-            f"{what} is no causal language model",
-            "choose a model that ends in ForCausalLM, such as an instruction-tuned chat model",
+            phrase("{what} is no causal language model", what=what),
+            phrase("choose a model that ends in ForCausalLM, such as an instruction-tuned chat model"),
         )
 
 
@@ -97,12 +106,17 @@ def _check_quantization(config: dict[str, Any]) -> None:
         if not isinstance(quantization, dict):
             continue
         old_bitsandbytes = any(quantization.get(key) is True for key in ("load_in_4bit", "load_in_8bit"))
-        method = quantization.get("quant_method", "bitsandbytes" if old_bitsandbytes else "an unnamed method")
+        method = quantization.get("quant_method", "bitsandbytes" if old_bitsandbytes else phrase("an unnamed method"))
         if method != "bitsandbytes":
             raise ModelFault(
                 "M019",
-                f"its weights are quantised with {str(method)[:40]}; recipes train on plain or bitsandbytes weights",
-                "name the 16-bit version of the model; quantization in [model] stores it in 4 bits for training",
+                phrase(
+                    "its weights are quantised with {method}; recipes train on plain or bitsandbytes weights",
+                    method=str(method)[:40],
+                ),
+                phrase(
+                    "name the 16-bit version of the model; quantization in [model] stores it in 4 bits for training"
+                ),
             )
 
 
@@ -116,6 +130,11 @@ def _check_weights_named(config: dict[str, Any]) -> None:
         if named is not None:
             raise ModelFault(
                 "M004",
-                f"config.json names other weights than model.safetensors (transformers_weights = {str(named)[:80]!r})",
-                "take transformers_weights out of config.json, and call the file that is meant model.safetensors",
+                phrase(
+                    "config.json names other weights than model.safetensors (transformers_weights = {named!r})",
+                    named=str(named)[:80],
+                ),
+                phrase(
+                    "take transformers_weights out of config.json, and call the file that is meant model.safetensors"
+                ),
             )

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from compiler.facts.odd_files import LFS_HELP, instead_of_a_file, is_lfs_pointer
 from compiler.facts.weight_files import ModelFault
+from compiler.phrases import phrase
 
 FAST = "tokenizer.json"
 
@@ -30,22 +31,34 @@ def find_tokenizer(name: str, folder: Path) -> tuple[Path, ...]:
     files = tuple(folder / file for file in TOKENIZER_FILES if (folder / file).is_file())
     for file in files:
         if is_lfs_pointer(file):
-            raise ModelFault("M021", f"{name}: {file.name} is a Git LFS pointer, not the file", LFS_HELP)
+            raise ModelFault(
+                "M021",
+                phrase("{name}: {name2} is a Git LFS pointer, not the file", name=name, name2=file.name),
+                LFS_HELP,
+            )
     return files
 
 
 def _without(name: str, folder: Path, there: str | None) -> ModelFault:
     if there:
-        return ModelFault("M020", f"{name}: {FAST} is {there}", f"put the {FAST} of the model's publisher in its place")
+        return ModelFault(
+            "M020",
+            phrase("{name}: {fast} is {there}", name=name, fast=FAST, there=there),
+            phrase("put the {fast} of the model's publisher in its place", fast=FAST),
+        )
     slow = next((file for file in SLOW if (folder / file).is_file()), None)
     if slow:
         return ModelFault(
             "M020",
-            f"{name} has no {FAST}, only {slow}",
-            "AutoTokenizer.from_pretrained(FOLDER).save_pretrained(FOLDER) of Transformers writes one from it",
+            phrase("{name} has no {fast}, only {slow}", name=name, fast=FAST, slow=slow),
+            phrase("AutoTokenizer.from_pretrained(FOLDER).save_pretrained(FOLDER) of Transformers writes one from it"),
         )
     return ModelFault(
         "M020",
-        f"{name} has no tokenizer",
-        f"put {FAST} (and tokenizer_config.json, with the chat template) of the model's publisher beside its weights",
+        phrase("{name} has no tokenizer", name=name),
+        phrase(
+            "put {fast} (and tokenizer_config.json, with the chat template) of the model's publisher "
+            "beside its weights",
+            fast=FAST,
+        ),
     )

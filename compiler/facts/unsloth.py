@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from compiler.facts.machine import Device
 from compiler.facts.packages import installed_version, tested_set
+from compiler.phrases import phrase
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
@@ -25,12 +27,17 @@ _NAME = re.compile(r"""["']([\w.-]+)["']""")
 _COMPARED = re.compile(r"""(?m)^[^#\n]*?\bmodel_type\s*==\s*["']([\w.-]+)["']""")
 
 
-def untested() -> list[str]:
+def untested() -> Sequence[str]:
     """Unsloth's packages that are not here as this release was tested, in words; empty when both are."""
     found = {name: installed_version(name) for name in PACKAGES}
-    missing = [f"{name} is not installed" for name, version in found.items() if version is None]
+    missing = [phrase("{name} is not installed", name=name) for name, version in found.items() if version is None]
     other = [
-        f"{name} is {version}, and {tested_set()[name]} was tested"
+        phrase(
+            "{name} is {version}, and {tested_set} was tested",
+            name=name,
+            version=version,
+            tested_set=tested_set()[name],
+        )
         for name, version in found.items()
         if version is not None and version != tested_set()[name]
     ]

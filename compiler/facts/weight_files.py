@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from compiler.facts.odd_files import LFS_HELP, instead_of_a_file, is_lfs_pointer
+from compiler.phrases import phrase
 
 LARGEST_JSON = 64 * 1024 * 1024
 LARGEST_HEADER = 100_000_000
@@ -43,18 +44,18 @@ class Weights:
 
 def read_json_object(path: Path) -> dict[str, Any]:
     """A JSON object from a model's folder. Raises ModelFault (M004) for anything else, and OSError."""
-    again = "download it again"
+    again = phrase("download it again")
     if path.stat().st_size > LARGEST_JSON:
-        raise ModelFault("M004", f"{path.name} is larger than any model's (64 MiB)", again)
+        raise ModelFault("M004", phrase("{name} is larger than any model's (64 MiB)", name=path.name), again)
     if is_lfs_pointer(path):
-        raise ModelFault("M004", f"{path.name} is a Git LFS pointer, not the file", LFS_HELP)
+        raise ModelFault("M004", phrase("{name} is a Git LFS pointer, not the file", name=path.name), LFS_HELP)
     try:
         found = json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:
-        where = f" (line {error.lineno})" if isinstance(error, json.JSONDecodeError) else ""
-        raise ModelFault("M004", f"{path.name} is not JSON{where}", again) from error
+        where = phrase(" (line {lineno})", lineno=error.lineno) if isinstance(error, json.JSONDecodeError) else ""
+        raise ModelFault("M004", phrase("{name} is not JSON{where}", name=path.name, where=where), again) from error
     if not isinstance(found, dict):
-        raise ModelFault("M004", f"{path.name} is not a JSON object", again)
+        raise ModelFault("M004", phrase("{name} is not a JSON object", name=path.name), again)
     return found
 
 
@@ -78,23 +79,33 @@ def find_weights(name: str, folder: Path) -> Weights:
 def _sharded(name: str, folder: Path, index: dict[str, Any]) -> list[Path]:
     shards = index.get("weight_map")
     if not isinstance(shards, dict) or not shards or not all(isinstance(s, str) for s in shards.values()):
-        raise ModelFault("M004", f"{INDEX} names no files", "download it again")
+        raise ModelFault("M004", phrase("{index} names no files", index=INDEX), phrase("download it again"))
     names = sorted(set(shards.values()))
     strange = [s for s in names if "/" in s or "\\" in s or s.startswith(".") or not s.endswith(".safetensors")]
     if strange:
         raise ModelFault(
             "M004",
-            f"{INDEX} names {strange[0][:80]!r}, which is no safetensors file of this folder",
-            "download it again",
+            phrase(
+                "{index} names {strange!r}, which is no safetensors file of this folder",
+                index=INDEX,
+                strange=strange[0][:80],
+            ),
+            phrase("download it again"),
         )
     missing = [s for s in names if not (folder / s).is_file()]
     if missing:
-        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        more = phrase(" and {count} more", count=len(missing) - 1) if len(missing) > 1 else ""
         there = instead_of_a_file(folder / missing[0])
-        message = f"{name} lacks {missing[0]}{more} of its {len(names)} weight files"
+        message = phrase(
+            "{name} lacks {missing}{more} of its {count} weight files",
+            name=name,
+            missing=missing[0],
+            more=more,
+            count=len(names),
+        )
         if there:
-            message += f": {missing[0]} is {there}"
-        raise ModelFault("M008", message, "download the missing files into the folder")
+            message += phrase(": {missing} is {there}", missing=missing[0], there=there)
+        raise ModelFault("M008", message, phrase("download the missing files into the folder"))
     return [folder / s for s in names]
 
 
@@ -102,28 +113,52 @@ def _no_weights(name: str, folder: Path) -> ModelFault:
     for file in (WHOLE_FILE, INDEX):
         there = instead_of_a_file(folder / file)
         if there:
-            return ModelFault("M005", f"{name}: {file} is {there}", f"put the file itself into {folder}")
+            return ModelFault(
+                "M005",
+                phrase("{name}: {file} is {there}", name=name, file=file, there=there),
+                phrase("put the file itself into {folder}", folder=folder),
+            )
     others = sorted(f.name for f in folder.glob("*.safetensors") if not f.name.startswith("adapter_"))
     shards = [part for part in map(_SHARD.search, others) if part]
     if shards:
         of = int(shards[0][2])
-        message = f"{name} has {len(shards)} of {of} weight files, but not {INDEX}, which says what is in them"
-        return ModelFault("M008", message, f"download {INDEX} from the model's page into the folder")
+        message = phrase(
+            "{name} has {count} of {of} weight files, but not {index}, which says what is in them",
+            name=name,
+            count=len(shards),
+            of=of,
+            index=INDEX,
+        )
+        return ModelFault(
+            "M008", message, phrase("download {index} from the model's page into the folder", index=INDEX)
+        )
     pickles = sorted(f for pattern in ("*.bin", "*.pt", "*.pth") for f in folder.glob(pattern))
     if pickles:
         return ModelFault(
             "M006",
-            f"{name} has its weights only as a pickle ({pickles[0].name}), which can run code when it is opened",
-            "convert it once: AutoModelForCausalLM.from_pretrained(FOLDER).save_pretrained(FOLDER) of Transformers "
-            "writes safetensors",
+            phrase(
+                "{name} has its weights only as a pickle ({name2}), which can run code when it is opened",
+                name=name,
+                name2=pickles[0].name,
+            ),
+            phrase(
+                "convert it once: AutoModelForCausalLM.from_pretrained(FOLDER).save_pretrained(FOLDER) of "
+                "Transformers writes safetensors"
+            ),
         )
     if others:
-        message = f"{name} has {others[0]}, but neither model.safetensors nor its index, which are what is loaded"
-        return ModelFault("M005", message, "download the missing file, or give the weights the name model.safetensors")
+        message = phrase(
+            "{name} has {others}, but neither model.safetensors nor its index, which are what is loaded",
+            name=name,
+            others=others[0],
+        )
+        return ModelFault(
+            "M005", message, phrase("download the missing file, or give the weights the name model.safetensors")
+        )
     return ModelFault(
         "M005",
-        f"{name} has a config.json but no weights",
-        f"put the model's *.safetensors files into {folder}",
+        phrase("{name} has a config.json but no weights", name=name),
+        phrase("put the model's *.safetensors files into {folder}", folder=folder),
     )
 
 
@@ -132,30 +167,42 @@ def read_shapes(path: Path) -> Shapes:
 
     The format: 8 bytes with the header's length, a JSON header with each tensor's shape and stretch, the data.
     """
-    again = "download the file again"
+    again = phrase("download the file again")
     size = path.stat().st_size
     if is_lfs_pointer(path):
-        raise ModelFault("M007", f"{path.name} is a Git LFS pointer, not the weights", LFS_HELP)
+        raise ModelFault("M007", phrase("{name} is a Git LFS pointer, not the weights", name=path.name), LFS_HELP)
     with path.open("rb") as stream:
         head = stream.read(8)
         (length,) = struct.unpack("<Q", head) if len(head) == 8 else (0,)
         if not 2 <= length <= LARGEST_HEADER or 8 + length > size:
-            raise ModelFault("M007", f"{path.name} is cut, or no safetensors file ({size:,} bytes)", again)
+            raise ModelFault(
+                "M007",
+                phrase("{name} is cut, or no safetensors file ({size:,} bytes)", name=path.name, size=size),
+                again,
+            )
         header = stream.read(length)
     try:
         entries = {name: entry for name, entry in json.loads(header).items() if name != "__metadata__"}
         ends = [entry["data_offsets"][1] for entry in entries.values()]
         shapes = {name: tuple(entry["shape"]) for name, entry in entries.items()}
     except (ValueError, RecursionError, KeyError, IndexError, TypeError, AttributeError) as error:
-        raise ModelFault("M007", f"{path.name} has a broken header", again) from error
+        raise ModelFault("M007", phrase("{name} has a broken header", name=path.name), again) from error
     if not ends:
-        raise ModelFault("M007", f"{path.name} holds no tensors", again)
+        raise ModelFault("M007", phrase("{name} holds no tensors", name=path.name), again)
     numbers = (number for shape in (ends, *shapes.values()) for number in shape)
     if not all(type(number) is int and 0 <= number < 1 << 63 for number in numbers):
-        raise ModelFault("M007", f"{path.name} has a broken header", again)
+        raise ModelFault("M007", phrase("{name} has a broken header", name=path.name), again)
     missing = 8 + length + max(ends) - size
     if missing > 0:
-        raise ModelFault("M007", f"{path.name} is cut: {missing:,} bytes are missing", again)
+        raise ModelFault(
+            "M007", phrase("{name} is cut: {missing:,} bytes are missing", name=path.name, missing=missing), again
+        )
     if missing < 0:  # the format allows no byte that belongs to no tensor
-        raise ModelFault("M007", f"{path.name} is damaged: it is {-missing:,} bytes longer than its header says", again)
+        raise ModelFault(
+            "M007",
+            phrase(
+                "{name} is damaged: it is {value:,} bytes longer than its header says", name=path.name, value=-missing
+            ),
+            again,
+        )
     return shapes

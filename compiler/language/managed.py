@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-_BATCH = "batch_size in [training] is the effective batch; the compiler splits it"
-_FOLDER = "each run writes into its own folder; choose where with --runs-dir"
-_HUB = "a run uploads nothing; upload the adapter folder yourself: hf upload"
-_TOKENISED = "rows reach TRL as the token ids that were audited; [data] and [training] say how they are made"
-_GPUS = "training on several GPUs is not built into this version"
-_DTYPE = "dtype in [model] decides the precision"
-_JOURNAL = "every optimizer step is written to the journal"
-_EVERY_STEP = "eval_steps and save_steps in [training] decide when"
-_BEST = "early_stopping_patience in [training] keeps the best measured step"
-_STEPS = "it follows from the number of steps"
+from compiler.phrases import phrase
+
+_BATCH = phrase("batch_size in [training] is the effective batch; the compiler splits it")
+_FOLDER = phrase("each run writes into its own folder; choose where with --runs-dir")
+_HUB = phrase("a run uploads nothing; upload the adapter folder yourself: hf upload")
+_TOKENISED = phrase("rows reach TRL as the token ids that were audited; [data] and [training] say how they are made")
+_GPUS = phrase("training on several GPUs is not built into this version")
+_DTYPE = phrase("dtype in [model] decides the precision")
+_JOURNAL = phrase("every optimizer step is written to the journal")
+_EVERY_STEP = phrase("eval_steps and save_steps in [training] decide when")
+_BEST = phrase("early_stopping_patience in [training] keeps the best measured step")
+_STEPS = phrase("it follows from the number of steps")
 
 SFT = {
     **dict.fromkeys(["output_dir", "overwrite_output_dir", "logging_dir"], _FOLDER),
     **dict.fromkeys(["bf16", "fp16", "bf16_full_eval", "fp16_full_eval", "tf32", "half_precision_backend"], _DTYPE),
-    "data_seed": "seed in [training] decides it",
-    **dict.fromkeys(["use_cpu", "no_cuda", "use_mps_device"], "device in [hardware] decides it"),
+    "data_seed": phrase("seed in [training] decides it"),
+    **dict.fromkeys(["use_cpu", "no_cuda", "use_mps_device"], phrase("device in [hardware] decides it")),
     **dict.fromkeys(["eval_strategy", "evaluation_strategy", "save_strategy", "eval_delay"], _EVERY_STEP),
     **dict.fromkeys(["logging_steps", "logging_strategy", "logging_first_step", "logging_nan_inf_filter"], _JOURNAL),
     **dict.fromkeys(["disable_tqdm", "log_level", "log_level_replica", "log_on_each_node"], _JOURNAL),
@@ -34,7 +36,7 @@ SFT = {
             "restore_callback_states_from_checkpoint",
             "save_on_each_node",
         ],
-        "a run always trains, measures, and makes checkpoints that can be resumed exactly",
+        phrase("a run always trains, measures, and makes checkpoints that can be resumed exactly"),
     ),
     **dict.fromkeys(
         [
@@ -58,8 +60,8 @@ SFT = {
         ],
         _TOKENISED,
     ),
-    "model_init_kwargs": "[model] says how the model is loaded",
-    "trust_remote_code": "trust_remote_code in [model] decides it, together with --trust-remote-code",
+    "model_init_kwargs": phrase("[model] says how the model is loaded"),
+    "trust_remote_code": phrase("trust_remote_code in [model] decides it, together with --trust-remote-code"),
     **dict.fromkeys(
         [
             "push_to_hub",
@@ -91,18 +93,18 @@ SFT = {
         ],
         _GPUS,
     ),
-    "run_name": "name in [recipe] names the run",
+    "run_name": phrase("name in [recipe] names the run"),
 }
 
 PEFT = {
-    **dict.fromkeys(["task_type", "peft_type"], "method in [adapter] decides it"),
+    **dict.fromkeys(["task_type", "peft_type"], phrase("method in [adapter] decides it")),
     **dict.fromkeys(
         ["inference_mode", "base_model_name_or_path", "auto_mapping", "revision", "peft_version"],
-        "the executor writes it into the adapter's files",
+        phrase("the executor writes it into the adapter's files"),
     ),
-    **dict.fromkeys(["use_dora", "use_qalora"], "method in [adapter] decides it"),
-    "loftq_config": "LoftQ is not built into this version",
-    "init_r": "r in [adapter] is the rank that AdaLoRA starts from",
+    **dict.fromkeys(["use_dora", "use_qalora"], phrase("method in [adapter] decides it")),
+    "loftq_config": phrase("LoftQ is not built into this version"),
+    "init_r": phrase("r in [adapter] is the rank that AdaLoRA starts from"),
     "total_step": _STEPS,
 }
 

@@ -13,6 +13,7 @@ from pydantic.fields import FieldInfo
 
 from compiler.diagnostics import KeyPath
 from compiler.language.recipe import Recipe
+from compiler.phrases import joined, phrase
 
 LIMITS = ("ge", "gt", "le", "lt", "min_length", "max_length", "pattern")
 
@@ -37,7 +38,7 @@ class Shape:
     limits: dict[str, Any] = field(default_factory=dict)
     item_limits: dict[str, Any] = field(default_factory=dict)
     table: type[BaseModel] | None = None
-    items: str = "texts"
+    items: str = phrase("texts")
     """What a list holds, in words."""
 
     def takes(self) -> str:
@@ -47,11 +48,11 @@ class Shape:
         if len(words) == 1:
             parts.append(f'"{words[0]}"')
         elif words:
-            parts.append("one of " + ", ".join(f'"{word}"' for word in words))
+            parts.append(phrase("one of {words}", words=", ".join(f'"{word}"' for word in words)))
         parts += [self._kind(kind) for kind in self.kinds]
         if "auto" in self.choices:
             parts.append('"auto"')
-        return " or ".join(parts)
+        return joined(phrase(" or "), parts)
 
     def could_take(self, value: Any) -> bool:
         """Whether a value can be meant for the field: of its kind, or nearly (a number in quotes)."""
@@ -69,39 +70,43 @@ class Shape:
 
     def _kind(self, kind: str) -> str:
         names = {
-            "int": "a whole number",
-            "float": "a number",
-            "bool": "true or false",
-            "str": "text",
-            "list": f"a list of {self.items}",
-            "table": "a table",
-            "tables": "a list of tables",
-            "dict": "a table",
+            "int": phrase("a whole number"),
+            "float": phrase("a number"),
+            "bool": phrase("true or false"),
+            "str": phrase("text"),
+            "list": phrase("a list of {items}", items=self.items),
+            "table": phrase("a table"),
+            "tables": phrase("a list of tables"),
+            "dict": phrase("a table"),
         }
         if kind in {"int", "float"}:
             return names[kind] + self._range()
         if kind == "list" and self.item_choices:
-            return "a list of " + ", ".join(f'"{choice}"' for choice in self.item_choices)
+            return phrase("a list of {items}", items=", ".join(f'"{choice}"' for choice in self.item_choices))
         if kind == "str" and self.limits.get("max_length") and self.limits.get("min_length"):
-            return f"text of {self.limits['min_length']} to {self.limits['max_length']} characters"
+            return phrase(
+                "text of {min_length} to {max_length} characters",
+                min_length=self.limits["min_length"],
+                max_length=self.limits["max_length"],
+            )
         return names[kind]
 
     def _range(self) -> str:
         low, high = self.limits.get("ge"), self.limits.get("le")
         above, below = self.limits.get("gt"), self.limits.get("lt")
-        unit = f" ({self.unit})" if self.unit else ""
+        unit = phrase(" ({unit})", unit=phrase(self.unit)) if self.unit else ""
         if low is not None and high is not None:
-            return f" from {_plain(low)} to {_plain(high)}{unit}"
+            return phrase(" from {plain} to {plain2}{unit}", plain=_plain(low), plain2=_plain(high), unit=unit)
         parts = []
         if low is not None:
-            parts.append(f"at least {_plain(low)}")
+            parts.append(phrase("at least {plain}", plain=_plain(low)))
         if above is not None:
-            parts.append(f"above {_plain(above)}")
+            parts.append(phrase("above {plain}", plain=_plain(above)))
         if high is not None:
-            parts.append(f"at most {_plain(high)}")
+            parts.append(phrase("at most {plain}", plain=_plain(high)))
         if below is not None:
-            parts.append(f"below {_plain(below)}")
-        return f" {' and '.join(parts)}{unit}" if parts else unit
+            parts.append(phrase("below {plain}", plain=_plain(below)))
+        return phrase(" {limits}{unit}", limits=joined(phrase(" and "), parts), unit=unit) if parts else unit
 
 
 def _plain(number: float) -> str:
@@ -166,7 +171,7 @@ def _add_items(shape: Shape, item: Any) -> None:
         shape.item_choices += get_args(item)
     elif get_origin(item) is Annotated:
         kind, *metadata = get_args(item)
-        shape.items = {int: "whole numbers", float: "numbers"}.get(kind, "texts")
+        shape.items = {int: phrase("whole numbers"), float: phrase("numbers")}.get(kind, phrase("texts"))
         for piece in metadata:
             _collect(shape.item_limits, getattr(piece, "metadata", [piece]))
 

@@ -18,6 +18,7 @@ from compiler.diagnostics import Diagnostic, Fix, KeyPath, Severity, Span, descr
 from compiler.language.as_written import as_written
 from compiler.language.spans import STRING, Positions, scan
 from compiler.mending.fixes import apply_fixes
+from compiler.phrases import phrase
 from compiler.unicode_forms import two_or_four_bytes
 
 MAX_BYTES = 4 * 1024 * 1024
@@ -128,15 +129,15 @@ def read_bytes(path: Path, shown: str) -> tuple[bytes | None, list[Diagnostic]]:
     """A file's bytes, one more than ``MAX_BYTES`` at most."""
     try:
         if path.exists() and not path.is_file() and not path.is_dir():
-            told = f"{shown} is a device or pipe, not a file"
-            return None, [Diagnostic("E002", told, file=shown, help="for standard input, name the file -")]
+            told = phrase("{shown} is a device or pipe, not a file", shown=shown)
+            return None, [Diagnostic("E002", told, file=shown, help=phrase("for standard input, name the file -"))]
         with path.open("rb") as stream:
             return stream.read(MAX_BYTES + 1), []
     except OSError as error:
-        return None, [describe_os_error(error, shown, doing="reading the recipe")]
+        return None, [describe_os_error(error, shown, doing=phrase("reading the recipe"))]
     except ValueError:  # a NUL byte in the path itself
-        told = f"{shown!r} cannot be the name of a file"
-        return None, [Diagnostic("E001", told, file=shown, help="check the path")]
+        told = phrase("{shown!r} cannot be the name of a file", shown=shown)
+        return None, [Diagnostic("E001", told, file=shown, help=phrase("check the path"))]
 
 
 def parse_document(data: bytes, file: str) -> tuple[TomlDocument | None, list[Diagnostic]]:
@@ -184,13 +185,13 @@ def last_place(text: str) -> Span:
 
 
 def _empty(text: str, file: str) -> Diagnostic:
-    said = "is empty" if not text.strip() else "holds only comments"
+    said = phrase("is empty") if not text.strip() else phrase("holds only comments")
     return Diagnostic(
         "R005",
-        f"the recipe {said}",
+        phrase("the recipe {said}", said=said),
         file=file,
         span=Span(1, 1, 1, 2 if text.strip() else 1),
-        help="a recipe needs at least [model] with `id` and [data] with `path`; `recipe init` writes one",
+        help=phrase("a recipe needs at least [model] with `id` and [data] with `path`; `recipe init` writes one"),
     )
 
 
@@ -203,22 +204,22 @@ def _old_line_ends(text: str, file: str) -> Diagnostic:
     end = text.index("\n") + 1
     return Diagnostic(
         "R004",
-        "the lines end with carriage returns alone",
+        phrase("the lines end with carriage returns alone"),
         file=file,
         span=Span(1, end, 1, end + 1),
-        help="end them with line feeds: `recipe check --fix` does it, or dos2unix -c mac FILE",
+        help=phrase("end them with line feeds: `recipe check --fix` does it, or dos2unix -c mac FILE"),
     )
 
 
 def _decode(data: bytes, file: str) -> tuple[str | None, list[Diagnostic]]:
     if len(data) > MAX_BYTES:
-        told = f"the recipe is larger than {MAX_BYTES // 2**20} MB"
-        advice = "a recipe is a few kilobytes; is this the data? Name the data in [data] path instead"
+        told = phrase("the recipe is larger than {max_bytes} MB", max_bytes=MAX_BYTES // 2**20)
+        advice = phrase("a recipe is a few kilobytes; is this the data? Name the data in [data] path instead")
         return None, [Diagnostic("R003", told, file=file, span=Span(1, 1, 1, 2), help=advice)]
     encoding = two_or_four_bytes(data)
     if encoding:
-        told = f"the recipe is written in {encoding}, not in UTF-8"
-        advice = f"save it as UTF-8 in the editor, or: iconv -f {encoding} -t UTF-8 OLD > NEW"
+        told = phrase("the recipe is written in {encoding}, not in UTF-8", encoding=encoding)
+        advice = phrase("save it as UTF-8 in the editor, or: iconv -f {encoding} -t UTF-8 OLD > NEW", encoding=encoding)
         return None, [Diagnostic("R002", told, file=file, span=Span(1, 1, 1, 2), help=advice)]
     problems = []
     if data.startswith(b"\xef\xbb\xbf"):
@@ -226,11 +227,11 @@ def _decode(data: bytes, file: str) -> tuple[str | None, list[Diagnostic]]:
         problems.append(
             Diagnostic(
                 "R200",
-                "the file begins with a byte order mark",
+                phrase("the file begins with a byte order mark"),
                 severity=Severity.WARNING,
                 file=file,
                 span=Span(1, 1, 1, 2),
-                help="it was skipped; save the file as UTF-8 without BOM (`recipe check --fix` does it)",
+                help=phrase("it was skipped; save the file as UTF-8 without BOM (`recipe check --fix` does it)"),
             )
         )
     try:
@@ -249,18 +250,21 @@ def _not_utf8(data: bytes, file: str, error: UnicodeDecodeError) -> Diagnostic:
     byte = data[error.start]
     binary = sum(b < 9 or 13 < b < 32 for b in data[:4096]) > len(data[:4096]) // 50
     if binary:
-        told = "this is not a text file"
-        advice = "name a recipe written in TOML"
+        told = phrase("this is not a text file")
+        advice = phrase("name a recipe written in TOML")
     else:
         letter = bytes([byte]).decode("cp1252", errors="replace")
-        told = f"byte {error.start + 1} (0x{byte:02x}, line {line}) is not UTF-8"
-        shown = f" ({letter!r} in Windows-1252 and Latin-1)" if letter.isalpha() else ""
-        advice = (
-            f"the file seems to be in an older encoding{shown}; save it as UTF-8 in the editor, "
-            "or: iconv -f WINDOWS-1252 -t UTF-8 OLD > NEW"
+        told = phrase(
+            "byte {start} (0x{byte:02x}, line {line}) is not UTF-8", start=error.start + 1, byte=byte, line=line
+        )
+        shown = phrase(" ({letter!r} in Windows-1252 and Latin-1)", letter=letter) if letter.isalpha() else ""
+        advice = phrase(
+            "the file seems to be in an older encoding{shown}; save it as UTF-8 in the editor, or: iconv "
+            "-f WINDOWS-1252 -t UTF-8 OLD > NEW",
+            shown=shown,
         )
     return Diagnostic(
-        "R002", told, file=file, span=Span(line, column, line, column + 1), label="not UTF-8", help=advice
+        "R002", told, file=file, span=Span(line, column, line, column + 1), label=phrase("not UTF-8"), help=advice
     )
 
 
@@ -295,14 +299,18 @@ class _TolerantParse:
         self.readable = _CONTROL.sub(" ", self.readable)
 
     def _control_problem(self, sign: str, line: int, column: int) -> Diagnostic:
-        name = "a carriage return without a line feed" if sign == "\r" else f"a control character (U+{ord(sign):04X})"
-        advice = 'remove it; in a text, write it as an escape such as "\\t" or "\\u001b"'
+        name = (
+            phrase("a carriage return without a line feed")
+            if sign == "\r"
+            else phrase("a control character (U+{ord:04X})", ord=ord(sign))
+        )
+        advice = phrase('remove it; in a text, write it as an escape such as "\\t" or "\\u001b"')
         return Diagnostic(
             "R004",
-            f"{name} in line {line}",
+            phrase("{name} in line {line}", name=name, line=line),
             file=self.file,
             span=Span(line, column, line, column + 1),
-            help="end lines with a line feed: dos2unix -c mac FILE" if sign == "\r" else advice,
+            help=phrase("end lines with a line feed: dos2unix -c mac FILE") if sign == "\r" else advice,
         )
 
     def _parse(self) -> tuple[int, int, str] | None:
@@ -429,10 +437,10 @@ def _depth_problem(text: str, file: str) -> Diagnostic:
     line, column = _deepest(text)
     return Diagnostic(
         "R006",
-        f"tables or lists are nested more than {MAX_DEPTH} levels deep",
+        phrase("tables or lists are nested more than {max_depth} levels deep", max_depth=MAX_DEPTH),
         file=file,
         span=Span(line, column, line, column + 1),
-        help="nothing in a recipe nests deeper than a few levels; look for brackets that do not belong",
+        help=phrase("nothing in a recipe nests deeper than a few levels; look for brackets that do not belong"),
     )
 
 
@@ -466,9 +474,9 @@ def _number_problem(text: str, file: str) -> Diagnostic:
     line, column = _place(text, match.start() if match else 0)
     return Diagnostic(
         "R008",
-        "a number with thousands of digits",
+        phrase("a number with thousands of digits"),
         file=file,
         span=Span(line, column, line, column + 1),
-        label="starts here",
-        help="no field of a recipe takes such a number; put it in quotes if it is text",
+        label=phrase("starts here"),
+        help=phrase("no field of a recipe takes such a number; put it in quotes if it is text"),
     )

@@ -27,6 +27,7 @@ from compiler.language.as_written import as_written
 from compiler.language.recipe import SCHEMA_VERSION, Recipe
 from compiler.language.shapes import Shape, header, names_of, shape_at, shapes_of, tables
 from compiler.language.toml_source import AGAIN, UNREADABLE, TomlDocument
+from compiler.phrases import phrase
 from compiler.rules import Reading, break_rules
 
 if TYPE_CHECKING:
@@ -80,9 +81,9 @@ def _the_first(problems: list[Diagnostic], document: TomlDocument) -> list[Diagn
     if len(problems) <= MOST_ERRORS:
         return problems
     last = problems[MOST_ERRORS - 1].span or Span(1, 1, 1, 2)
-    message = f"{len(problems) - MOST_ERRORS} more problems are not shown"
+    message = phrase("{count} more problems are not shown", count=len(problems) - MOST_ERRORS)
     more = Diagnostic(
-        "R020", message, Severity.NOTE, document.file, span=last, help="mend these first, then check again"
+        "R020", message, Severity.NOTE, document.file, span=last, help=phrase("mend these first, then check again")
     )
     return [*problems[:MOST_ERRORS], more]
 
@@ -96,13 +97,23 @@ def _version(document: TomlDocument) -> list[Diagnostic]:
     newer = type(asked) is int and asked > SCHEMA_VERSION
     fixes: tuple[Fix, ...] = ()
     if newer:
-        message = f"the recipe has version {asked} of the language; this recipec reads version {SCHEMA_VERSION}"
-        help_text = "upgrade with: pip install --upgrade recipec"
+        message = phrase(
+            "the recipe has version {asked} of the language; this recipec reads version {schema_version}",
+            asked=asked,
+            schema_version=SCHEMA_VERSION,
+        )
+        help_text = phrase("upgrade with: pip install --upgrade recipec")
     else:
-        message = f"{document.value_text(('schema',))[:40]} is no version of the recipe language"
-        help_text = f"write schema = {SCHEMA_VERSION}, or leave the line out"
+        message = phrase(
+            "{value_text} is no version of the recipe language", value_text=document.value_text(("schema",))[:40]
+        )
+        help_text = phrase("write schema = {schema_version}, or leave the line out", schema_version=SCHEMA_VERSION)
         same = str(asked).strip() in {str(SCHEMA_VERSION), f"{SCHEMA_VERSION}.0"} and not isinstance(asked, bool)
-        fixes = (Fix(f"write {SCHEMA_VERSION}", span, str(SCHEMA_VERSION), same),) if span else ()
+        fixes = (
+            (Fix(phrase("write {schema_version}", schema_version=SCHEMA_VERSION), span, str(SCHEMA_VERSION), same),)
+            if span
+            else ()
+        )
     return [Diagnostic("R009", message, file=document.file, path=("schema",), span=span, help=help_text, fixes=fixes)]
 
 
@@ -242,17 +253,17 @@ class _Walk:
         """Two keys of a document mean the same field: neither is changed without asking."""
         here, there = self.document.key_span(path), self.document.key_span(self.places.get(field, field))
         name = str(field[-1])
-        advice = f"both say `{name}`; keep one of the two"
+        advice = phrase("both say `{name}`; keep one of the two", name=name)
         if told is None:
-            secondary = (Label(there, "and given here"),) if there else ()
+            secondary = (Label(there, phrase("and given here")),) if there else ()
             self.problems.append(
                 Diagnostic(
                     "R007",
-                    f"`{name}` is given twice",
+                    phrase("`{name}` is given twice", name=name),
                     file=self.document.file,
                     path=path,
                     span=here,
-                    label="again here",
+                    label=phrase("again here"),
                     secondary=secondary,
                     help=advice,
                 )
@@ -263,7 +274,7 @@ class _Walk:
         for number, other in pairs:
             problem = self.problems[number]
             doubtful = tuple(dataclasses.replace(fix, certain=False) for fix in problem.fixes)
-            labels = (Label(other, f"this says `{name}` too"),) if other else ()
+            labels = (Label(other, phrase("this says `{name}` too", name=name)),) if other else ()
             self.problems[number] = dataclasses.replace(problem, help=advice, fixes=doubtful, secondary=labels)
 
     def put(self, path: KeyPath, value: Any, place: KeyPath) -> None:
@@ -349,7 +360,7 @@ def _explain(walk: _Walk, path: KeyPath, problems: list[Diagnostic], faulty: set
 
 
 def _no_table(walk: _Walk, place: KeyPath) -> Diagnostic:
-    return Diagnostic("R011", "this is no table", file=walk.document.file, span=walk.document.key_span(place))
+    return Diagnostic("R011", phrase("this is no table"), file=walk.document.file, span=walk.document.key_span(place))
 
 
 def _field(location: tuple[str | int, ...], *, missing: bool) -> KeyPath:
@@ -376,12 +387,12 @@ def _missing(walk: _Walk, path: KeyPath) -> list[Diagnostic]:
             return []
         required = _needs(names_of(path))
         close = nearest(str(path[-1]), [key for key in document.values if isinstance(document.values[key], dict)])
-        advice = f"add {header(path)} with {required} below it"
+        advice = phrase("add {path} with {required} below it", path=header(path), required=required)
         if close and (close[0],) not in tables():
-            advice = f"is [{close[0]}] meant to be it? {advice}"
+            advice = phrase("is [{close}] meant to be it? {advice}", close=close[0], advice=advice)
         told = Diagnostic(
             "R010",
-            f"the table {header(path)} with {required} is missing",
+            phrase("the table {path} with {required} is missing", path=header(path), required=required),
             file=document.file,
             path=path,
             span=document.end_span(),
@@ -391,17 +402,20 @@ def _missing(walk: _Walk, path: KeyPath) -> list[Diagnostic]:
     shape = shape_at(path)
     table = path[:-1]
     example = f' = "{shape.examples[0]}"' if shape and shape.examples else ' = "…"'
-    sentence = f": {shape.sentence[:1].lower() + shape.sentence[1:]}" if shape else ""
+    line = f"{path[-1]}{example}"
+    sentence = shape.sentence[:1].lower() + shape.sentence[1:] if shape else ""
     return [
         Diagnostic(
             "R010",
-            f"{header(table)} has no `{path[-1]}`",
+            phrase("{table} has no `{path}`", table=header(table), path=path[-1]),
             severity=Severity.ERROR,
             file=document.file,
             path=path,
             span=document.value_span(walk.places.get(table, table)) or document.end_span(),
-            label="missing here",
-            help=f"add `{path[-1]}{example}`{sentence}",
+            label=phrase("missing here"),
+            help=phrase("add `{line}`: {sentence}", line=line, sentence=sentence)
+            if sentence
+            else phrase("add `{line}`", line=line),
         )
     ]
 
@@ -413,4 +427,4 @@ def _needs(table: KeyPath) -> str:
     for shape in shapes_of(tables()[table]).values():
         if shape.required:
             return f'`{shape.name} = "{shape.examples[0]}"`'
-    return "its keys"
+    return phrase("its keys")

@@ -6,6 +6,7 @@ from compiler.diagnostics import Fix, KeyPath
 from compiler.language.shapes import header
 from compiler.language.spans import BARE_KEY, STRING, Positions, key_name
 from compiler.language.toml_source import TomlDocument
+from compiler.phrases import phrase
 
 
 def rename_key(document: TomlDocument, path: KeyPath, name: str, *, certain: bool = True) -> Fix | None:
@@ -13,13 +14,13 @@ def rename_key(document: TomlDocument, path: KeyPath, name: str, *, certain: boo
     stretch = document.positions.keys.get(path)
     if stretch is None:
         return None
-    return Fix(f"rename it to `{name}`", document.positions.span(stretch), name, certain)
+    return Fix(phrase("rename it to `{name}`", name=name), document.positions.span(stretch), name, certain)
 
 
 def replace_value(document: TomlDocument, path: KeyPath, value: str, *, certain: bool = True) -> Fix | None:
     """Write another value (TOML text) at ``path``."""
     span = document.value_span(path)
-    return Fix(f"write {value}", span, value, certain) if span else None
+    return Fix(phrase("write {value}", value=value), span, value, certain) if span else None
 
 
 def rewrite(document: TomlDocument, path: KeyPath, text: str, *, certain: bool = True) -> Fix | None:
@@ -28,7 +29,7 @@ def rewrite(document: TomlDocument, path: KeyPath, text: str, *, certain: bool =
     key, value = positions.keys.get(path), positions.values.get(path)
     if key is None or value is None:
         return None
-    return Fix(f"write {text}", positions.span((key[0], value[1])), text, certain)
+    return Fix(phrase("write {text}", text=text), positions.span((key[0], value[1])), text, certain)
 
 
 def remove_line(document: TomlDocument, path: KeyPath, *, certain: bool = False) -> Fix | None:
@@ -37,7 +38,7 @@ def remove_line(document: TomlDocument, path: KeyPath, *, certain: bool = False)
     if path not in positions.statements:
         return None
     lines = _lines(positions, path)
-    return Fix(f"remove `{path[-1]}`", positions.span(lines), "", certain)
+    return Fix(phrase("remove `{name}`", name=path[-1]), positions.span(lines), "", certain)
 
 
 def comment_out(document: TomlDocument, path: KeyPath, *, certain: bool = True) -> Fix | None:
@@ -46,7 +47,9 @@ def comment_out(document: TomlDocument, path: KeyPath, *, certain: bool = True) 
     stretch = positions.statements.get(path)
     if stretch is None or "\n" in positions.text[stretch[0] : stretch[1]]:
         return None
-    return Fix(f"make `{path[-1]}` a comment", positions.span((stretch[0], stretch[0])), "# ", certain)
+    return Fix(
+        phrase("make `{path}` a comment", path=path[-1]), positions.span((stretch[0], stretch[0])), "# ", certain
+    )
 
 
 def rename_table(document: TomlDocument, path: KeyPath, name: str, *, certain: bool = True) -> list[Fix]:
@@ -59,7 +62,7 @@ def rename_table(document: TomlDocument, path: KeyPath, name: str, *, certain: b
             continue
         part = _name_part(positions.text, start, end, depth)
         if part is not None:
-            described = f"rename the table to {header((*path[:-1], name))}"
+            described = phrase("rename the table to {value}", value=header((*path[:-1], name)))
             fixes.append(Fix(described, positions.span(part), name, certain))
     return fixes
 
@@ -67,7 +70,7 @@ def rename_table(document: TomlDocument, path: KeyPath, name: str, *, certain: b
 def rename_dotted(document: TomlDocument, path: KeyPath, name: str, *, certain: bool = True) -> list[Fix]:
     """Write another name for a part of a key wherever it stands: ``lora`` in ``lora.r`` and ``lora.lora_alpha``."""
     positions = document.positions
-    described = f"rename it to `{name}`"
+    described = phrase("rename it to `{name}`", name=name)
     fixes = []
     for statement, (start, _) in positions.statements.items():
         if statement[: len(path)] != path:
@@ -104,7 +107,7 @@ def rewrite_header(document: TomlDocument, path: KeyPath, text: str, *, certain:
     stretch = document.positions.headers.get(path)
     if stretch is None:
         return None
-    return Fix(f"write {text}", document.positions.span(stretch), text, certain)
+    return Fix(phrase("write {text}", text=text), document.positions.span(stretch), text, certain)
 
 
 def move(
@@ -140,8 +143,10 @@ def move(
         span, replacement = positions.span((place, last)), inserted + text[place:first]
     else:
         return None
-    where = header(table) if table else "the top of the file"
-    described = f"move it to {where}" + (f" as `{key}`" if key != path[-1] or value is not None else "")
+    where = header(table) if table else phrase("the top of the file")
+    described = phrase("move it to {where}", where=where) + (
+        phrase(" as `{key}`", key=key) if key != path[-1] or value is not None else ""
+    )
     return Fix(described, span, replacement, certain)
 
 
@@ -154,7 +159,12 @@ def insert(document: TomlDocument, table: KeyPath, line: str, *, certain: bool =
     text = document.positions.text
     before = document.newline if place and not text[:place].endswith("\n") else ""
     span = document.positions.span((place, place))
-    return Fix(f"add `{line}` to {header(table)}", span, before + opening + line + document.newline, certain)
+    return Fix(
+        phrase("add `{line}` to {table}", line=line, table=header(table)),
+        span,
+        before + opening + line + document.newline,
+        certain,
+    )
 
 
 def _statement(document: TomlDocument, path: KeyPath, key: str, value: str | None) -> str:

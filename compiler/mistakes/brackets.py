@@ -10,6 +10,7 @@ from compiler.mistakes.reader import STARTS_ANEW, Mistake, Reader, open_brackets
 from compiler.mistakes.strings import left_open as string_left_open
 from compiler.mistakes.strings import requoted
 from compiler.mistakes.values import value
+from compiler.phrases import phrase
 
 
 def left_open(reader: Reader) -> Mistake | None:
@@ -75,20 +76,20 @@ def _never_closed(reader: Reader, opened: list[int], opener: int, first_line: in
         last -= 1
     end = len(without_comment(reader.line_at(last)).rstrip()) + 1
     count = len(opened) if all(reader.text[at] == sign for at in opened) else 1
-    expected = Label(reader.here(end, end, last), f"`{closing}` was expected by here")
+    expected = Label(reader.here(end, end, last), phrase("`{closing}` was expected by here", closing=closing))
     return reader.mistake(
-        f"this {what} is never closed",
+        phrase("this {what} is never closed", what=what),
         reader.here(column, column + 1, line),
-        label=f"opened here, no `{closing}` follows",
-        help=f"close it with `{closing}`",
-        fix=(f"close the {what}", Span(last, end, last, end), closing * count),
+        label=phrase("opened here, no `{closing}` follows", closing=closing),
+        help=phrase("close it with `{closing}`", closing=closing),
+        fix=(phrase("close the {what}", what=what), Span(last, end, last, end), closing * count),
         secondary=(expected,) if last != line else (),
         lines=(first_line, last),
     )
 
 
 def _names(sign: str) -> tuple[str, str]:
-    return ("]", "array") if sign == "[" else ("}", "inline table")
+    return ("]", "array") if sign == "[" else ("}", phrase("inline table"))
 
 
 def _until_it_closes(reader: Reader, found: Mistake | None) -> Mistake | None:
@@ -124,11 +125,11 @@ def _braces_around_items(reader: Reader, opener: int, first_line: int) -> Mistak
     simple = re.fullmatch(rf"\s*{item}(?:\s*,\s*{item})*\s*,?\s*", inner) is not None and line == reader.line_of(end)
     span = reader.here(column, column + end - opener, line) if simple else reader.here(column, column + 1, line)
     return reader.mistake(
-        "a list stands in square brackets",
+        phrase("a list stands in square brackets"),
         span,
-        label="braces are for tables",
-        help="write [ … ]; in braces stand `key = value`",
-        fix=("write square brackets", span, f"[{inner}]") if simple else None,
+        label=phrase("braces are for tables"),
+        help=phrase("write [ … ]; in braces stand `key = value`"),
+        fix=(phrase("write square brackets"), span, f"[{inner}]") if simple else None,
         certain=reader.takes("list"),
         lines=(first_line, reader.line_of(end)),
     )
@@ -145,9 +146,13 @@ def _other_signs(reader: Reader, opener: int, first_line: int) -> Mistake:
     if end is not None and reader.line_of(end) == start_line:
         start = opener - reader.starts[start_line - 1] + 1
         mended = _with_equals(reader.text[opener:end])
-        whole = ("write `=` between key and value", reader.here(start, start + end - opener, start_line), mended)
+        whole = (
+            phrase("write `=` between key and value"),
+            reader.here(start, start + end - opener, start_line),
+            mended,
+        )
     return reader.mistake(
-        f"`{sign}` between key and value; TOML writes `=`",
+        phrase("`{sign}` between key and value; TOML writes `=`", sign=sign),
         span,
         label="write `=`",
         fix=whole,
@@ -192,15 +197,19 @@ def _no_comma(reader: Reader, sign: str, first_line: int) -> Mistake:
     if re.match(r"//|--|/\*", rest):
         end = reader.column + 2
         return reader.mistake(
-            "comments in TOML begin with #",
+            phrase("comments in TOML begin with #"),
             reader.here(reader.column, end),
-            fix=("begin the comment with #", reader.here(reader.column, end), "#"),
+            fix=(phrase("begin the comment with #"), reader.here(reader.column, end), "#"),
             certain=rest.startswith("//"),
             lines=lines,
         )
     if rest[:1] == ";":
         return reader.mistake(
-            "items are separated by commas", span, label="write `,`", fix=("write a comma", span, ","), lines=lines
+            phrase("items are separated by commas"),
+            span,
+            label="write `,`",
+            fix=(phrase("write a comma"), span, ","),
+            lines=lines,
         )
     before = reader.text[: reader.at]
     if before[-1:] in ("'", '"') and re.match(r"[^\W\d_]", rest):
@@ -208,13 +217,13 @@ def _no_comma(reader: Reader, sign: str, first_line: int) -> Mistake:
     kept = _without_comments(before)
     line = reader.line_of(len(kept))
     column = len(kept) - reader.starts[line - 1] + 1
-    begins = Label(span, "the next item begins here")
+    begins = Label(span, phrase("the next item begins here"))
     return reader.mistake(
-        f"a comma is missing in this {what}",
+        phrase("a comma is missing in this {what}", what=what),
         reader.here(max(1, column - 1), column, line),
-        label="a `,` belongs behind this",
-        help="items are separated by commas",
-        fix=("insert the comma", Span(line, column, line, column), ","),
+        label=phrase("a `,` belongs behind this"),
+        help=phrase("items are separated by commas"),
+        fix=(phrase("insert the comma"), Span(line, column, line, column), ","),
         certain=bool(re.match(r"[\"'\[{\d+-]|true\b|false\b", rest)) and not rest.startswith("--"),
         secondary=(begins,) if line != reader.line_number else (),
         lines=lines,
@@ -225,10 +234,10 @@ def _wrong_bracket(reader: Reader, sign: str, first_line: int) -> Mistake:
     closing, what = _names(sign)
     span = reader.here(reader.column, reader.column + 1)
     return reader.mistake(
-        f"this {what} is closed with the wrong bracket",
+        phrase("this {what} is closed with the wrong bracket", what=what),
         span,
-        label=f"`{closing}` belongs here",
-        fix=(f"close with `{closing}`", span, closing),
+        label=phrase("`{closing}` belongs here", closing=closing),
+        fix=(phrase("close with `{closing}`", closing=closing), span, closing),
         lines=(first_line, reader.line_number),
     )
 
@@ -240,10 +249,10 @@ def _inner_quote(reader: Reader, sign: str, lines: tuple[int, int]) -> Mistake:
     place = reader.here(reader.column, reader.column + 1)
     if first < 0 or end is None:
         return reader.mistake(
-            "the text ends at the inner quote",
+            phrase("the text ends at the inner quote"),
             place,
-            label="this stands outside of the text",
-            help="put the text between the other kind of quotes",
+            label=phrase("this stands outside of the text"),
+            help=phrase("put the text between the other kind of quotes"),
             lines=lines,
         )
     inner = reader.line[first + 1 : end.start()]
@@ -251,11 +260,11 @@ def _inner_quote(reader: Reader, sign: str, lines: tuple[int, int]) -> Mistake:
     whole = reader.here(first + 1, end.start() + 2)
     apostrophes = len(re.findall(rf"(?<=[^\W\d_]){sign}(?=[^\W\d_])", inner)) == inner.count(sign)
     return reader.mistake(
-        "the text ends at the inner quote",
+        phrase("the text ends at the inner quote"),
         place,
-        label="this stands outside of the text",
-        help=f"write {short(wanted)}",
-        fix=("use quotes that do not stand inside the text", whole, wanted),
+        label=phrase("this stands outside of the text"),
+        help=phrase("write {wanted}", wanted=short(wanted)),
+        fix=(phrase("use quotes that do not stand inside the text"), whole, wanted),
         certain=apostrophes and sign == "'",
         lines=lines,
     )

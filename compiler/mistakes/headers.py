@@ -8,6 +8,7 @@ from compiler.diagnostics import short
 from compiler.language.shapes import header as written_header
 from compiler.language.shapes import shape_at, tables
 from compiler.mistakes.reader import KEY, Mistake, Reader, key_names
+from compiler.phrases import phrase
 from compiler.words.spelling import plain
 from compiler.words.table_names import ALIASES, SUBTABLES, table_meant, without_accents
 
@@ -26,7 +27,7 @@ def header(reader: Reader) -> Mistake | None:
     name_text = rest.split("]")[0].strip()
     name = re.match(KEY, name_text)
     if not name_text or (name and name_text.startswith("=")):
-        return reader.mistake("a table without a name", span, help="write the name inside: [training]")
+        return reader.mistake(phrase("a table without a name"), span, help=phrase("write the name inside: [training]"))
     if name is None or name.end() != len(name_text):
         return _strange_name(reader, span, name_text)
     behind = rest.split("]")[-1].strip() if "]" in rest else ""
@@ -34,10 +35,10 @@ def header(reader: Reader) -> Mistake | None:
         return _something_behind(reader, name_text, match.start(2) + rest.rfind("]") + 2, end, behind)
     wanted = _wanted(name_text, len(brackets))
     return reader.mistake(
-        f"the brackets of this table header do not match: `{short(match.group().strip())}`",
+        phrase("the brackets of this table header do not match: `{group}`", group=short(match.group().strip())),
         span,
-        label=f"write {short(wanted)}",
-        fix=(f"write {short(wanted)}", span, wanted),
+        label=phrase("write {wanted}", wanted=short(wanted)),
+        fix=(phrase("write {wanted}", wanted=short(wanted)), span, wanted),
         certain=len(brackets) <= 2,
     )
 
@@ -60,31 +61,39 @@ def _strange_name(reader: Reader, span: object, name_text: str) -> Mistake:
     parts = re.split(r"\s*(?:[,;:/\\]|->|::)\s*|\s+", name_text)
     if meant is None and len(parts) > 1 and all(parts):
         meant = table_meant(tuple(parts))
-    advice = "a name is made of letters, digits, `_` and `-`; parts are joined with a dot"
+    advice = phrase("a name is made of letters, digits, `_` and `-`; parts are joined with a dot")
     fix = None
     if meant is not None:
         wanted = written_header(meant)
-        fix = (f"write {wanted}", told, wanted)
-    return reader.mistake(f"`{short(name_text)}` cannot be the name of a table", told, help=advice, fix=fix)
+        fix = (phrase("write {wanted}", wanted=wanted), told, wanted)
+    return reader.mistake(
+        phrase("`{name_text}` cannot be the name of a table", name_text=short(name_text)), told, help=advice, fix=fix
+    )
 
 
 def _something_behind(reader: Reader, name: str, tail: int, end: int, behind: str) -> Mistake:
     span = reader.here(tail, end)
     if re.fullmatch(r"[:,;.\]]+", behind):
         return reader.mistake(
-            f"`{behind}` stands behind the table header [{short(name)}]", span, fix=("remove it", span, "")
+            phrase("`{behind}` stands behind the table header [{name}]", behind=behind, name=short(name)),
+            span,
+            fix=(phrase("remove it"), span, ""),
         )
     comment = re.match(r"//|--|;|/\*", behind)
     if comment:
         at = reader.line.index(behind, tail - 1) + 1
         sign = reader.here(at, at + comment.end())
-        return reader.mistake("comments in TOML begin with #", sign, fix=("begin the comment with #", sign, "#"))
+        return reader.mistake(
+            phrase("comments in TOML begin with #"), sign, fix=(phrase("begin the comment with #"), sign, "#")
+        )
     return reader.mistake(
-        f"something stands behind the table header [{short(name)}]",
+        phrase("something stands behind the table header [{name}]", name=short(name)),
         span,
-        label="a header stands alone on its line",
-        help="put this on a line of its own, below the header",
-        fix=("put it on a line of its own", span, f"\n{behind}") if re.match(rf"{KEY}[ \t]*=", behind) else None,
+        label=phrase("a header stands alone on its line"),
+        help=phrase("put this on a line of its own, below the header"),
+        fix=(phrase("put it on a line of its own"), span, f"\n{behind}")
+        if re.match(rf"{KEY}[ \t]*=", behind)
+        else None,
         certain=False,
     )
 
@@ -113,11 +122,13 @@ def _without_brackets(reader: Reader) -> Mistake | None:
     whole = reader.here(match.start() + 1, len(reader.line.split("#")[0].rstrip()) + 1)
     told = reader.line.split("#")[0].strip()
     return reader.mistake(
-        f"`{short(told)}` is how YAML opens a section" if yaml else f"`{short(told)}` is not how TOML opens a table",
+        phrase("`{told}` is how YAML opens a section", told=short(told))
+        if yaml
+        else phrase("`{told}` is not how TOML opens a table", told=short(told)),
         whole if not reader.line[:1].isspace() else reader.whole_line(),
-        label=f"write {short(wanted)}",
-        help=f"a table begins with its name in brackets, on a line of its own: {short(wanted)}",
-        fix=(f"write {short(wanted)}", whole, wanted),
+        label=phrase("write {wanted}", wanted=short(wanted)),
+        help=phrase("a table begins with its name in brackets, on a line of its own: {wanted}", wanted=short(wanted)),
+        fix=(phrase("write {wanted}", wanted=short(wanted)), whole, wanted),
         certain=known,
     )
 

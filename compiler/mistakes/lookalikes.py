@@ -6,6 +6,7 @@ import unicodedata
 
 from compiler.language.spans import STRING
 from compiler.mistakes.reader import Mistake, Reader
+from compiler.phrases import phrase
 
 SPACES = "\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
 INVISIBLE = "\u00ad\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"
@@ -28,14 +29,14 @@ def lookalike(reader: Reader) -> Mistake | None:
     mended = "".join(MEANT[c] if place in places else c for place, c in enumerate(reader.line[first:last], first))
     name = unicodedata.name(sign, "").lower().replace("-", " ") or "a sign"
     seen = MEANT[sign]
-    said = "a space" if seen == " " else "nothing" if not seen else f"`{seen}`"
+    said = phrase("a space") if seen == " " else phrase("nothing") if not seen else f"`{seen}`"
     span = reader.here(first + 1, last + 1)
     return reader.mistake(
-        f"U+{ord(sign):04X} ({name}) stands here; it only looks like {said}",
+        phrase("U+{ord:04X} ({name}) stands here; it only looks like {said}", ord=ord(sign), name=name, said=said),
         reader.here(reader.column, reader.column + 1),
-        label="not the sign it seems to be",
-        help="word processors and web pages put such signs into what is copied from them",
-        fix=("write the plain signs", span, mended) if places else None,
+        label=phrase("not the sign it seems to be"),
+        help=phrase("word processors and web pages put such signs into what is copied from them"),
+        fix=(phrase("write the plain signs"), span, mended) if places else None,
     )
 
 

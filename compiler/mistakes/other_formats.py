@@ -6,6 +6,7 @@ import re
 
 from compiler.diagnostics import short
 from compiler.mistakes.reader import HEADER, Mistake, Reader
+from compiler.phrases import phrase
 
 _MARKER = re.compile(r"(<{7}|={7}|>{7}|\|{7})( |$)")
 
@@ -20,9 +21,9 @@ def conflict(reader: Reader) -> Mistake | None:
             last = number
             break
     return reader.mistake(
-        "a marker of a merge conflict",
+        phrase("a marker of a merge conflict"),
         reader.whole_line(),
-        help="choose one of the two sides and remove the lines with <<<<<<<, ======= and >>>>>>>",
+        help=phrase("choose one of the two sides and remove the lines with <<<<<<<, ======= and >>>>>>>"),
         lines=(reader.line_number, last),
     )
 
@@ -37,13 +38,13 @@ def other_format(reader: Reader) -> Mistake | None:
         return None
     kind = ""
     if stripped.startswith("{\\rtf"):
-        kind = "RTF, a word processor's file"
+        kind = phrase("RTF, a word processor's file")
     elif stripped.startswith("{"):
         kind = "JSON"
     elif stripped == "---" or re.fullmatch(r"[\w-]+:(\s+#.*)?", stripped) or stripped.startswith("- "):
         kind = "YAML" if _mostly_yaml(reader.text) else ""
     elif re.match(r"<[?!A-Za-z]", stripped) and not re.fullmatch(r"<[\w.]+>", stripped):
-        kind = "XML or HTML"
+        kind = phrase("XML or HTML")
     elif stripped.startswith("%PDF"):
         kind = "PDF"
     elif stripped.startswith("#!") or re.match(r"(import|from) \w+", stripped):
@@ -51,10 +52,12 @@ def other_format(reader: Reader) -> Mistake | None:
     if not kind:
         return None
     return reader.mistake(
-        f"this looks like {kind}, but a recipe is written in TOML",
+        phrase("this looks like {kind}, but a recipe is written in TOML", kind=kind),
         reader.whole_line(),
-        help="write tables as [model] on a line of their own and values as `key = value` below them; "
-        "`recipe init` writes a recipe to start from",
+        help=phrase(
+            "write tables as [model] on a line of their own and values as `key = value` below them; "
+            "`recipe init` writes a recipe to start from"
+        ),
         lines=(1, len(reader.starts)),
     )
 
@@ -71,27 +74,29 @@ def pasted(reader: Reader) -> Mistake | None:
     stripped = reader.line.strip()
     if stripped.startswith("```") or re.match(r"~~~", stripped):
         return reader.mistake(
-            "a fence of Markdown, as around code on a web page", reader.whole_line(), help="remove this line"
+            phrase("a fence of Markdown, as around code on a web page"),
+            reader.whole_line(),
+            help=phrase("remove this line"),
         )
     if re.match(r"[$>] ", stripped) or stripped.startswith("> "):
         return reader.mistake(
-            f"`{short(stripped)}` is a line of a terminal or of a quotation",
+            phrase("`{stripped}` is a line of a terminal or of a quotation", stripped=short(stripped)),
             reader.whole_line(),
-            help="remove the line",
+            help=phrase("remove the line"),
         )
     number = re.match(r"\d+[ \t:|]+(?=\[|[A-Za-z_]\w*[ \t]*=)", stripped)
     if number and _many_lines(reader.text, r"^[ \t]*\d+[ \t:|]+"):
         return reader.mistake(
-            "the line numbers of an editor or a web page were copied along",
+            phrase("the line numbers of an editor or a web page were copied along"),
             reader.here(1, len(number.group()) + 1),
-            help="copy the recipe again without them",
+            help=phrase("copy the recipe again without them"),
             lines=(1, len(reader.starts)),
         )
     if re.match(r"[+-](?=\[|[A-Za-z_])", stripped) and (HEADER.match(stripped[1:]) or "=" in stripped):
         return reader.mistake(
-            f"`{stripped[0]}` at the beginning of a line is a mark of a diff",
+            phrase("`{stripped}` at the beginning of a line is a mark of a diff", stripped=stripped[0]),
             reader.whole_line(),
-            help="remove the sign; of lines marked `-`, the whole line",
+            help=phrase("remove the sign; of lines marked `-`, the whole line"),
         )
     return None
 

@@ -11,6 +11,7 @@ import tomli
 from compiler.diagnostics import Diagnostic, Fix, KeyPath, Label, Span
 from compiler.language.shapes import Shape, shapes_of, tables
 from compiler.language.spans import STRING, key_name, line_starts, offset_of
+from compiler.phrases import phrase
 from compiler.words.table_names import table_meant
 
 PART = r"(?:[A-Za-z0-9_-]+|\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*')"
@@ -154,10 +155,10 @@ class Reader:
         """What tomli said, where nothing better is known."""
         told = self.reason[:1].lower() + self.reason[1:]
         return self.mistake(
-            f"this is not valid TOML: {told}",
+            phrase("this is not valid TOML: {told}", told=told),
             self.here(self.column, self.column + 1),
-            label="the text stops making sense here",
-            help='a line is `key = value`, `[table]` or `# comment`; text stands in "quotes"',
+            label=phrase("the text stops making sense here"),
+            help=phrase('a line is `key = value`, `[table]` or `# comment`; text stands in "quotes"'),
         )
 
 

@@ -7,6 +7,7 @@ import re
 from compiler.diagnostics import KeyPath, Label, Span, short
 from compiler.language.spans import scan
 from compiler.mistakes.reader import KEY, STATEMENT, Mistake, Reader, key_names, open_brackets
+from compiler.phrases import phrase
 
 _REASONS = ("Cannot overwrite", "Cannot declare", "Cannot mutate", "Cannot redefine", "Duplicate inline")
 
@@ -35,39 +36,43 @@ def _inside_braces(reader: Reader, line: int) -> Mistake:
     again = list(re.finditer(rf"{re.escape(name)}[\"']?[ \t]*=", reader.line[: reader.column]))
     at = again[-1].start() + 1 if again else reader.column
     return reader.mistake(
-        f"`{short(name)}` stands twice in one inline table",
+        phrase("`{name}` stands twice in one inline table", name=short(name)),
         reader.here(at, at + len(name)),
         code="R007",
-        help="keep one of the two",
+        help=phrase("keep one of the two"),
         lines=(line, reader.line_number),
     )
 
 
 def _table_or_key(reader: Reader, line: int, name: str, column: int, *, is_header: bool) -> Mistake:
     first, same, kind = _first_place(reader, line, name, is_header=is_header)
-    what = f"the table [{short(name)}]" if is_header else f"`{short(name)}`"
-    complete = "write all of it in one place: everything inside the braces, or everything below one [header]"
+    what = phrase("the table [{name}]", name=short(name)) if is_header else f"`{short(name)}`"
+    complete = phrase("write all of it in one place: everything inside the braces, or everything below one [header]")
     if kind == "value" and is_header:
-        message = f"{what} would add to `{short(name.split('.', maxsplit=1)[0])}`, which already has a value"
-        advice = "write all of it in one place: everything below one [header], or everything inside braces"
+        message = phrase(
+            "{what} would add to `{split}`, which already has a value",
+            what=what,
+            split=short(name.split(".", maxsplit=1)[0]),
+        )
+        advice = phrase("write all of it in one place: everything below one [header], or everything inside braces")
     elif "Cannot mutate" in reader.reason:
-        message, advice = f"{what} adds to something that is already complete", complete
+        message, advice = phrase("{what} adds to something that is already complete", what=what), complete
     elif is_header:
-        message = f"{what} is opened a second time"
-        advice = f"move these keys below the first [{short(name)}] and remove this line"
+        message = phrase("{what} is opened a second time", what=what)
+        advice = phrase("move these keys below the first [{name}] and remove this line", name=short(name))
     else:
-        message, advice = f"{what} is given twice in this table", "keep one of the two lines"
+        message, advice = phrase("{what} is given twice in this table", what=what), phrase("keep one of the two lines")
     fix = None
     if same and not is_header and line == reader.line_number < len(reader.starts):
-        fix = ("remove the second of two equal lines", Span(line, 1, line + 1, 1), "")
+        fix = (phrase("remove the second of two equal lines"), Span(line, 1, line + 1, 1), "")
     return reader.mistake(
         message,
         reader.here(column, column + len(name), line),
         code="R007",
-        label="again here",
+        label=phrase("again here"),
         help=advice,
         fix=fix,
-        secondary=(Label(first, "first given here"),) if first else (),
+        secondary=(Label(first, phrase("first given here")),) if first else (),
         lines=(line, reader.line_number),
     )
 

@@ -7,6 +7,7 @@ import re
 from compiler.diagnostics import Span, short
 from compiler.language.shapes import shapes_of, tables
 from compiler.mistakes.reader import HEADER, Mistake, Reader, is_simple, without_comment
+from compiler.phrases import phrase
 from compiler.words.foreign import is_known
 from compiler.words.table_names import without_accents
 
@@ -26,19 +27,19 @@ def comment(reader: Reader) -> Mistake | None:
     if option:
         key, value = option.group(1).replace("-", "_"), option.group(2) or "true"
         return reader.mistake(
-            f"`{short(stripped)}` is an option of a command line",
+            phrase("`{stripped}` is an option of a command line", stripped=short(stripped)),
             reader.whole_line(),
-            help=f"in a recipe, write {short(f'{key} = {value}')}",
+            help=phrase("in a recipe, write {value}", value=short(f"{key} = {value}")),
         )
     span = reader.here(start, start + opening.end())
     whole = None
     closed = re.fullmatch(r"(?:/\*+|<!--|\(\*)\s*(.*?)\s*(?:\*+/|-->|\*\))", stripped)
     if closed:
-        whole = ("begin the comment with #", reader.whole_line(), f"# {closed.group(1)}")
+        whole = (phrase("begin the comment with #"), reader.whole_line(), f"# {closed.group(1)}")
     return reader.mistake(
-        "comments in TOML begin with #",
+        phrase("comments in TOML begin with #"),
         span,
-        fix=whole or ("begin the comment with #", span, "#"),
+        fix=whole or (phrase("begin the comment with #"), span, "#"),
         certain=whole is not None or opening.group() in {"//", ";", "%"},
     )
 
@@ -60,19 +61,19 @@ def statement(reader: Reader) -> Mistake | None:
         after = reader.line_after()
         gap = Span(reader.line_number, end, reader.line_number + 1, len(after) - len(after.lstrip()) + 1)
         return reader.mistake(
-            f"the value of `{short(match.group('key'))}` stands on the next line",
+            phrase("the value of `{group}` stands on the next line", group=short(match.group("key"))),
             reader.here(match.start("key") + 1, match.end("key") + 1),
-            help="TOML begins a value on the line of its key",
-            fix=("put the value behind the `=`", gap, " "),
+            help=phrase("TOML begins a value on the line of its key"),
+            fix=(phrase("put the value behind the `=`"), gap, " "),
             lines=(reader.line_number, reader.line_number + 1),
         )
     if not value or value.startswith("#"):
         span = reader.here(match.start("key") + 1, match.end("key") + 1)
         return reader.mistake(
-            f"`{short(match.group('key'))}` has no value",
+            phrase("`{group}` has no value", group=short(match.group("key"))),
             span,
-            label="nothing follows the `=`",
-            help='give it a value, or leave the whole line out to get the default; "" is an empty text',
+            label=phrase("nothing follows the `=`"),
+            help=phrase('give it a value, or leave the whole line out to get the default; "" is an empty text'),
         )
     return None
 
@@ -85,14 +86,16 @@ def _other_sign(reader: Reader, match: re.Match[str]) -> Mistake:
         whole = reader.here(match.start("sign") + 1, match.start("value") + annotated.end() + 1)
         space = "" if reader.line[: match.start("sign")].endswith(" ") else " "
         return reader.mistake(
-            "TOML values have no type beside the key", whole, fix=("write `=` alone", whole, f"{space}= ")
+            phrase("TOML values have no type beside the key"),
+            whole,
+            fix=(phrase("write `=` alone"), whole, f"{space}= "),
         )
     if not value and sign == ":":
         return _yaml_list(reader, match)
     before = "" if reader.line[: match.start("sign")].endswith((" ", "\t")) else " "
     after = "" if reader.line[match.end("sign") :][:1] in {" ", "\t"} or not value else " "
     return reader.mistake(
-        f"`{' '.join(sign.split())}` between key and value; TOML writes `=`",
+        phrase("`{split}` between key and value; TOML writes `=`", split=" ".join(sign.split())),
         span,
         label="write `=`",
         fix=("write `=`", span, f"{before}={after}"),
@@ -109,9 +112,9 @@ def _yaml_list(reader: Reader, match: re.Match[str]) -> Mistake:
     items = [_yaml_item(line) for line in lines]
     if not items:
         return reader.mistake(
-            f"`{short(key)}` has no value",
+            phrase("`{key}` has no value", key=short(key)),
             reader.whole_line(),
-            help=f"write {short(key)} = value, or leave the line out",
+            help=phrase("write {key} = value, or leave the line out", key=short(key)),
         )
     listed = ", ".join(f'"{item}"' for item, _ in items)
     right = f"{key} = [{listed}]"
@@ -119,11 +122,11 @@ def _yaml_list(reader: Reader, match: re.Match[str]) -> Mistake:
     whole = Span(reader.line_number, start, last, len(reader.line_at(last)) + 1)
     plain = all(is_simple(item) or quoted for item, quoted in items) and not any(map(_has_comment, lines))
     return reader.mistake(
-        "a list as YAML writes it",
+        phrase("a list as YAML writes it"),
         reader.whole_line(),
-        label="TOML writes lists in brackets",
-        help=f"write {short(right)}",
-        fix=(f"write {short(right)}", whole, right) if plain else None,
+        label=phrase("TOML writes lists in brackets"),
+        help=phrase("write {right}", right=short(right)),
+        fix=(phrase("write {right}", right=short(right)), whole, right) if plain else None,
         lines=(reader.line_number, last),
     )
 
@@ -144,14 +147,18 @@ def _yaml_item(line: str) -> tuple[str, bool]:
 def _no_sign(reader: Reader, stripped: str, match: re.Match[str] | None) -> Mistake | None:
     whole = reader.whole_line()
     if stripped.startswith("="):
-        return reader.mistake("a value without a key", whole, help="write the key before the `=`")
+        return reader.mistake(phrase("a value without a key"), whole, help=phrase("write the key before the `=`"))
     if stripped.startswith("- ") and HEADER.match(stripped[2:]):
         start = len(reader.line) - len(reader.line.lstrip()) + 1
         dash = reader.here(start, start + len(stripped) - len(stripped[1:].lstrip()))
-        return reader.mistake("a dash stands before a table header", dash, fix=("remove the dash", dash, ""))
+        return reader.mistake(
+            phrase("a dash stands before a table header"), dash, fix=(phrase("remove the dash"), dash, "")
+        )
     if stripped.startswith("- "):
         return reader.mistake(
-            "a dash begins a list item in YAML", whole, help='TOML writes lists in brackets: key = ["one", "two"]'
+            phrase("a dash begins a list item in YAML"),
+            whole,
+            help=phrase('TOML writes lists in brackets: key = ["one", "two"]'),
         )
     words = re.match(r"([^=\"'\[\]{}#]+?)\s*(?::=|=)(?!=)\s*", stripped)
     if words:
@@ -161,39 +168,45 @@ def _no_sign(reader: Reader, stripped: str, match: re.Match[str] | None) -> Mist
     key, value = match.group("key"), match.group("value")
     if not value:
         return reader.mistake(
-            f"`{short(key)}` stands alone: no `=` and no value follow",
+            phrase("`{key}` stands alone: no `=` and no value follow", key=short(key)),
             whole,
-            help=f"write `{short(key)} = value`, or # before it if it is a comment",
+            help=phrase("write `{key} = value`, or # before it if it is a comment", key=short(key)),
         )
     at = match.end("key") + 1
     fix = None
     if _VALUE.fullmatch(value):
-        fix = ("insert the `=`", Span(reader.line_number, at, reader.line_number, at), " =")
+        fix = (phrase("insert the `=`"), Span(reader.line_number, at, reader.line_number, at), " =")
     if reader.field is None and fix is None:
         return reader.mistake(
-            "this line is neither a value, a table nor a comment",
+            phrase("this line is neither a value, a table nor a comment"),
             whole,
-            help="a comment begins with #; a value is written `key = value`",
+            help=phrase("a comment begins with #; a value is written `key = value`"),
         )
     return reader.mistake(
-        f"the `=` between `{short(key)}` and its value is missing", whole, label="write key = value", fix=fix
+        phrase("the `=` between `{key}` and its value is missing", key=short(key)),
+        whole,
+        label=phrase("write key = value"),
+        fix=fix,
     )
 
 
 def _cannot_be_a_key(reader: Reader, name: str) -> Mistake:
     start = len(reader.line) - len(reader.line.lstrip()) + 1
     span = reader.here(start, start + len(name))
-    advice = "a key is made of the letters a to z, digits, `_` and `-`, without spaces"
+    advice = phrase("a key is made of the letters a to z, digits, `_` and `-`, without spaces")
     own = set(shapes_of(tables()[reader.table])) if reader.table in tables() and reader.table is not None else set()
     last = re.sub(r"[^\w]+", "", name.rsplit(maxsplit=1)[-1]) if name.split() else ""
     joined = without_accents(re.sub(r"[\s_-]+", "_", name))
     if last in own and (_TYPED.match(name) or joined not in own):
         return reader.mistake(
-            f"`{short(name)}` cannot be a key", span, help=advice, fix=(f"write `{last}`", span, last)
+            phrase("`{name}` cannot be a key", name=short(name)),
+            span,
+            help=advice,
+            fix=(phrase("write `{name}`", name=last), span, last),
         )
-    fix = (f"write `{joined}`", span, joined) if re.fullmatch(r"[A-Za-z0-9_]+", joined) else None
+    fix = (phrase("write `{name}`", name=joined), span, joined) if re.fullmatch(r"[A-Za-z0-9_]+", joined) else None
     return reader.mistake(
-        f"`{short(name)}` cannot be a key",
+        phrase("`{name}` cannot be a key", name=short(name)),
         span,
         help=advice,
         fix=fix,

@@ -7,6 +7,7 @@ import re
 from compiler.diagnostics import Span, short
 from compiler.language.spans import STRING
 from compiler.mistakes.reader import CURLY_QUOTES, STARTS_ANEW, Mistake, Reader
+from compiler.phrases import phrase
 
 _BAD_ESCAPE = re.compile(r"\\(?![btnfre\"\\x uU\n])|\\x(?![0-9A-Fa-f]{2})|\\u(?![0-9A-Fa-f]{4})|\\U(?![0-9A-Fa-f]{8})")
 PATHS = frozenset({"path", "held_out_path", "prompt_template", "chat_template", "id"})
@@ -33,17 +34,17 @@ def _three(reader: Reader, line: int, column: int, three: str) -> Mistake:
     end = reader.text.find(three, reader.starts[line - 1] + column + 2)
     if three == '"""' and end >= 0:  # it is closed, so an escape inside is what stopped tomli
         return reader.mistake(
-            'a backslash in """…""" starts an escape, and this is none that TOML knows',
+            phrase('a backslash in """…""" starts an escape, and this is none that TOML knows'),
             reader.here(max(1, reader.column - 1), reader.column),
             label="here",
-            help="write it twice (\\\\), or put the text between ''' and '''",
+            help=phrase("write it twice (\\\\), or put the text between ''' and '''"),
             lines=(line, reader.line_of(end)),
         )
     return reader.mistake(
-        "this text over several lines never ends",
+        phrase("this text over several lines never ends"),
         reader.here(column, column + 3, line),
-        label="opened here",
-        help=f"close it with {three}",
+        label=phrase("opened here"),
+        help=phrase("close it with {three}", three=three),
         lines=(line, len(reader.starts)),
     )
 
@@ -56,34 +57,37 @@ def _one_line(reader: Reader, line: int, column: int, sign: str) -> Mistake:
     plain = _without_doubled_quotes(last[column - 1 :], sign)
     if plain is not None:
         return reader.mistake(
-            "too many quotes around this text", whole, fix=(f"write {short(plain)}", whole, plain), lines=(line, line)
+            phrase("too many quotes around this text"),
+            whole,
+            fix=(phrase("write {plain}", plain=short(plain)), whole, plain),
+            lines=(line, line),
         )
     other = last[-1:] if len(last) > column and last[-1] in {"'", '"', *CURLY_QUOTES} - {sign} else ""
     if other:
         return reader.mistake(
-            f"this text opens with {sign} and closes with {other}",
+            phrase("this text opens with {sign} and closes with {other}", sign=sign, other=other),
             whole,
-            label="two kinds of quotes",
-            fix=(f"close with {sign}", reader.here(len(last), len(last) + 1, line), sign),
+            label=phrase("two kinds of quotes"),
+            fix=(phrase("close with {sign}", sign=sign), reader.here(len(last), len(last) + 1, line), sign),
             certain=last.count(other) == 1,
             lines=(line, line),
         )
     goes_on = _last_line(reader, line, sign)
     if goes_on > line:
         return reader.mistake(
-            "this text goes on in the next line",
+            phrase("this text goes on in the next line"),
             whole,
-            label=f"no {sign} follows on this line",
-            help='put a text of several lines between """ and """, or write \\n where a line ends',
+            label=phrase("no {sign} follows on this line", sign=sign),
+            help=phrase('put a text of several lines between """ and """, or write \\n where a line ends'),
             lines=(line, goes_on),
         )
     place = Span(line, len(last) + 1, line, len(last) + 1)
     return reader.mistake(
-        "this text has no closing quote",
+        phrase("this text has no closing quote"),
         whole,
-        label=f"opened here, no {sign} follows on this line",
-        help=f'close it with {sign}; text over several lines stands between """ and """',
-        fix=(f"close the text with {sign}", place, sign),
+        label=phrase("opened here, no {sign} follows on this line", sign=sign),
+        help=phrase('close it with {sign}; text over several lines stands between """ and """', sign=sign),
+        fix=(phrase("close the text with {sign}", sign=sign), place, sign),
         certain=not set(body) & set("#,]}=;\\"),
         lines=(line, line),
     )
@@ -123,18 +127,20 @@ def backslash(reader: Reader, line: int, column: int, body: str) -> Mistake:
     path = _PATH.match(inner) is not None and '\\"' not in inner
     if path and _is_path_of_a_recipe(reader) and not re.match(r"[A-Za-z]:|\\", inner):
         wanted = '"' + re.sub(r"\\+", "/", inner) + '"'
-        what = "use forward slashes"
+        what = phrase("use forward slashes")
     elif path and "'" not in inner:
         wanted = f"'{inner}'"
-        what = "use single quotes, which take backslashes as they are"
+        what = phrase("use single quotes, which take backslashes as they are")
     else:
         wanted = f'"{_BAD_ESCAPE.sub(lambda found: chr(92) + found.group(), inner)}"'
-        what = "double the backslash"
+        what = phrase("double the backslash")
     return reader.mistake(
-        'a backslash in "…" starts an escape, and this is none that TOML knows',
+        phrase('a backslash in "…" starts an escape, and this is none that TOML knows'),
         span,
-        label="for a path, use single quotes or forward slashes" if path else "write the backslash twice",
-        help=f"write {short(wanted)}",
+        label=phrase("for a path, use single quotes or forward slashes")
+        if path
+        else phrase("write the backslash twice"),
+        help=phrase("write {wanted}", wanted=short(wanted)),
         fix=(what, span, wanted),
         lines=(line, line),
     )
@@ -151,11 +157,11 @@ def bad_escape(reader: Reader) -> Mistake | None:
         column = max(1, reader.line.rfind("\\", 0, reader.column - 1) + 1)
         place = Span(reader.line_number, column, reader.line_number, column)
         return reader.mistake(
-            'a backslash in """…""" starts an escape, and this is none that TOML knows',
+            phrase('a backslash in """…""" starts an escape, and this is none that TOML knows'),
             reader.here(column, column + 2),
-            label="write the backslash twice",
-            help="or put the text between ''' and '''",
-            fix=("double the backslash", place, "\\"),
+            label=phrase("write the backslash twice"),
+            help=phrase("or put the text between ''' and '''"),
+            fix=(phrase("double the backslash"), place, "\\"),
         )
     for match in re.finditer(r'"(?:[^"\\]|\\.)*"', reader.line):
         if match.start() < reader.column <= match.end() + 1:
@@ -169,7 +175,11 @@ def inner_quote(reader: Reader, first: int, written: str) -> Mistake | None:
     span = reader.here(first, first + len(written))
     plain = _without_doubled_quotes(written, sign)
     if plain is not None:
-        return reader.mistake("too many quotes around this text", span, fix=(f"write {short(plain)}", span, plain))
+        return reader.mistake(
+            phrase("too many quotes around this text"),
+            span,
+            fix=(phrase("write {plain}", plain=short(plain)), span, plain),
+        )
     inner = written[1:-1]
     if written[-1] != sign or len(written) < 3 or sign not in inner or re.search(rf"{sign}\s*[+,]\s*{sign}", written):
         return None
@@ -177,11 +187,13 @@ def inner_quote(reader: Reader, first: int, written: str) -> Mistake | None:
     wanted = requoted(doubled.group(1) if doubled else inner, sign)
     two = re.search(rf"{sign}[ \t]+{sign}", written)
     return reader.mistake(
-        "two texts stand one behind the other" if two else "the text ends at the inner quote",
+        phrase("two texts stand one behind the other") if two else phrase("the text ends at the inner quote"),
         span,
-        label="write one text" if two else f"write {short(wanted)}",
-        help=f"write {short(wanted)} if this is one text; a list stands in [ ], with commas" if two else None,
-        fix=("use quotes that do not stand inside the text", span, wanted),
+        label=phrase("write one text") if two else phrase("write {wanted}", wanted=short(wanted)),
+        help=phrase("write {wanted} if this is one text; a list stands in [ ], with commas", wanted=short(wanted))
+        if two
+        else None,
+        fix=(phrase("use quotes that do not stand inside the text"), span, wanted),
         certain=not two,
     )
 

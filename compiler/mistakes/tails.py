@@ -9,6 +9,7 @@ from compiler.mistakes.lookalikes import MEANT
 from compiler.mistakes.reader import HEADER, KEY, Mistake, Reader, without_comment
 from compiler.mistakes.strings import inner_quote
 from compiler.mistakes.values import letters_for_digits, number_meant, price_in_words, unquoted, wrong_letters
+from compiler.phrases import phrase
 
 
 def behind_the_value(reader: Reader) -> Mistake | None:
@@ -39,10 +40,10 @@ def _second_setting(reader: Reader, tail: str) -> Mistake | None:
     if not re.match(rf"\s*(?:[;,]|--|//)?\s*{KEY}\s*[=:](?!=)", tail):
         return None
     return reader.mistake(
-        "two values on one line",
+        phrase("two values on one line"),
         reader.here(reader.column, reader.column + len(without_comment(tail).rstrip())),
-        label="this begins a second one",
-        help="put each `key = value` on a line of its own",
+        label=phrase("this begins a second one"),
+        help=phrase("put each `key = value` on a line of its own"),
     )
 
 
@@ -51,10 +52,10 @@ def _table(reader: Reader, tail: str) -> Mistake | None:
         return None
     at = reader.column + len(tail) - len(tail.lstrip())
     return reader.mistake(
-        "a table header behind a value",
+        phrase("a table header behind a value"),
         reader.here(at, at + len(without_comment(tail).strip())),
-        label="a header stands on a line of its own",
-        help=f"begin a new line before {short(without_comment(tail).strip())}",
+        label=phrase("a header stands on a line of its own"),
+        help=phrase("begin a new line before {without_comment}", without_comment=short(without_comment(tail).strip())),
     )
 
 
@@ -64,8 +65,12 @@ def _closing(reader: Reader, tail: str) -> Mistake | None:
         return None
     at = reader.column + len(tail) - len(tail.lstrip())
     span = reader.here(at, at + len(written))
-    said = "a line ends without a comma or semicolon" if set(written) <= set(";,.") else f"`{written}` closes nothing"
-    return reader.mistake(said, span, fix=("remove it", span, ""), label="remove this")
+    said = (
+        phrase("a line ends without a comma or semicolon")
+        if set(written) <= set(";,.")
+        else phrase("`{written}` closes nothing", written=written)
+    )
+    return reader.mistake(said, span, fix=(phrase("remove it"), span, ""), label=phrase("remove this"))
 
 
 def _comment(reader: Reader, tail: str) -> Mistake | None:
@@ -80,10 +85,13 @@ def _comment(reader: Reader, tail: str) -> Mistake | None:
         whole = reader.here(reader.column + match.start(group), reader.column + len(tail.rstrip()))
         body = tail[match.end() : closed.start()]
         return reader.mistake(
-            "comments in TOML begin with #", span, fix=("begin the comment with #", whole, f"# {body}")
+            phrase("comments in TOML begin with #"), span, fix=(phrase("begin the comment with #"), whole, f"# {body}")
         )
     return reader.mistake(
-        "comments in TOML begin with #", span, fix=("begin the comment with #", span, "#"), certain=group == 1
+        phrase("comments in TOML begin with #"),
+        span,
+        fix=(phrase("begin the comment with #"), span, "#"),
+        certain=group == 1,
     )
 
 
@@ -95,36 +103,38 @@ def _number(reader: Reader, bare: str, first: int, tail: str) -> Mistake:
     number = number_meant(bare) or _plain_signs(bare)
     if number is not None:
         return reader.mistake(
-            f"`{short(bare)}` is not how TOML writes a number",
+            phrase("`{bare}` is not how TOML writes a number", bare=short(bare)),
             span,
-            label=f"write {number}",
-            fix=(f"write {number}", span, number),
+            label=phrase("write {number}", number=number),
+            fix=(phrase("write {number}", number=number), span, number),
         )
     unit = _with_a_unit(reader, bare, span)
     if unit is not None:
         return unit
     if re.match(r"\d{4}-\d\d?-\d\d?", bare):
         return reader.mistake(
-            f"`{short(bare)}` is not a date that exists",
+            phrase("`{bare}` is not a date that exists", bare=short(bare)),
             span,
-            help="no field of a recipe takes a date; put text in quotes",
+            help=phrase("no field of a recipe takes a date; put text in quotes"),
         )
     if re.search(r"\d\s*(\*\*?|/|//|\+|-)\s*\d", bare) and not re.fullmatch(r"[\d.]+[eE][+-]?\d+", bare):
         return reader.mistake(
-            f"`{short(bare)}` is a calculation; TOML takes numbers only", span, label="write the result"
+            phrase("`{bare}` is a calculation; TOML takes numbers only", bare=short(bare)),
+            span,
+            label=phrase("write the result"),
         )
     if re.match(r"[+-]?[\d.,'_ ]+$", bare):
         return reader.mistake(
-            f"`{short(bare)}` is not how TOML writes a number",
+            phrase("`{bare}` is not how TOML writes a number", bare=short(bare)),
             span,
-            help="the decimal sign is a point (0.5), thousands are grouped with _ (1_000), lists stand in [ ]",
+            help=phrase("the decimal sign is a point (0.5), thousands are grouped with _ (1_000), lists stand in [ ]"),
         )
     if re.match(r"[+-]?\d", bare):
         return reader.mistake(
-            f"`{short(bare)}` is neither a number nor text in quotes",
+            phrase("`{bare}` is neither a number nor text in quotes", bare=short(bare)),
             span,
-            label="not a number",
-            help='write the plain number without a unit, or put it in "quotes" if it is text',
+            label=phrase("not a number"),
+            help=phrase('write the plain number without a unit, or put it in "quotes" if it is text'),
         )
     return _something(reader, tail)
 
@@ -141,23 +151,27 @@ def _with_a_unit(reader: Reader, bare: str, span: Span) -> Mistake | None:
     thousands = re.fullmatch(r"(\d+(?:[.,]\d+)?)\s*([kKmM])", bare)
     sloppy = re.fullmatch(r"(\d+(?:\.\d+)?)([+-])[eE](\d+)", bare)
     if hours is not None and reader.field is not None and reader.field.unit == "hours":
-        wanted, advice = hours, f"hours with decimals: {hours}"
+        wanted, advice = hours, phrase("hours with decimals: {hours}", hours=hours)
     elif thousands:
         amount = float(thousands.group(1).replace(",", "."))
         big = thousands.group(2) in "mM"
         wanted = f"{round(amount * (10**6 if big else 1000)):_}"
-        advice = f"write the number out: {wanted}, or {round(amount * (2**20 if big else 1024)):_} if that is meant"
+        advice = phrase(
+            "write the number out: {wanted}, or {amount:_} if that is meant",
+            wanted=wanted,
+            amount=round(amount * (2**20 if big else 1024)),
+        )
     elif sloppy:
         wanted = f"{sloppy.group(1)}e{sloppy.group(2).strip('+')}{sloppy.group(3)}"
-        advice = f"the sign stands behind the e: {wanted}"
+        advice = phrase("the sign stands behind the e: {wanted}", wanted=wanted)
     else:
         return None
     return reader.mistake(
-        f"`{short(bare)}` is not how TOML writes a number",
+        phrase("`{bare}` is not how TOML writes a number", bare=short(bare)),
         span,
-        label=f"{wanted}?",
+        label=phrase("{meant}?", meant=wanted),
         help=advice,
-        fix=(f"write {wanted}", span, wanted),
+        fix=(phrase("write {wanted}", wanted=wanted), span, wanted),
         certain=False,
     )
 
@@ -183,7 +197,9 @@ def _plain_signs(bare: str) -> str | None:
 def _text(reader: Reader, bare: str, first: int, tail: str) -> Mistake:
     if re.match(r"\s*\+\s*[\"']", tail):
         return reader.mistake(
-            "TOML does not join texts", reader.here(first, first + len(bare)), label="write the whole text in quotes"
+            phrase("TOML does not join texts"),
+            reader.here(first, first + len(bare)),
+            label=phrase("write the whole text in quotes"),
         )
     quoted = inner_quote(reader, first, bare) if "," not in tail or not re.search(r"[\"']\s*,\s*[\"']", bare) else None
     if quoted is not None:
@@ -192,10 +208,10 @@ def _text(reader: Reader, bare: str, first: int, tail: str) -> Mistake:
         span = reader.here(first, first + len(bare))
         items = re.fullmatch(r"(?:\"[^\"\\]*\"|'[^']*')(?:\s*,\s*(?:\"[^\"\\]*\"|'[^']*'))+", bare)
         return reader.mistake(
-            "several values for one key need brackets",
+            phrase("several values for one key need brackets"),
             span,
-            label=f"write [{short(bare)}]",
-            fix=("make it a list", span, f"[{bare}]"),
+            label=phrase("write {wanted}", wanted=f"[{short(bare)}]"),
+            fix=(phrase("make it a list"), span, f"[{bare}]"),
             certain=bool(items) and reader.field is not None and "list" in reader.field.kinds,
         )
     return _something(reader, tail)
@@ -203,8 +219,8 @@ def _text(reader: Reader, bare: str, first: int, tail: str) -> Mistake:
 
 def _something(reader: Reader, tail: str) -> Mistake:
     return reader.mistake(
-        "something follows the value",
+        phrase("something follows the value"),
         reader.here(reader.column, reader.column + max(1, len(without_comment(tail).rstrip()))),
-        label="the value ended before this",
-        help="a line holds one `key = value`; a comment begins with #",
+        label=phrase("the value ended before this"),
+        help=phrase("a line holds one `key = value`; a comment begins with #"),
     )

@@ -7,6 +7,7 @@ import re
 from compiler.diagnostics import Span, short
 from compiler.mistakes.reader import CURLY_QUOTES, Mistake, Reader, is_simple
 from compiler.mistakes.strings import bad_escape
+from compiler.phrases import phrase
 from compiler.words.other_words import NO, YES
 
 NOTHING = frozenset({"none", "null", "nil", "~", "undefined", "default", "n/a"})
@@ -26,13 +27,15 @@ def value(reader: Reader) -> Mistake | None:
         if in_brackets and rest[:1] == ",":
             span = reader.here(reader.column, reader.column + 1)
             return reader.mistake(
-                "two commas with nothing between them", span, fix=("remove the second comma", span, "")
+                phrase("two commas with nothing between them"), span, fix=(phrase("remove the second comma"), span, "")
             )
         return None
     span = reader.here(reader.column, reader.column + len(written))
     if written.startswith("//") and in_brackets:
         sign = reader.here(reader.column, reader.column + 2)
-        return reader.mistake("comments in TOML begin with #", sign, fix=("begin the comment with #", sign, "#"))
+        return reader.mistake(
+            phrase("comments in TOML begin with #"), sign, fix=(phrase("begin the comment with #"), sign, "#")
+        )
     return misspelt(reader, written, span) or unquoted(reader, written, span)
 
 
@@ -65,10 +68,10 @@ def misspelt(reader: Reader, written: str, span: Span) -> Mistake | None:
     lower = written.lower()
     if re.fullmatch(r"(?:\.{2,}|…|etc\b\.?)[.… ]*", lower):
         return reader.mistake(
-            "an ellipsis is not a value",
+            phrase("an ellipsis is not a value"),
             span,
-            label="something was left out here",
-            help="write what belongs here, or remove it",
+            label=phrase("something was left out here"),
+            help=phrase("write what belongs here, or remove it"),
         )
     if lower in YES | NO:
         return _boolean(reader, written, span)
@@ -76,15 +79,17 @@ def misspelt(reader: Reader, written: str, span: Span) -> Mistake | None:
         return _nothing(reader, written, span)
     if lower in INFINITE:
         return reader.mistake(
-            f"`{written}` is not a TOML value", span, help="no field of a recipe is without limit; leave the line out"
+            phrase("`{written}` is not a TOML value", written=written),
+            span,
+            help=phrase("no field of a recipe is without limit; leave the line out"),
         )
     number = number_meant(written)
     if number is not None and not reader.takes_text():
         return reader.mistake(
-            f"`{short(written)}` is not how TOML writes a number",
+            phrase("`{written}` is not how TOML writes a number", written=short(written)),
             span,
-            label=f"write {number}",
-            fix=(f"write {number}", span, number),
+            label=phrase("write {number}", number=number),
+            fix=(phrase("write {number}", number=number), span, number),
         )
     if written[0] in CURLY_QUOTES:
         return _curly(reader, written, span)
@@ -93,7 +98,9 @@ def misspelt(reader: Reader, written: str, span: Span) -> Mistake | None:
     prefixed = re.fullmatch(r"[A-Za-z]{1,2}(\"[^\"\\]*\"|'[^']*')", written)
     if prefixed:
         return reader.mistake(
-            "TOML texts have no letter before the quote", span, fix=("drop the letter", span, prefixed.group(1))
+            phrase("TOML texts have no letter before the quote"),
+            span,
+            fix=(phrase("drop the letter"), span, prefixed.group(1)),
         )
     if written in {"|", ">", "|-", ">-", "|+", ">+"}:
         return _yaml_block(reader, span)
@@ -105,10 +112,10 @@ def misspelt(reader: Reader, written: str, span: Span) -> Mistake | None:
         return wrong_letters(reader, written, span, letters)
     if "$" in written or re.search(r"\b(os\.environ|getenv|env\()", written):
         return reader.mistake(
-            "TOML has no variables",
+            phrase("TOML has no variables"),
             span,
-            label="write the value itself",
-            help="a recipe says everything itself; give secrets to the command through the environment",
+            label=phrase("write the value itself"),
+            help=phrase("a recipe says everything itself; give secrets to the command through the environment"),
         )
     return None
 
@@ -118,13 +125,17 @@ def _boolean(reader: Reader, written: str, span: Span) -> Mistake:
     if field is not None and "bool" not in field.kinds:
         if reader.takes_text() or "str" in field.kinds:
             return unquoted(reader, written, span)
-        return reader.mistake(f"`{written}` is not a TOML value", span, label=f"`{field.name}` takes {field.takes()}")
+        return reader.mistake(
+            phrase("`{written}` is not a TOML value", written=written),
+            span,
+            label=phrase("`{name}` takes {takes}", name=field.name, takes=field.takes()),
+        )
     right = "true" if written.lower() in YES else "false"
     return reader.mistake(
-        f"`{written}` is not a TOML value; it is written `{right}`",
+        phrase("`{written}` is not a TOML value; it is written `{right}`", written=written, right=right),
         span,
-        label=f"write {right}",
-        fix=(f"write {right}", span, right),
+        label=phrase("write {right}", right=right),
+        fix=(phrase("write {right}", right=right), span, right),
         certain=field is not None or written.lower() == right,
     )
 
@@ -133,21 +144,21 @@ def _nothing(reader: Reader, written: str, span: Span) -> Mistake:
     field = reader.field
     if field is not None and "none" in field.choices and written.lower() in {"none", "null", "nil"}:
         return reader.mistake(
-            f"text must stand in quotes: `{written}`",
+            phrase("text must stand in quotes: `{written}`", written=written),
             span,
-            label='write "none"',
-            fix=('write "none"', span, '"none"'),
+            label=phrase('write "none"'),
+            fix=(phrase('write "none"'), span, '"none"'),
             certain=written.lower() == "none",
         )
     unset = field is not None and field.default is None and not field.required
     start = len(reader.line) - len(reader.line.lstrip()) + 1
     comment = Span(reader.line_number, start, reader.line_number, start)
     return reader.mistake(
-        f"TOML has no `{written}`",
+        phrase("TOML has no `{written}`", written=written),
         span,
-        label="leave the whole line out to get the default",
-        help='leave the line out; "" is an empty text, [] an empty list',
-        fix=("make the line a comment, which leaves the field unset", comment, "# ") if unset else None,
+        label=phrase("leave the whole line out to get the default"),
+        help=phrase('leave the line out; "" is an empty text, [] an empty list'),
+        fix=(phrase("make the line a comment, which leaves the field unset"), comment, "# ") if unset else None,
     )
 
 
@@ -157,10 +168,10 @@ def _curly(reader: Reader, written: str, span: Span) -> Mistake:
     plain = "\\" not in inner and ('"' not in inner or "'" not in inner)
     quote = "'" if '"' in inner else '"'
     return reader.mistake(
-        "typographic quotes; TOML needs straight ones",
+        phrase("typographic quotes; TOML needs straight ones"),
         span,
-        label=f"write {quote}…{quote}",
-        fix=("use straight quotes", span, f"{quote}{inner}{quote}") if plain and closed else None,
+        label=phrase("write {wanted}", wanted=f"{quote}…{quote}"),
+        fix=(phrase("use straight quotes"), span, f"{quote}{inner}{quote}") if plain and closed else None,
     )
 
 
@@ -170,10 +181,10 @@ def _parentheses(reader: Reader, written: str, span: Span) -> Mistake:
     right = inner if alone else f"[{inner}]"
     texts = re.fullmatch(r"(?:\"[^\"\\]*\"|'[^']*')(?:\s*,\s*(?:\"[^\"\\]*\"|'[^']*'))*", inner)
     return reader.mistake(
-        "TOML has no parentheses" if alone else "TOML writes lists in square brackets",
+        phrase("TOML has no parentheses") if alone else phrase("TOML writes lists in square brackets"),
         span,
-        label=f"write {short(right)}",
-        fix=(f"write {short(right)}", span, right),
+        label=phrase("write {right}", right=short(right)),
+        fix=(phrase("write {right}", right=short(right)), span, right),
         certain=bool(alone) or (bool(texts) and reader.takes("list")),
     )
 
@@ -185,10 +196,10 @@ def _yaml_block(reader: Reader, span: Span) -> Mistake:
     ):
         last += 1
     return reader.mistake(
-        "a text over several lines as YAML writes it",
+        phrase("a text over several lines as YAML writes it"),
         span,
-        label='TOML writes """…"""',
-        help='put the lines between """ and """',
+        label=phrase('TOML writes """…"""'),
+        help=phrase('put the lines between """ and """'),
         lines=(reader.line_number, last),
     )
 
@@ -196,11 +207,11 @@ def _yaml_block(reader: Reader, span: Span) -> Mistake:
 def price_in_words(reader: Reader, written: str, span: Span, number: str) -> Mistake:
     """``$0.69``"""
     return reader.mistake(
-        f"`{short(written)}` has a currency sign; a number stands alone",
+        phrase("`{written}` has a currency sign; a number stands alone", written=short(written)),
         span,
-        label=f"write {number}",
-        help="`currency` in [hardware] says which currency prices are in",
-        fix=(f"write {number}", span, number),
+        label=phrase("write {number}", number=number),
+        help=phrase("`currency` in [hardware] says which currency prices are in"),
+        fix=(phrase("write {number}", number=number), span, number),
         certain=False,
     )
 
@@ -217,11 +228,11 @@ def wrong_letters(reader: Reader, written: str, span: Span, meant: str) -> Mista
     """``O.05``"""
     letter = next(sign for sign in written if sign in "OolI")
     return reader.mistake(
-        f"the letter {letter} stands in this number: `{short(written)}`",
+        phrase("the letter {letter} stands in this number: `{written}`", letter=letter, written=short(written)),
         span,
-        label=f"{meant}?",
-        help=f"write {meant} if that is meant",
-        fix=(f"write {meant}", span, meant),
+        label=phrase("{meant}?", meant=meant),
+        help=phrase("write {meant} if that is meant", meant=meant),
+        fix=(phrase("write {meant}", meant=meant), span, meant),
         certain=False,
     )
 
@@ -262,22 +273,24 @@ def unquoted(reader: Reader, written: str, span: Span) -> Mistake:
     if written[-1] in "\"'" and written.count(written[-1]) == 1:
         first = Span(span.line, span.column, span.line, span.column)
         return reader.mistake(
-            "this text has no opening quote",
+            phrase("this text has no opening quote"),
             span,
-            label=f"a {written[-1]} belongs before it",
-            fix=(f"open the text with {written[-1]}", first, written[-1]),
+            label=phrase("a {written} belongs before it", written=written[-1]),
+            fix=(phrase("open the text with {written}", written=written[-1]), first, written[-1]),
         )
     simple = is_simple(written)
     field = reader.field
     fits = field is None or "str" in field.kinds or bool(field.choices) or "list" in field.kinds
     words = len(written.split())
     return reader.mistake(
-        f"text must stand in quotes: `{short(written)}`",
+        phrase("text must stand in quotes: `{written}`", written=short(written)),
         span,
-        label=f'write "{short(written)}"' if simple and fits else "not a value that TOML knows",
+        label=phrase('write "{written}"', written=short(written))
+        if simple and fits
+        else phrase("not a value that TOML knows"),
         help=None
         if simple and fits
-        else 'a value is "text", a number, true or false, a list in [ ] or an inline table in { }',
-        fix=("put the text in quotes", span, f'"{written}"') if simple and fits else None,
+        else phrase('a value is "text", a number, true or false, a list in [ ] or an inline table in { }'),
+        fix=(phrase("put the text in quotes"), span, f'"{written}"') if simple and fits else None,
         certain=words == 1 or (field is not None and "str" in field.kinds),
     )

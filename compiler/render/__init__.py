@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, get_args
 
 from compiler.diagnostics import Diagnostic, Severity
+from compiler.phrases import Phrase, Say, counted, joined, phrase
 
 OutputFormat = Literal["full", "concise", "json", "sarif", "github"]
 
@@ -28,6 +29,7 @@ def render(
     color: bool,
     width: int,
     more: Mapping[str, Any] | None = None,
+    say: Say = str,
 ) -> str:
     """The diagnostics, in the order given, as one text that ends with a line feed (or is empty).
 
@@ -35,16 +37,17 @@ def render(
     that is not there is named without being quoted. ``width`` is in terminal cells. ``color`` adds ANSI
     SGR sequences to the formats for people; no other control sequence is ever in the result, whatever
     the diagnostics and sources hold. ``more`` are further keys of the JSON document.
+    ``say`` puts the formats for people into their language; programs are always answered in English.
     """
     match format:
         case "full":
             from compiler.render.full import full
 
-            return full(diagnostics, sources=sources, color=color, width=width)
+            return full(diagnostics, sources=sources, color=color, width=width, say=say)
         case "concise":
             from compiler.render.concise import concise
 
-            return concise(diagnostics, color=color)
+            return concise(diagnostics, color=color, say=say)
         case "json":
             from compiler.render.machine import machine
 
@@ -59,9 +62,12 @@ def render(
             return github(diagnostics)
 
 
-def summary(diagnostics: Iterable[Diagnostic]) -> str:
+def summary(diagnostics: Iterable[Diagnostic]) -> Phrase:
     """How many of each severity, the gravest first: ``2 errors, 1 warning``."""
     given = [diagnostic.severity for diagnostic in diagnostics]
-    counts = [(given.count(severity), severity.value) for severity in Severity]
-    told = [f"{count} {word}{'s' * (count != 1)}" for count, word in counts if count]
-    return ", ".join(told) or "no problems"
+    told = (
+        counted("{n} error", "{n} errors", given.count(Severity.ERROR)),
+        counted("{n} warning", "{n} warnings", given.count(Severity.WARNING)),
+        counted("{n} note", "{n} notes", given.count(Severity.NOTE)),
+    )
+    return joined(", ", [one for one in told if one.number]) if given else phrase("no problems")

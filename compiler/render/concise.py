@@ -6,6 +6,7 @@ import unicodedata
 from collections.abc import Sequence
 
 from compiler.diagnostics import Diagnostic, Severity
+from compiler.phrases import Say, phrase
 
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
@@ -16,17 +17,19 @@ surrogates, separators. They are made visible: what cannot be seen is often the 
 SEVERITY_STYLES = {Severity.ERROR: "1;31", Severity.WARNING: "1;33", Severity.NOTE: "1;36"}
 """SGR parameters: bold red, yellow, cyan."""
 
+SEVERITY_WORDS = {Severity.ERROR: phrase("error"), Severity.WARNING: phrase("warning"), Severity.NOTE: phrase("note")}
 
-def concise(diagnostics: Sequence[Diagnostic], *, color: bool) -> str:
+
+def concise(diagnostics: Sequence[Diagnostic], *, color: bool, say: Say = str) -> str:
     """Lines of the form ``file:line:column: severity[CODE] message``."""
-    return "".join(f"{_line(diagnostic, color=color)}\n" for diagnostic in diagnostics)
+    return "".join(f"{_line(diagnostic, color=color, say=say)}\n" for diagnostic in diagnostics)
 
 
-def _line(diagnostic: Diagnostic, *, color: bool) -> str:
+def _line(diagnostic: Diagnostic, *, color: bool, say: Say) -> str:
     where = place(diagnostic)
     style = SEVERITY_STYLES[diagnostic.severity]
-    head = paint(f"{diagnostic.severity.value}[{visible(diagnostic.code)}]", style, color=color)
-    message = " ".join(visible(line).strip() for line in diagnostic.message.splitlines())
+    head = paint(f"{say(SEVERITY_WORDS[diagnostic.severity])}[{visible(diagnostic.code)}]", style, color=color)
+    message = " ".join(visible(line).strip() for line in say(diagnostic.message).splitlines())
     return f"{where}: {head} {message}" if where else f"{head} {message}"
 
 

@@ -22,7 +22,8 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 from compiler.diagnostics import Diagnostic, Fix, Span
-from compiler.render.concise import SEVERITY_STYLES, paint, place, visible
+from compiler.phrases import Say, phrase
+from compiler.render.concise import SEVERITY_STYLES, SEVERITY_WORDS, paint, place, visible
 
 NARROWEST = 20
 """Cells; on a narrower terminal, lines are as long as on one of this width."""
@@ -38,14 +39,16 @@ LABEL_ROOM = 24
 BOLD, FRAME, REMARK, MEND = "1", "1;34", "1;36", "1;32"
 
 
-def full(diagnostics: Sequence[Diagnostic], *, sources: Mapping[str, str], color: bool, width: int) -> str:
+def full(
+    diagnostics: Sequence[Diagnostic], *, sources: Mapping[str, str], color: bool, width: int, say: Say = str
+) -> str:
     """Every diagnostic as a block of lines, with an empty line between blocks."""
     files = {diagnostic.file for diagnostic in diagnostics if diagnostic.file is not None}
     lines_of = {file: _lines(sources[file]) for file in files if file in sources}
     blocks = []
     for diagnostic in diagnostics:
         lines = lines_of.get(diagnostic.file, []) if diagnostic.file is not None else []
-        block = _Block(diagnostic, lines, color=color, width=max(width, NARROWEST))
+        block = _Block(diagnostic, lines, color=color, width=max(width, NARROWEST), say=say)
         blocks.append("".join(f"{row}\n" for row in block.rows()))
     return "\n".join(blocks)
 
@@ -67,13 +70,13 @@ class Mark:
     primary: bool
 
 
-def marks_of(diagnostic: Diagnostic, lines: Sequence[str]) -> list[Mark]:
+def marks_of(diagnostic: Diagnostic, lines: Sequence[str], say: Say = str) -> list[Mark]:
     """Where carets go: a stretch over several lines is marked on its first and its last one."""
     marks: list[Mark] = []
     if diagnostic.span is not None:
-        marks += _marks(diagnostic.span, diagnostic.label or "", lines, primary=True)
+        marks += _marks(diagnostic.span, say(diagnostic.label or ""), lines, primary=True)
     for label in diagnostic.secondary:
-        marks += _marks(label.span, label.text, lines, primary=False)
+        marks += _marks(label.span, say(label.text), lines, primary=False)
     return marks
 
 
@@ -100,13 +103,14 @@ def _marks(span: Span, text: str, lines: Sequence[str], *, primary: bool) -> Ite
 class _Block:
     """The rows of one diagnostic."""
 
-    def __init__(self, diagnostic: Diagnostic, lines: Sequence[str], *, color: bool, width: int) -> None:
+    def __init__(self, diagnostic: Diagnostic, lines: Sequence[str], *, color: bool, width: int, say: Say) -> None:
         self.diagnostic = diagnostic
         self.lines = lines
         self.color = color
         self.width = width
+        self.say = say
         self.prose = min(width, WIDEST_PROSE)
-        self.marks = marks_of(diagnostic, lines)
+        self.marks = marks_of(diagnostic, lines, say)
         last = max((mark.line for mark in self.marks), default=1)
         self.margin = len(str(last))
         # One cell stays free for the caret behind the last character.
@@ -132,10 +136,10 @@ class _Block:
 
     def header(self) -> Iterator[str]:
         diagnostic = self.diagnostic
-        head = f"{diagnostic.severity.value}[{visible(diagnostic.code)}]"
+        head = f"{self.say(SEVERITY_WORDS[diagnostic.severity])}[{visible(diagnostic.code)}]"
         taken = len(head) + 2
         indent = min(taken, max(2, self.prose // 4))
-        first, *rest = wrapped(diagnostic.message, self.prose - indent, taken=taken - indent)
+        first, *rest = wrapped(self.say(diagnostic.message), self.prose - indent, taken=taken - indent)
         title = self.paint(f": {first}".rstrip(" "), BOLD)
         yield f"{self.paint(head, SEVERITY_STYLES[diagnostic.severity])}{title}"
         for line in rest:
@@ -205,21 +209,23 @@ class _Block:
 
     def notes(self) -> Iterator[str]:
         if self.diagnostic.help:
-            yield from self.note("help", REMARK, self.diagnostic.help)
+            yield from self.note(phrase("help"), REMARK, self.diagnostic.help)
         for fix in self.diagnostic.fixes:
-            yield from self.note("fix", MEND, _offer(fix))
+            yield from self.note(phrase("fix"), MEND, _offer(fix))
 
     def note(self, word: str, style: str, text: str) -> Iterator[str]:
         indent = self.margin + 3
-        head = f"{word}: "
-        first, *rest = wrapped(text, max(self.prose - indent, 10), taken=len(head))
+        head = self.say(phrase("{word}: ", word=word))
+        first, *rest = wrapped(self.say(text), max(self.prose - indent, 10), taken=len(head))
         yield f"{self.frame('=')} {self.paint(head.rstrip(), style)} {first}".rstrip(" ")
         for line in rest:
             yield f"{' ' * indent}{line}".rstrip(" ")
 
 
 def _offer(fix: Fix) -> str:
-    return f"{fix.description} (`recipe check --fix` applies it)" if fix.certain else fix.description
+    if not fix.certain:
+        return fix.description
+    return phrase("{description} (`recipe check --fix` applies it)", description=fix.description)
 
 
 class View:

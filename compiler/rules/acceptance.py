@@ -7,6 +7,7 @@ from itertools import pairwise
 
 from compiler.diagnostics import Diagnostic, KeyPath, short
 from compiler.language.recipe import AcceptanceTable
+from compiler.phrases import phrase
 from compiler.rules.reading import Reading, Rule
 
 WHERE = ("evaluation", "acceptance")
@@ -35,11 +36,15 @@ def _pattern(reading: Reading, path: KeyPath, pattern: str) -> Iterator[Diagnost
 
     fault = fault_of(pattern)
     if fault is not None:
-        message = f"the pattern {short(pattern)!r} cannot be read: {fault}"
+        message = phrase("the pattern {pattern!r} cannot be read: {fault}", pattern=short(pattern), fault=fault)
         yield reading.told("R120", path, message, fault.help)
     elif found(pattern, "") is not None:
-        message = f"the pattern {short(pattern)!r} is found in every answer, even in an empty one"
-        yield reading.told("R121", path, message, "ask for at least one sign: write + instead of *, or leave ? out")
+        message = phrase(
+            "the pattern {pattern!r} is found in every answer, even in an empty one", pattern=short(pattern)
+        )
+        yield reading.told(
+            "R121", path, message, phrase("ask for at least one sign: write + instead of *, or leave ? out")
+        )
 
 
 def tests_that_ask(reading: Reading) -> Iterator[Diagnostic]:
@@ -53,14 +58,16 @@ def tests_that_ask(reading: Reading) -> Iterator[Diagnostic]:
             yield reading.told(
                 "R122",
                 (*path, "name"),
-                f"two tests are called {short(test.name)!r}, and reports tell them apart by name",
-                "give one of them another name",
-                others=(((*WHERE, seen[test.name], "name"), "the other one"),),
+                phrase("two tests are called {name!r}, and reports tell them apart by name", name=short(test.name)),
+                phrase("give one of them another name"),
+                others=(((*WHERE, seen[test.name], "name"), phrase("the other one")),),
             )
         seen.setdefault(test.name, number)
         if not _asks(test):
-            message = f"the test {short(test.name)!r} asks for nothing, so every answer passes"
-            help_text = "write what an answer must hold: must_cite, must_not_claim, must_refuse, max_words, format, …"
+            message = phrase("the test {name!r} asks for nothing, so every answer passes", name=short(test.name))
+            help_text = phrase(
+                "write what an answer must hold: must_cite, must_not_claim, must_refuse, max_words, format, …"
+            )
             yield reading.told("R121", (*path, "name"), message, help_text)
         yield from _limits(reading, path, test)
         yield from _words(reading, path, test)
@@ -80,24 +87,32 @@ def _limits(reading: Reading, path: KeyPath, test: AcceptanceTable) -> Iterator[
             yield reading.told(
                 "R121",
                 (*path, f"min_{name}"),
-                f"no answer has at least {least} and at most {most} {name}",
-                f"set min_{name} to {most} or less",
-                others=(((*path, f"max_{name}"), "at most"),),
+                phrase("no answer has at least {least} and at most {most} {name}", least=least, most=most, name=name),
+                phrase("set min_{name} to {most} or less", name=name, most=most),
+                others=(((*path, f"max_{name}"), phrase("at most")),),
             )
     fewest, most_words = test.min_sentences, test.max_words
     if test.min_words is None and most_words is not None and fewest is not None and fewest > most_words:
-        message = f"{fewest} sentences do not fit into {most_words} words"
-        yield reading.told("R121", (*path, "min_sentences"), message, "raise max_words, or lower min_sentences")
+        message = phrase("{fewest} sentences do not fit into {most_words} words", fewest=fewest, most_words=most_words)
+        yield reading.told("R121", (*path, "min_sentences"), message, phrase("raise max_words, or lower min_sentences"))
     counted = test.min_items is not None or test.max_items is not None
     if counted and test.format in {"prose", "json"}:
         name = "min_items" if test.min_items is not None else "max_items"
-        message = f"`{name}` counts the items of a list, and the format is {test.format}"
-        other = (((*path, "format"), "without a list"),)
-        yield reading.told("R121", (*path, name), message, 'write format = "list" or "steps"', others=other)
+        message = phrase(
+            "`{name}` counts the items of a list, and the format is {format}", name=name, format=test.format
+        )
+        other = (((*path, "format"), phrase("without a list")),)
+        yield reading.told("R121", (*path, name), message, phrase('write format = "list" or "steps"'), others=other)
     most_items = test.max_items
     if test.format in {"list", "steps"} and most_items is not None and most_items < 2:
-        message = f"{test.format} of at most {most_items} item" if test.format == "steps" else "a list of one item"
-        yield reading.told("R121", (*path, "max_items"), f"{message} is none", "write 2 or more")
+        message = (
+            phrase("{format} of at most {most_items} item", format=test.format, most_items=most_items)
+            if test.format == "steps"
+            else phrase("a list of one item")
+        )
+        yield reading.told(
+            "R121", (*path, "max_items"), phrase("{message} is none", message=message), phrase("write 2 or more")
+        )
 
 
 def _words(reading: Reading, path: KeyPath, test: AcceptanceTable) -> Iterator[Diagnostic]:
@@ -105,27 +120,27 @@ def _words(reading: Reading, path: KeyPath, test: AcceptanceTable) -> Iterator[D
     from compiler.acceptance.judging import refusals
     from compiler.data.languages import is_told
 
-    language, said = reading.recipe.recipe.language, ((("recipe", "language"), "the language"),)
+    language, said = reading.recipe.recipe.language, ((("recipe", "language"), phrase("the language")),)
     if test.must_refuse is not None and not test.refusals and not refusals(language):
-        message = f'it is not known how answers decline in the language "{language}"'
-        help_text = 'write the patterns yourself: refusals = ["…"]'
+        message = phrase('it is not known how answers decline in the language "{language}"', language=language)
+        help_text = phrase('write the patterns yourself: refusals = ["…"]')
         yield reading.told("R121", (*path, "must_refuse"), message, help_text, others=said)
     if test.refusals and test.must_refuse is None:
-        message = "`refusals` says how an answer declines, and the test does not ask whether it does"
-        yield reading.told("R121", (*path, "refusals"), message, "add must_refuse = true, or false")
+        message = phrase("`refusals` says how an answer declines, and the test does not ask whether it does")
+        yield reading.told("R121", (*path, "refusals"), message, phrase("add must_refuse = true, or false"))
     if test.must_stay_in_language and not is_told(language):
-        message = f'other languages cannot be told from "{language}"'
-        help_text = "leave must_stay_in_language out, or look for words of it with must_cite"
+        message = phrase('other languages cannot be told from "{language}"', language=language)
+        help_text = phrase("leave must_stay_in_language out, or look for words of it with must_cite")
         yield reading.told("R121", (*path, "must_stay_in_language"), message, help_text, others=said)
     if test.must_use_glossary and not reading.recipe.evaluation.glossary:
-        message = "`must_use_glossary` needs a glossary, and the recipe names none"
-        help_text = 'add to [evaluation]: glossary = "glossary.toml"'
+        message = phrase("`must_use_glossary` needs a glossary, and the recipe names none")
+        help_text = phrase('add to [evaluation]: glossary = "glossary.toml"')
         yield reading.told("R121", (*path, "must_use_glossary"), message, help_text)
     both = next((one for one in test.must_cite if one in test.must_not_claim), None)
     if both is not None:
-        message = f"the pattern {short(both)!r} has to be found and must not be found"
-        other = (((*path, "must_not_claim"), "must not be found"),)
-        yield reading.told("R121", (*path, "must_cite"), message, "keep one of the two", others=other)
+        message = phrase("the pattern {both!r} has to be found and must not be found", both=short(both))
+        other = (((*path, "must_not_claim"), phrase("must not be found")),)
+        yield reading.told("R121", (*path, "must_cite"), message, phrase("keep one of the two"), others=other)
 
 
 def a_line_to_hold(reading: Reading) -> Iterator[Diagnostic]:
@@ -133,12 +148,12 @@ def a_line_to_hold(reading: Reading) -> Iterator[Diagnostic]:
     evaluation = reading.recipe.evaluation
     ship, where = evaluation.ship, ("evaluation", "ship")
     if ship.score is not None and not evaluation.acceptance and reading.known(WHERE):
-        message = "`score` is the mean of the acceptance tests, and there is none"
-        help_text = "write a test below [[evaluation.acceptance]], or leave score out"
+        message = phrase("`score` is the mean of the acceptance tests, and there is none")
+        help_text = phrase("write a test below [[evaluation.acceptance]], or leave score out")
         yield reading.told("R123", (*where, "score"), message, help_text)
     if ship.terms is not None and not evaluation.glossary:
-        message = "`terms` is the share of the glossary's terms, and the recipe names no glossary"
-        help_text = 'add to [evaluation]: glossary = "glossary.toml"'
+        message = phrase("`terms` is the share of the glossary's terms, and the recipe names no glossary")
+        help_text = phrase('add to [evaluation]: glossary = "glossary.toml"')
         yield reading.told("R123", (*where, "terms"), message, help_text)
 
 
@@ -160,8 +175,8 @@ def _word_border(reading: Reading, path: KeyPath, pattern: str) -> Iterator[Diag
 
     pieces = plain(pattern).split(r"\b")
     if any(not (before[-1:] + after[:1]).isascii() for before, after in pairwise(pieces)):
-        message = r"\b is the border of an ASCII word, so it is never found beside such a letter"
-        help_text = r"write (?:^|\PL) before the word, (?:$|\PL) after it"
+        message = phrase("\\b is the border of an ASCII word, so it is never found beside such a letter")
+        help_text = phrase("write (?:^|\\PL) before the word, (?:$|\\PL) after it")
         yield reading.told("R220", path, message, help_text, warning=True)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from compiler.diagnostics import Diagnostic
 from compiler.facts.gpus import gpu_meant
+from compiler.phrases import counted, phrase
 from compiler.rules.reading import Reading, Rule
 
 
@@ -17,19 +18,19 @@ def some_data(reading: Reading) -> Iterator[Diagnostic]:
         yield reading.told(
             "R101",
             ("data", "path"),
-            "[data] has both `path` and `sources`",
-            "keep one of the two: path for one source, [[data.sources]] for several",
-            label="one source here",
-            others=((("data", "sources"), "several sources here"),),
+            phrase("[data] has both `path` and `sources`"),
+            phrase("keep one of the two: path for one source, [[data.sources]] for several"),
+            label=phrase("one source here"),
+            others=((("data", "sources"), phrase("several sources here")),),
         )
     lost = ("data",) in reading.document.lost or () in reading.document.lost
     if not data.path and not data.sources and not lost and reading.known(("data", "path"), ("data", "sources")):
         yield reading.told(
             "R102",
             ("data", "path"),
-            "the recipe names no training data",
-            'add to [data]: path = "train.jsonl"',
-            others=((("data",), "in this table"),),
+            phrase("the recipe names no training data"),
+            phrase('add to [data]: path = "train.jsonl"'),
+            others=((("data",), phrase("in this table")),),
         )
 
 
@@ -41,9 +42,12 @@ def held_out_apart(reading: Reading) -> Iterator[Diagnostic]:
         yield reading.told(
             "R114",
             ("data", "held_out_path"),
-            f"{data.held_out_path} is what the model learns from, so measuring on it says nothing",
-            "name another file, or leave the line out: then a share of the questions is held out",
-            others=((("data", "path"), "learnt from here"),),
+            phrase(
+                "{held_out_path} is what the model learns from, so measuring on it says nothing",
+                held_out_path=data.held_out_path,
+            ),
+            phrase("name another file, or leave the line out: then a share of the questions is held out"),
+            others=((("data", "path"), phrase("learnt from here")),),
             fixes=(reading.removal("data", "held_out_path"),),
         )
     columns = data.columns
@@ -51,9 +55,9 @@ def held_out_apart(reading: Reading) -> Iterator[Diagnostic]:
         yield reading.told(
             "R115",
             ("data", "columns", "completion"),
-            f"question and answer are both the column `{columns.prompt}`",
-            "name the column with the answers as completion",
-            others=((("data", "columns", "prompt"), "the question"),),
+            phrase("question and answer are both the column `{prompt}`", prompt=columns.prompt),
+            phrase("name the column with the answers as completion"),
+            others=((("data", "columns", "prompt"), phrase("the question")),),
         )
 
 
@@ -64,26 +68,44 @@ def batch_divides(reading: Reading) -> Iterator[Diagnostic]:
     if not reading.known(*fields):
         return
     micro = training.per_device_train_batch_size
-    unsaid = "" if reading.says("training", "batch_size") else " (batch_size, when it is not set)"
+    unsaid = "" if reading.says("training", "batch_size") else phrase(" (batch_size, when it is not set)")
     if micro != "auto" and training.batch_size % (micro * count):
         product = micro * count
         near = max(product, round(training.batch_size / product) * product)
-        devices = f" times {count} GPUs" if count > 1 else ""
+        devices = phrase(" times {count} GPUs", count=count) if count > 1 else ""
         yield reading.told(
             "R103",
             ("training", "per_device_train_batch_size"),
-            f"micro-batch {micro}{devices} does not divide the batch of {training.batch_size}{unsaid}",
-            f"set batch_size = {near}, or a micro-batch that divides {training.batch_size}, or leave it out",
-            label=f"{micro} row{'s' if micro > 1 else ''} at once",
-            others=((("training", "batch_size"), "batch set here"), (("hardware", "gpu_count"), "GPUs set here")),
+            phrase(
+                "micro-batch {micro}{devices} does not divide the batch of {batch_size}{unsaid}",
+                micro=micro,
+                devices=devices,
+                batch_size=training.batch_size,
+                unsaid=unsaid,
+            ),
+            phrase(
+                "set batch_size = {near}, or a micro-batch that divides {batch_size}, or leave it out",
+                near=near,
+                batch_size=training.batch_size,
+            ),
+            label=counted("{n} row at once", "{n} rows at once", micro),
+            others=(
+                (("training", "batch_size"), phrase("batch set here")),
+                (("hardware", "gpu_count"), phrase("GPUs set here")),
+            ),
         )
     elif training.batch_size % count:
         yield reading.told(
             "R103",
             ("training", "batch_size"),
-            f"a batch of {training.batch_size} cannot be split over {count} GPUs{unsaid}",
-            f"set batch_size to a multiple of {count}",
-            others=((("hardware", "gpu_count"), "GPUs set here"),),
+            phrase(
+                "a batch of {batch_size} cannot be split over {count} GPUs{unsaid}",
+                batch_size=training.batch_size,
+                count=count,
+                unsaid=unsaid,
+            ),
+            phrase("set batch_size to a multiple of {count}", count=count),
+            others=((("hardware", "gpu_count"), phrase("GPUs set here")),),
         )
 
 
@@ -93,23 +115,26 @@ def method_and_quantization(reading: Reading) -> Iterator[Diagnostic]:
     where = ("adapter", "method")
     if not reading.known(where, ("model", "quantization")):
         return
-    other = ((("model", "quantization"), "the base is stored like this"),)
+    other = ((("model", "quantization"), phrase("the base is stored like this")),)
     if method == "qlora" and stored in {"none", "int8", "hqq-2bit"}:
         yield reading.told(
             "R104",
             where,
-            f'method "qlora" needs a 4-bit base, not quantization = "{stored}"',
-            'write quantization = "nf4" in [model], or method = "lora"',
-            label="QLoRA is LoRA on 4-bit weights",
+            phrase('method "qlora" needs a 4-bit base, not quantization = "{stored}"', stored=stored),
+            phrase('write quantization = "nf4" in [model], or method = "lora"'),
+            label=phrase("QLoRA is LoRA on 4-bit weights"),
             others=other,
         )
     if method == "lora" and stored in {"nf4", "fp4"}:
         yield reading.told(
             "R104",
             where,
-            f'method "lora" on a base that quantization = "{stored}" stores in 4 bits is called "qlora"',
-            'write method = "qlora", or quantization = "none" in [model]',
-            label="LoRA on 4-bit weights is qlora",
+            phrase(
+                'method "lora" on a base that quantization = "{stored}" stores in 4 bits is called "qlora"',
+                stored=stored,
+            ),
+            phrase('write method = "qlora", or quantization = "none" in [model]'),
+            label=phrase("LoRA on 4-bit weights is qlora"),
             others=other,
             fixes=(reading.value_fix('"qlora"', *where),),
         )
@@ -118,9 +143,9 @@ def method_and_quantization(reading: Reading) -> Iterator[Diagnostic]:
         yield reading.told(
             "R104",
             where,
-            f'full fine-tuning cannot train weights stored as "{stored}"',
-            f'write quantization = "none" in [model], or method = "{instead}"',
-            label="trains every weight",
+            phrase('full fine-tuning cannot train weights stored as "{stored}"', stored=stored),
+            phrase('write quantization = "none" in [model], or method = "{instead}"', instead=instead),
+            label=phrase("trains every weight"),
             others=other,
         )
 
@@ -133,24 +158,30 @@ def initialisation(reading: Reading) -> Iterator[Diagnostic]:
         return
     others = []
     if stored not in {"auto", "none"}:
-        others.append((("model", "quantization"), "quantised here"))
+        others.append((("model", "quantization"), phrase("quantised here")))
     if adapter.method == "qlora":
-        others.append((("adapter", "method"), "quantised by this"))
+        others.append((("adapter", "method"), phrase("quantised by this")))
     if adapter.init_lora_weights.startswith(("pissa", "olora")) and others:
         yield reading.told(
             "R105",
             where,
-            f"{adapter.init_lora_weights} needs plain weights: it takes the base apart before training",
-            'write method = "lora" and quantization = "none", or leave init_lora_weights out',
+            phrase(
+                "{init_lora_weights} needs plain weights: it takes the base apart before training",
+                init_lora_weights=adapter.init_lora_weights,
+            ),
+            phrase('write method = "lora" and quantization = "none", or leave init_lora_weights out'),
             others=tuple(others),
         )
     elif adapter.method == "adalora" and adapter.init_lora_weights != "default":
         yield reading.told(
             "R105",
             where,
-            f"AdaLoRA begins with matrices of its own kind and takes no {adapter.init_lora_weights}",
-            'leave init_lora_weights out, or write method = "lora"',
-            others=((("adapter", "method"), "AdaLoRA here"),),
+            phrase(
+                "AdaLoRA begins with matrices of its own kind and takes no {init_lora_weights}",
+                init_lora_weights=adapter.init_lora_weights,
+            ),
+            phrase('leave init_lora_weights out, or write method = "lora"'),
+            others=((("adapter", "method"), phrase("AdaLoRA here")),),
             fixes=(reading.removal(*where),),
         )
 
@@ -165,26 +196,30 @@ def adalora_ranks(reading: Reading) -> Iterator[Diagnostic]:
         yield reading.told(
             "R106",
             where,
-            f'`target_r` belongs to AdaLoRA, and the method is "{adapter.method}"',
-            'write method = "adalora", or remove target_r',
-            others=((("adapter", "method"), "method set here"),),
+            phrase('`target_r` belongs to AdaLoRA, and the method is "{method}"', method=adapter.method),
+            phrase('write method = "adalora", or remove target_r'),
+            others=((("adapter", "method"), phrase("method set here")),),
             fixes=(reading.removal(*where),),
         )
     if adapter.method != "adalora":
         return
     r = reading.rank()
     if r < 2:
-        message = "AdaLoRA prunes ranks away, and with r = 1 there is none to prune"
-        yield reading.told("R106", ("adapter", "r"), message, "set r to 4 or more", label="rank set here")
+        message = phrase("AdaLoRA prunes ranks away, and with r = 1 there is none to prune")
+        yield reading.told(
+            "R106", ("adapter", "r"), message, phrase("set r to 4 or more"), label=phrase("rank set here")
+        )
     elif adapter.target_r is not None and adapter.target_r >= r:
         yield reading.told(
             "R106",
             where,
-            f"target_r {adapter.target_r} is not below r {r}, so nothing would be pruned",
-            f"set target_r to {max(1, r // 2)} or less",
+            phrase(
+                "target_r {target_r} is not below r {r}, so nothing would be pruned", target_r=adapter.target_r, r=r
+            ),
+            phrase("set target_r to {r} or less", r=max(1, r // 2)),
             others=(
-                (("adapter", "r"), "pruning starts from this rank"),
-                (("recipe", "complexity"), "rank set by this"),
+                (("adapter", "r"), phrase("pruning starts from this rank")),
+                (("recipe", "complexity"), phrase("rank set by this")),
             ),
         )
 
@@ -202,8 +237,10 @@ def preset_alone(reading: Reading) -> Iterator[Diagnostic]:
         yield reading.told(
             "R117",
             where,
-            f'"{preset}" is a preset, not the name of a module',
-            f'write target_modules = "{preset}"' if alone else "write the preset alone, or the names of modules",
+            phrase('"{preset}" is a preset, not the name of a module', preset=preset),
+            phrase('write target_modules = "{preset}"', preset=preset)
+            if alone
+            else phrase("write the preset alone, or the names of modules"),
             fixes=(reading.value_fix(f'"{preset}"', *where, certain=True),) if alone else (),
         )
 
@@ -218,27 +255,40 @@ def early_stopping(reading: Reading) -> Iterator[Diagnostic]:
         yield reading.told(
             "R107",
             where,
-            "early stopping needs held-out rows to watch, and there are none",
-            "set held_out_share above 0 in [data], or name a held_out_path",
-            others=((("data", "held_out_share"), "nothing is held out here"),),
+            phrase("early stopping needs held-out rows to watch, and there are none"),
+            phrase("set held_out_share above 0 in [data], or name a held_out_path"),
+            others=((("data", "held_out_share"), phrase("nothing is held out here")),),
         )
     every, steps = training.eval_steps, training.max_steps
     if every != "auto" and steps is not None and every > steps and reading.known(("training", "eval_steps")):
         yield reading.told(
             "R107",
             where,
-            f"early stopping never comes to watch: the first measurement is at step {every}, the last step is {steps}",
-            f"set eval_steps to {max(1, steps // 4)}, or leave it out",
-            others=((("training", "eval_steps"), "measured this often"), (("training", "max_steps"), "ends here")),
+            phrase(
+                "early stopping never comes to watch: the first measurement is at step {every}, the last "
+                "step is {steps}",
+                every=every,
+                steps=steps,
+            ),
+            phrase("set eval_steps to {steps}, or leave it out", steps=max(1, steps // 4)),
+            others=(
+                (("training", "eval_steps"), phrase("measured this often")),
+                (("training", "max_steps"), phrase("ends here")),
+            ),
         )
     saved = training.save_steps
     if saved != "auto" and every != "auto" and saved % every and reading.known(("training", "save_steps")):
         yield reading.told(
             "R107",
             ("training", "save_steps"),
-            f"early stopping keeps the best measured step, and save_steps {saved} is no multiple of eval_steps {every}",
-            f"set save_steps to {every}, or leave it out",
-            others=((where, "stops early"), (("training", "eval_steps"), "measured this often")),
+            phrase(
+                "early stopping keeps the best measured step, and save_steps {saved} is no multiple of "
+                "eval_steps {every}",
+                saved=saved,
+                every=every,
+            ),
+            phrase("set save_steps to {every}, or leave it out", every=every),
+            others=((where, phrase("stops early")), (("training", "eval_steps"), phrase("measured this often"))),
             fixes=(reading.value_fix(str(every), "training", "save_steps", certain=False),),
         )
 
@@ -255,18 +305,21 @@ def warm_up(reading: Reading) -> Iterator[Diagnostic]:
         yield reading.told(
             "R108",
             where,
-            f"warm-up takes a share below 1, or whole steps; {steps:g} is neither",
-            f"write {whole} steps, or a share such as 0.03",
+            phrase("warm-up takes a share below 1, or whole steps; {steps:g} is neither", steps=steps),
+            phrase("write {whole} steps, or a share such as 0.03", whole=whole),
             fixes=(reading.value_fix(whole, *where),),
         )
     elif training.max_steps is not None and steps >= max(1, training.max_steps):
         yield reading.told(
             "R108",
             where,
-            f"{steps:g} steps of warm-up in a run of {training.max_steps} steps: "
-            "the full learning rate is never reached",
-            "write a share such as warmup_steps = 0.03, or raise max_steps",
-            others=((("training", "max_steps"), "the run ends here"),),
+            phrase(
+                "{steps:g} steps of warm-up in a run of {max_steps} steps: the full learning rate is never reached",
+                steps=steps,
+                max_steps=training.max_steps,
+            ),
+            phrase("write a share such as warmup_steps = 0.03, or raise max_steps"),
+            others=((("training", "max_steps"), phrase("the run ends here")),),
         )
 
 
@@ -275,21 +328,21 @@ def device_fits(reading: Reading) -> Iterator[Diagnostic]:
     recipe = reading.recipe
     if recipe.hardware.device != "cpu" or not reading.known(("hardware", "device")):
         return
-    other = ((("hardware", "device"), "CPU asked for here"),)
+    other = ((("hardware", "device"), phrase("CPU asked for here")),)
     if recipe.hardware.gpu:
         yield reading.told(
             "R109",
             ("hardware", "gpu"),
-            f'`gpu` names {recipe.hardware.gpu}, but device = "cpu"',
-            'write device = "cuda", or remove gpu',
+            phrase('`gpu` names {gpu}, but device = "cpu"', gpu=recipe.hardware.gpu),
+            phrase('write device = "cuda", or remove gpu'),
             others=other,
         )
     if recipe.hardware.gpu_count > 1:
-        message = f'gpu_count is {recipe.hardware.gpu_count}, but device = "cpu"'
+        message = phrase('gpu_count is {gpu_count}, but device = "cpu"', gpu_count=recipe.hardware.gpu_count)
         yield reading.told("R109", ("hardware", "gpu_count"), message, "remove gpu_count", others=other)
     if recipe.model.attn_implementation == "flash_attention_2":
-        message = "FlashAttention 2 runs on GPUs only"
-        help_text = 'write attn_implementation = "sdpa", or leave it out'
+        message = phrase("FlashAttention 2 runs on GPUs only")
+        help_text = phrase('write attn_implementation = "sdpa", or leave it out')
         yield reading.told("R109", ("model", "attn_implementation"), message, help_text, others=other)
 
 
@@ -303,13 +356,13 @@ def known_gpu(reading: Reading) -> Iterator[Diagnostic]:
         return
     where = ("hardware", "gpu")
     written = f'"{meant}"' if meant else None
-    advice = "`recipe docs hardware.gpu` lists them; leave it out for the machine's own"
+    advice = phrase("`recipe docs hardware.gpu` lists them; leave it out for the machine's own")
     yield reading.told(
         "R116",
         where,
-        f'"{name}" is no GPU of the catalogue',
-        f"write gpu = {written}" if written else advice,
-        label=f"did you mean {written}?" if written else "not known",
+        phrase('"{name}" is no GPU of the catalogue', name=name),
+        phrase("write gpu = {written}", written=written) if written else advice,
+        label=phrase("did you mean {written}?", written=written) if written else phrase("not known"),
         fixes=(reading.value_fix(written, *where, certain=sure),) if written else (),
     )
 
@@ -333,9 +386,12 @@ def known_optimizer(reading: Reading) -> Iterator[Diagnostic]:
     yield reading.told(
         "R110",
         where,
-        f'"{optim[:40]}" is no optimizer of Transformers',
-        f"{len(known)} are known, among them adamw_torch_fused, adamw_8bit, paged_adamw_8bit and adafactor",
-        label=f'did you mean "{meant}"?' if meant else "not known",
+        phrase('"{optim}" is no optimizer of Transformers', optim=optim[:40]),
+        phrase(
+            "{count} are known, among them adamw_torch_fused, adamw_8bit, paged_adamw_8bit and adafactor",
+            count=len(known),
+        ),
+        label=phrase('did you mean "{meant}"?', meant=meant) if meant else phrase("not known"),
         fixes=(reading.value_fix(f'"{meant}"', *where, certain=same is not None),) if meant else (),
     )
 
@@ -356,12 +412,22 @@ def _needs_more(reading: Reading, optim: str) -> Iterator[Diagnostic]:
     """Optimizers of packages that are not in the tested set, or for devices that recipes do not train on."""
     package = next((p for prefix, p in _PACKAGES.items() if optim.startswith(prefix)), None)
     where = ("training", "optim")
-    help_text = "adamw_torch_fused, adamw_8bit, paged_adamw_8bit and adafactor need nothing more"
+    help_text = phrase("adamw_torch_fused, adamw_8bit, paged_adamw_8bit and adafactor need nothing more")
     if optim.endswith(("_npu_fused", "_xla")):
-        yield reading.told("R110", where, f'"{optim}" is for devices that recipes do not train on', help_text)
+        yield reading.told(
+            "R110", where, phrase('"{optim}" is for devices that recipes do not train on', optim=optim), help_text
+        )
     elif package:
-        message = f'"{optim}" needs the package {package}, which is not in the tested set'
-        yield reading.told("R213", where, message, f"pip install {package}; or: {help_text}", warning=True)
+        message = phrase(
+            '"{optim}" needs the package {package}, which is not in the tested set', optim=optim, package=package
+        )
+        yield reading.told(
+            "R213",
+            where,
+            message,
+            phrase("pip install {package}; or: {help_text}", package=package, help_text=help_text),
+            warning=True,
+        )
 
 
 def unsloth_does_it(reading: Reading) -> Iterator[Diagnostic]:
@@ -378,8 +444,8 @@ def unsloth_does_it(reading: Reading) -> Iterator[Diagnostic]:
             yield reading.told(
                 "R118",
                 ("training", "backend"),
-                f"not with Unsloth: {found.reason}",
-                f'write backend = "peft"  (recipe explain {found.code})',
+                phrase("not with Unsloth: {reason}", reason=found.reason),
+                phrase('write backend = "peft"  (recipe explain {code})', code=found.code),
             )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from compiler.diagnostics import Diagnostic
+from compiler.phrases import phrase
 from compiler.rules.reading import Reading, Rule
 
 
@@ -12,26 +13,33 @@ def not_built_yet(reading: Reading) -> Iterator[Diagnostic]:
     """Features of later versions that a recipe asks for by name."""
     recipe = reading.recipe
     quantized = recipe.adapter.method == "qlora" or recipe.model.quantization not in {"auto", "none"}
-    start = 'write "default", or remove it' if quantized else 'write "pissa" or "default", or remove it'
+    start = phrase('write "default", or remove it') if quantized else phrase('write "pissa" or "default", or remove it')
     asked: tuple[tuple[bool, tuple[str, ...], str, str], ...] = (
         (
             recipe.hardware.gpu_count > 1 and recipe.hardware.device != "cpu",
             ("hardware", "gpu_count"),
-            "training on several GPUs",
-            "write gpu_count = 1, or remove it",
+            phrase("training on several GPUs"),
+            phrase("write gpu_count = 1, or remove it"),
         ),
         (
             recipe.model.quantization == "hqq-2bit",
             ("model", "quantization"),
             "2-bit HQQ",
-            'write quantization = "nf4"',
+            phrase('write quantization = "nf4"'),
         ),
-        (recipe.training.packing is True, ("training", "packing"), "packing", "write packing = false, or remove it"),
+        (
+            recipe.training.packing is True,
+            ("training", "packing"),
+            "packing",
+            phrase("write packing = false, or remove it"),
+        ),
         (recipe.adapter.init_lora_weights == "loftq", ("adapter", "init_lora_weights"), "LoftQ", start),
     )
     for wanted, path, what, help_text in asked:
         if wanted:
-            yield reading.told("R190", path, f"{what} is understood, but not built into this version", help_text)
+            yield reading.told(
+                "R190", path, phrase("{what} is understood, but not built into this version", what=what), help_text
+            )
 
 
 RULES: tuple[Rule, ...] = (not_built_yet,)

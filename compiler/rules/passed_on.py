@@ -14,6 +14,7 @@ from compiler.language.managed import advice_for
 from compiler.language.shapes import shapes_of, tables
 from compiler.language.toml_source import UNREADABLE
 from compiler.mending import edits
+from compiler.phrases import phrase
 from compiler.rules.reading import Reading, Rule
 from compiler.words.spelling import misspelt
 
@@ -78,9 +79,11 @@ def _own_field(reading: Reading, path: tuple[str, str, str]) -> Diagnostic | Non
     return reading.told(
         "R111",
         path,
-        f"`{key}` has a field of its own in [{table}]",
-        f"it is given in [{table}] already; keep one of the two" if given else f"move it to [{table}]",
-        others=((((table, key)), "and it is given here"),) if given else (),
+        phrase("`{key}` has a field of its own in [{table}]", key=key, table=table),
+        phrase("it is given in [{table}] already; keep one of the two", table=table)
+        if given
+        else phrase("move it to [{table}]", table=table),
+        others=((((table, key)), phrase("and it is given here")),) if given else (),
         fixes=(fix,),
         at_key=True,
     )
@@ -97,7 +100,7 @@ def _managed(reading: Reading, path: tuple[str, str, str], config: ConfigName, v
     advice = advice_for(config, path[2])
     if not advice:
         return None
-    message = f"`{path[2]}` is set by recipec itself"
+    message = phrase("`{path}` is set by recipec itself", path=path[2])
     place = reading.place(path)
     assert place is not None
     from compiler.words.unknown_keys import unknown_key
@@ -105,7 +108,14 @@ def _managed(reading: Reading, path: tuple[str, str, str], config: ConfigName, v
     elsewhere = unknown_key(reading.document, place, path[:2], value)
     if elsewhere.meant is not None and path[2] != "trust_remote_code":  # no fix makes a recipe ask for more trust
         return dataclasses.replace(elsewhere.diagnostic, code="R111", message=message)
-    return reading.told("R111", path, message, f"remove it: {advice}", at_key=True, fixes=(reading.removal(*path),))
+    return reading.told(
+        "R111",
+        path,
+        message,
+        phrase("remove it: {advice}", advice=advice),
+        at_key=True,
+        fixes=(reading.removal(*path),),
+    )
 
 
 def _unknown(reading: Reading, path: tuple[str, str, str], config: ConfigName, value: Any) -> Diagnostic:
@@ -116,8 +126,12 @@ def _unknown(reading: Reading, path: tuple[str, str, str], config: ConfigName, v
     place = reading.place(path)
     assert place is not None
     if config == "LoraConfig" and key in signature("AdaLoraConfig"):
-        message = f'`{key}` is an argument of AdaLoRA, and the method is "{reading.recipe.adapter.method}"'
-        help_text = 'write method = "adalora" in [adapter], or remove it'
+        message = phrase(
+            '`{key}` is an argument of AdaLoRA, and the method is "{method}"',
+            key=key,
+            method=reading.recipe.adapter.method,
+        )
+        help_text = phrase('write method = "adalora" in [adapter], or remove it')
         return reading.told("R112", path, message, help_text, at_key=True, others=((("adapter", "method"), "method"),))
     guess = misspelt(key, signature(config))
     if not guess.sure:
@@ -129,13 +143,13 @@ def _unknown(reading: Reading, path: tuple[str, str, str], config: ConfigName, v
     return reading.told(
         "R112",
         path,
-        f"{config} of the pinned version has no argument `{key[:60]}`",
-        f"write `{close}`"
+        phrase("{config} of the pinned version has no argument `{key}`", config=config, key=key[:60]),
+        phrase("write `{name}`", name=close)
         if guess.name
-        else f"did you mean `{close}`?"
+        else phrase("did you mean `{close}`?", close=close)
         if close
-        else f"see the documentation of {config}",
-        label=f"did you mean `{close}`?" if close else "no such argument",
+        else phrase("see the documentation of {config}", config=config),
+        label=phrase("did you mean `{close}`?", close=close) if close else phrase("no such argument"),
         fixes=(fix,),
         at_key=True,
     )
@@ -151,18 +165,28 @@ def _value(
         words = ", ".join(f'"{word}"' for word in WORDS[key])
         close = misspelt(value, WORDS[key]).name
         fix = reading.value_fix(f'"{close}"', *path) if close else None
-        return reading.told("R113", path, f'`{key}` cannot be "{value[:60]}"', f"it takes {words}", fixes=(fix,))
+        return reading.told(
+            "R113",
+            path,
+            phrase('`{key}` cannot be "{value}"', key=key, value=value[:60]),
+            phrase("it takes {words}", words=words),
+            fixes=(fix,),
+        )
     if key in LIMITS and isinstance(value, int | float) and not isinstance(value, bool):
         low, high = LIMITS[key]
         if not (low <= value <= high) or math.isnan(value):
-            below = f"below {math.ceil(high)}" if 0 < high < 1 else f"at most {high:g}"
-            message = f"`{key} = {reading.written(*path)[:40]}` is out of range"
-            return reading.told("R113", path, message, f"it takes a number from {low:g} and {below}")
+            below = (
+                phrase("below {ceil}", ceil=math.ceil(high)) if 0 < high < 1 else phrase("at most {high:g}", high=high)
+            )
+            message = phrase("`{key} = {written}` is out of range", key=key, written=reading.written(*path)[:40])
+            return reading.told(
+                "R113", path, message, phrase("it takes a number from {low:g} and {below}", low=low, below=below)
+            )
     if key in {"rank_pattern", "alpha_pattern"} and isinstance(value, dict):
         wrong = next((name for name, rank in value.items() if type(rank) is not int or rank < 1), None)
         if wrong is not None:
-            message = f"`{key}` gives `{wrong[:40]}` no whole number above 0"
-            return reading.told("R113", (*path, wrong), message, "write { q_proj = 32 }, a rank for each name")
+            message = phrase("`{key}` gives `{wrong}` no whole number above 0", key=key, wrong=wrong[:40])
+            return reading.told("R113", (*path, wrong), message, phrase("write { q_proj = 32 }, a rank for each name"))
     return None
 
 
@@ -174,14 +198,18 @@ def _wrong_kind(
     wanted = describe(argument)
     replacement = _unquoted(argument, value)
     same = wanted.startswith(kind_of(value))
-    said = f"not {shown(value)}" if same or isinstance(value, str | int | float) else f"not {kind_of(value)}"
+    said = (
+        phrase("not {value}", value=shown(value))
+        if same or isinstance(value, str | int | float)
+        else phrase("not {kind_of}", kind_of=kind_of(value))
+    )
     return reading.told(
         "R113",
         path,
-        f"`{path[2]}` of {config} takes {wanted}, {said}",
-        f"write {path[2]} = {replacement or '{ name = value }'}"
+        phrase("`{path}` of {config} takes {wanted}, {said}", path=path[2], config=config, wanted=wanted, said=said),
+        phrase("write {path} = {replacement}", path=path[2], replacement=replacement or "{ name = value }")
         if replacement or wanted.startswith("a table")
-        else f"write {wanted}",
+        else phrase("write {wanted}", wanted=wanted),
         fixes=(reading.value_fix(replacement, *path, certain=True),) if replacement else (),
     )
 
@@ -214,13 +242,19 @@ def scheduler_kwargs(reading: Reading) -> Iterator[Diagnostic]:
             yield reading.told(
                 "R112",
                 path,
-                f"the shape {training.lr_scheduler_type} has no argument `{name[:40]}`",
-                f"it takes {listed}",
-                others=((("training", "lr_scheduler_type"), "shape set here"),),
+                phrase(
+                    "the shape {lr_scheduler_type} has no argument `{name}`",
+                    lr_scheduler_type=training.lr_scheduler_type,
+                    name=name[:40],
+                ),
+                phrase("it takes {listed}", listed=listed),
+                others=((("training", "lr_scheduler_type"), phrase("shape set here")),),
                 at_key=True,
             )
         elif isinstance(value, str) and not name.endswith("_type"):
-            yield reading.told("R113", path, f"`{name}` is a number, not text", "write it without quotes")
+            yield reading.told(
+                "R113", path, phrase("`{name}` is a number, not text", name=name), phrase("write it without quotes")
+            )
 
 
 RULES: tuple[Rule, ...] = (passed_arguments, scheduler_kwargs)

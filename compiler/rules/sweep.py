@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from compiler.diagnostics import Diagnostic
+from compiler.phrases import phrase
 from compiler.rules.reading import Reading, Rule
 
 
@@ -18,11 +19,18 @@ def few_combinations(reading: Reading) -> Iterator[Diagnostic]:
     for name in FIELDS:
         values = getattr(sweep, name)
         if len(set(values)) < len(values):
-            yield reading.told("R124", ("sweep", name), f"`{name}` has a value twice", "leave one of them out")
+            yield reading.told(
+                "R124",
+                ("sweep", name),
+                phrase("`{name}` has a value twice", name=name),
+                phrase("leave one of them out"),
+            )
     count = len(combinations(reading.recipe))
     if count > MOST:
-        message = f"[sweep] has {count} combinations, more than {MOST}; each is a whole training"
-        yield reading.told("R124", ("sweep",), message, "leave out what you can tell beforehand")
+        message = phrase(
+            "[sweep] has {count} combinations, more than {most}; each is a whole training", count=count, most=MOST
+        )
+        yield reading.told("R124", ("sweep",), message, phrase("leave out what you can tell beforehand"))
 
 
 RULES: tuple[Rule, ...] = (few_combinations,)

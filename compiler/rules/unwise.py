@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 
 from compiler.diagnostics import Diagnostic
+from compiler.phrases import phrase
 from compiler.rules.reading import Reading, Rule
 
 ADAPTER_FIELDS = [
@@ -41,16 +42,26 @@ def alpha_against_rank(reading: Reading) -> Iterator[Diagnostic]:
     low, high = (0.5, 16.0) if adapter.use_rslora else (0.5, 4.0)
     if low <= scale <= high:
         return
-    effect = "adapter hardly changes the output" if scale < low else "updates are so large that training may diverge"
+    effect = (
+        phrase("adapter hardly changes the output")
+        if scale < low
+        else phrase("updates are so large that training may diverge")
+    )
     usual = max(1, round(2 * divisor))
     by = f"sqrt({r})" if adapter.use_rslora else str(r)
     yield reading.told(
         "R201",
         where,
-        f"lora_alpha {adapter.lora_alpha} with r = {r} scales the adapter by {scale:.3g}: the {effect}",
-        f"lora_alpha = {usual} is usual here (a scale of 2); leave it out to get that",
+        phrase(
+            "lora_alpha {lora_alpha} with r = {r} scales the adapter by {scale:.3g}: the {effect}",
+            lora_alpha=adapter.lora_alpha,
+            r=r,
+            scale=scale,
+            effect=effect,
+        ),
+        phrase("lora_alpha = {usual} is usual here (a scale of 2); leave it out to get that", usual=usual),
         label=f"{adapter.lora_alpha} / {by} = {scale:.3g}",
-        others=((("adapter", "r"), "rank set here"), (("recipe", "complexity"), "rank set by this")),
+        others=((("adapter", "r"), phrase("rank set here")), (("recipe", "complexity"), phrase("rank set by this"))),
         warning=True,
     )
 
@@ -61,16 +72,22 @@ def learning_rate_for_method(reading: Reading) -> Iterator[Diagnostic]:
     where = ("training", "learning_rate")
     if rate == "auto" or not reading.known(where, ("adapter", "method")):
         return
-    other = ((("adapter", "method"), "method set here"),)
+    other = ((("adapter", "method"), phrase("method set here")),)
     if method == "full" and rate >= 1e-4:
-        message = f"a learning rate of {rate:g} is one for adapters; full fine-tuning forgets what the base knew"
-        yield reading.told("R203", where, message, "1e-5 to 5e-5 is usual for method full", others=other, warning=True)
+        message = phrase(
+            "a learning rate of {rate:g} is one for adapters; full fine-tuning forgets what the base knew", rate=rate
+        )
+        yield reading.told(
+            "R203", where, message, phrase("1e-5 to 5e-5 is usual for method full"), others=other, warning=True
+        )
     elif method != "full" and rate < 3e-5:
-        message = f"a learning rate of {rate:g} is one for full fine-tuning; an adapter hardly moves with it"
-        yield reading.told("R202", where, message, "1e-4 to 5e-4 is usual for LoRA", others=other, warning=True)
+        message = phrase(
+            "a learning rate of {rate:g} is one for full fine-tuning; an adapter hardly moves with it", rate=rate
+        )
+        yield reading.told("R202", where, message, phrase("1e-4 to 5e-4 is usual for LoRA"), others=other, warning=True)
     elif method != "full" and rate > 2e-3:
-        message = f"a learning rate of {rate:g} is so high that training is likely to diverge"
-        yield reading.told("R203", where, message, "1e-4 to 5e-4 is usual for LoRA", others=other, warning=True)
+        message = phrase("a learning rate of {rate:g} is so high that training is likely to diverge", rate=rate)
+        yield reading.told("R203", where, message, phrase("1e-4 to 5e-4 is usual for LoRA"), others=other, warning=True)
 
 
 def dropout_and_kernels(reading: Reading) -> Iterator[Diagnostic]:
@@ -80,14 +97,16 @@ def dropout_and_kernels(reading: Reading) -> Iterator[Diagnostic]:
     if not has_adapter(reading) or not reading.known(where):
         return
     if dropout > 0.3:
-        message = f"lora_dropout {dropout:g} hides more than the adapter can make up for"
-        yield reading.told("R206", where, message, "0 to 0.1 is usual", warning=True)
+        message = phrase("lora_dropout {dropout:g} hides more than the adapter can make up for", dropout=dropout)
+        yield reading.told("R206", where, message, phrase("0 to 0.1 is usual"), warning=True)
     elif dropout > 0 and training.backend != "peft" and reading.recipe.hardware.device != "cpu":
         yield reading.told(
             "R204",
             where,
-            f"lora_dropout {dropout:g} keeps the fused LoRA kernels of Unsloth from being used",
-            'write lora_dropout = 0 (fewer epochs guard against overfitting too), or backend = "peft" in [training]',
+            phrase("lora_dropout {dropout:g} keeps the fused LoRA kernels of Unsloth from being used", dropout=dropout),
+            phrase(
+                'write lora_dropout = 0 (fewer epochs guard against overfitting too), or backend = "peft" in [training]'
+            ),
             warning=True,
         )
 
@@ -100,8 +119,8 @@ def high_rank(reading: Reading) -> Iterator[Diagnostic]:
     yield reading.told(
         "R205",
         ("adapter", "r"),
-        f"r = {r}: beyond 64 the return diminishes, while memory and overfitting grow",
-        "16 for simple, 32 for medium, 64 for complex tasks",
+        phrase("r = {r}: beyond 64 the return diminishes, while memory and overfitting grow", r=r),
+        phrase("16 for simple, 32 for medium, 64 for complex tasks"),
         warning=True,
     )
 
@@ -112,37 +131,42 @@ def replaced_settings(reading: Reading) -> Iterator[Diagnostic]:
     training = recipe.training
     constant = training.lr_scheduler_type == "constant"
     pairs: tuple[tuple[bool, tuple[str, ...], tuple[str, ...], str], ...] = (
-        (True, ("training", "num_train_epochs"), ("training", "max_steps"), "max_steps decides the length of the run"),
-        (True, ("data", "held_out_share"), ("data", "held_out_path"), "held_out_path names the held-out rows"),
+        (
+            True,
+            ("training", "num_train_epochs"),
+            ("training", "max_steps"),
+            phrase("max_steps decides the length of the run"),
+        ),
+        (True, ("data", "held_out_share"), ("data", "held_out_path"), phrase("held_out_path names the held-out rows")),
         (
             bool(recipe.evaluation.questions),
             ("evaluation", "sample_count"),
             ("evaluation", "questions"),
-            "the questions are asked",
+            phrase("the questions are asked"),
         ),
         (
             isinstance(training.max_length, int),
             ("training", "max_length_share"),
             ("training", "max_length"),
-            "max_length is set, and nothing is left to choose",
+            phrase("max_length is set, and nothing is left to choose"),
         ),
         (
             constant and training.warmup_steps > 0,
             ("training", "warmup_steps"),
             ("training", "lr_scheduler_type"),
-            'the shape "constant" has no warm-up; "constant_with_warmup" has one',
+            phrase('the shape "constant" has no warm-up; "constant_with_warmup" has one'),
         ),
         (
             training.early_stopping_patience is None and reading.known(("training", "early_stopping_patience")),
             ("training", "early_stopping_threshold"),
             ("training",),
-            "without early_stopping_patience nothing stops early",
+            phrase("without early_stopping_patience nothing stops early"),
         ),
         (
             recipe.model.id.lower().startswith("pypi:") or recipe.model.id.endswith(".gguf"),
             ("model", "revision"),
             ("model", "id"),
-            "only models on the hub have revisions",
+            phrase("only models on the hub have revisions"),
         ),
     )
     for holds, replaced, by, why in pairs:
@@ -152,8 +176,8 @@ def replaced_settings(reading: Reading) -> Iterator[Diagnostic]:
             yield reading.told(
                 "R207",
                 replaced,
-                f"`{replaced[-1]}` is without effect: {why}",
-                "keep one of the two" if len(by) > 1 else "set the patience, or remove this line",
+                phrase("`{replaced}` is without effect: {why}", replaced=replaced[-1], why=why),
+                phrase("keep one of the two") if len(by) > 1 else phrase("set the patience, or remove this line"),
                 others=((by, "decides"),) if len(by) > 1 else (),
                 warning=True,
                 fixes=(reading.removal(*replaced),),
@@ -170,9 +194,9 @@ def adapter_settings_of_full(reading: Reading) -> Iterator[Diagnostic]:
         yield reading.told(
             "R208",
             ("adapter", given[0]),
-            f"{listed}: without effect, as full fine-tuning has no adapter",
-            'remove them, or choose method = "lora"',
-            others=((("adapter", "method"), "full fine-tuning"),),
+            phrase("{listed}: without effect, as full fine-tuning has no adapter", listed=listed),
+            phrase('remove them, or choose method = "lora"'),
+            others=((("adapter", "method"), phrase("full fine-tuning")),),
             warning=True,
         )
 
@@ -183,9 +207,9 @@ def merged_of_full(reading: Reading) -> Iterator[Diagnostic]:
         yield reading.told(
             "R207",
             ("export", "merged"),
-            "`merged` is without effect: full fine-tuning writes the whole model in any case",
-            "remove the line",
-            others=((("adapter", "method"), "full fine-tuning"),),
+            phrase("`merged` is without effect: full fine-tuning writes the whole model in any case"),
+            phrase("remove the line"),
+            others=((("adapter", "method"), phrase("full fine-tuning")),),
             warning=True,
             fixes=(reading.removal("export", "merged"),),
         )
@@ -198,9 +222,9 @@ def rslora_of_adalora(reading: Reading) -> Iterator[Diagnostic]:
         yield reading.told(
             "R207",
             ("adapter", "use_rslora"),
-            "`use_rslora` is without effect: AdaLoRA scales by lora_alpha / rank",
-            "remove the line",
-            others=((("adapter", "method"), "AdaLoRA here"),),
+            phrase("`use_rslora` is without effect: AdaLoRA scales by lora_alpha / rank"),
+            phrase("remove the line"),
+            others=((("adapter", "method"), phrase("AdaLoRA here")),),
             warning=True,
             fixes=(reading.removal("adapter", "use_rslora"),),
         )
@@ -216,8 +240,8 @@ def nothing_measured(reading: Reading) -> Iterator[Diagnostic]:
         yield reading.told(
             "R209",
             where,
-            "nothing is held out, so nobody will know whether the tuned model is better than its base",
-            "leave held_out_share at 0.1, or name a held_out_path",
+            phrase("nothing is held out, so nobody will know whether the tuned model is better than its base"),
+            phrase("leave held_out_share at 0.1, or name a held_out_path"),
             warning=True,
         )
 
@@ -232,8 +256,11 @@ def many_epochs(reading: Reading) -> Iterator[Diagnostic]:
         yield reading.told(
             "R210",
             where,
-            f"{training.num_train_epochs:g} passes over the same rows: the model is likely to learn them by heart",
-            "1 to 5 epochs are usual; early_stopping_patience = 2 ends the run in time",
+            phrase(
+                "{num_train_epochs:g} passes over the same rows: the model is likely to learn them by heart",
+                num_train_epochs=training.num_train_epochs,
+            ),
+            phrase("1 to 5 epochs are usual; early_stopping_patience = 2 ends the run in time"),
             warning=True,
         )
 
@@ -249,9 +276,9 @@ def long_warm_up(reading: Reading) -> Iterator[Diagnostic]:
         yield reading.told(
             "R211",
             where,
-            f"{100 * share:.0f} % of the run is warm-up: the full learning rate comes late",
-            "3 to 10 % is usual: warmup_steps = 0.03",
-            others=((("training", "max_steps"), "the run ends here"),),
+            phrase("{share:.0f} % of the run is warm-up: the full learning rate comes late", share=100 * share),
+            phrase("3 to 10 % is usual: warmup_steps = 0.03"),
+            others=((("training", "max_steps"), phrase("the run ends here")),),
             warning=True,
         )
 
@@ -260,8 +287,8 @@ def heavy_decay(reading: Reading) -> Iterator[Diagnostic]:
     """A weight decay near 1 pulls what is learnt back to nothing."""
     decay = reading.recipe.training.weight_decay
     if decay > 0.5 and reading.known(("training", "weight_decay")):
-        message = f"weight_decay {decay:g} pulls what is learnt back towards zero at every step"
-        yield reading.told("R212", ("training", "weight_decay"), message, "0 to 0.1 is usual", warning=True)
+        message = phrase("weight_decay {decay:g} pulls what is learnt back towards zero at every step", decay=decay)
+        yield reading.told("R212", ("training", "weight_decay"), message, phrase("0 to 0.1 is usual"), warning=True)
 
 
 def cost_without_price(reading: Reading) -> Iterator[Diagnostic]:
@@ -272,8 +299,8 @@ def cost_without_price(reading: Reading) -> Iterator[Diagnostic]:
         yield reading.told(
             "R290",
             ("budget", "max_cost"),
-            "`max_cost` limits nothing: no price says what the run costs",
-            "write price_per_hour in [hardware], or max_hours in [budget]",
+            phrase("`max_cost` limits nothing: no price says what the run costs"),
+            phrase("write price_per_hour in [hardware], or max_hours in [budget]"),
             warning=True,
         )
 

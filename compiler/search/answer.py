@@ -12,6 +12,7 @@ from compiler.estimate.cost import Cost, Offer, cost
 from compiler.estimate.duration import Course, Duration, duration
 from compiler.estimate.result import GIB, Amount, Memory, Unknown
 from compiler.estimate.work import Work
+from compiler.phrases import phrase
 from compiler.plan import Rejected
 from compiler.search.candidates import Open
 from compiler.search.choose import Candidate, Looked, choose
@@ -44,7 +45,9 @@ def answer(asked: Question) -> Answer | Unknown:
     looked = choose(asked.base, asked.left, asked.room, asked.lengths)
     chosen = looked.best or looked.smallest
     if chosen is None:
-        return looked.unknown or Unknown("no way to train is left open", "see the recipe's [adapter] and [training]")
+        return looked.unknown or Unknown(
+            phrase("no way to train is left open"), phrase("see the recipe's [adapter] and [training]")
+        )
     told = verdict(chosen.memory, asked.room.usable)
     way_out = None if told == "fits" else ways_out(asked.base, asked.left, asked.room, asked.lengths)
     return Answer(asked, looked, chosen, told, way_out)
@@ -84,7 +87,13 @@ def decisions(found: Answer) -> dict[str, Decision]:
     """What the search decided between, by the recipe's paths, with its reason and the values it was preferred to."""
     work, left = found.chosen.work, found.question.left
     rows = "row" if work.micro_batch == 1 else "rows"
-    at_once = f"{work.micro_batch} {rows} of {work.length} tokens at once: {_held(found)}"
+    at_once = phrase(
+        "{micro_batch} {rows} of {length} tokens at once: {held}",
+        micro_batch=work.micro_batch,
+        rows=rows,
+        length=work.length,
+        held=_held(found),
+    )
     decided = {"training.per_device_train_batch_size": Decision(work.micro_batch, "S04", at_once)}
     asked: tuple[tuple[str, str, Any, list[tuple[Any, Open]]], ...] = (
         ("adapter.method", "S01", work.method, [(m, replace(left, bases=((m, s),))) for m, s in left.bases]),
@@ -105,18 +114,27 @@ def decisions(found: Answer) -> dict[str, Decision]:
 
 def _decided(found: Answer, value: Any, code: str, others: list[tuple[Any, Open]]) -> Decision:
     rejected = [Rejected(value=other, code="S05", reason=_against(found, opened)) for other, opened in others]
-    how = "the fastest that fits" if found.verdict == "fits" else "nothing fits for certain, and this takes least"
-    return Decision(value, code, f"{how}: {_held(found)}", rejected)
+    how = (
+        phrase("the fastest that fits")
+        if found.verdict == "fits"
+        else phrase("nothing fits for certain, and this takes least")
+    )
+    return Decision(value, code, phrase("{how}: {held}", how=how, held=_held(found)), rejected)
 
 
 def _held(found: Answer) -> str:
     process, usable = found.chosen.memory.process, found.question.room.usable
-    return f"{in_gib(process)} of {usable / GIB:.1f} GiB"
+    return phrase("{in_gib} of {usable:.1f} GiB", in_gib=in_gib(process), usable=usable / GIB)
 
 
 def in_gib(amount: Amount) -> str:
     """``9.1 GiB (8.0 to 10.2)``."""
-    return f"{amount.bytes / GIB:.1f} GiB ({amount.low / GIB:.1f} to {amount.high / GIB:.1f})"
+    return phrase(
+        "{bytes:.1f} GiB ({low:.1f} to {high:.1f})",
+        bytes=amount.bytes / GIB,
+        low=amount.low / GIB,
+        high=amount.high / GIB,
+    )
 
 
 def _against(found: Answer, opened: Open) -> str:
@@ -125,8 +143,16 @@ def _against(found: Answer, opened: Open) -> str:
     other = choose(asked.base, opened, asked.room, asked.lengths)
     if other.best is None:
         needs = other.smallest
-        return "its memory is not known" if needs is None else f"does not fit: {in_gib(needs.memory.process)} at least"
+        return (
+            phrase("its memory is not known")
+            if needs is None
+            else phrase("does not fit: {in_gib} at least", in_gib=in_gib(needs.memory.process))
+        )
     share = other.best.pace / found.chosen.pace - 1
     if math.fabs(share) < 0.03:
-        return f"as fast, and {in_gib(other.best.memory.process)}"
-    return f"{100 * share:.0f} % slower" if share > 0 else f"{-100 * share:.0f} % faster, and less simple"
+        return phrase("as fast, and {in_gib}", in_gib=in_gib(other.best.memory.process))
+    return (
+        phrase("{share:.0f} % slower", share=100 * share)
+        if share > 0
+        else phrase("{value:.0f} % faster, and less simple", value=-100 * share)
+    )

@@ -19,6 +19,7 @@ from compiler.facts.machine import Target
 from compiler.facts.models import ModelFacts
 from compiler.facts.speeds import processor, speeds
 from compiler.language.recipe import Recipe
+from compiler.phrases import phrase
 from compiler.search.candidates import Base, Open, micro_batches
 from compiler.search.choose import Room
 
@@ -41,11 +42,16 @@ def question(
     """The question of a recipe; ``max_length`` is the recipe's, or what its rows gave. Unknown where figures lack."""
     architecture = facts.architecture if facts else None
     if facts is None or architecture is None:
-        return Unknown("the shape of this model is not known before it is downloaded", "compile it once while online")
+        return Unknown(
+            phrase("the shape of this model is not known before it is downloaded"),
+            phrase("compile it once while online"),
+        )
     weights = facts.weights or llama_weights(architecture)
     if not weights:
         family = architecture.model_type
-        return Unknown(f"the weights of {family} are not counted", "trace it: recipe check --trace")
+        return Unknown(
+            phrase("the weights of {family} are not counted", family=family), phrase("trace it: recipe check --trace")
+        )
     room = room_of(target)
     if isinstance(room, Unknown):
         return room
@@ -53,7 +59,10 @@ def question(
     splits = micro_batches(recipe.training.batch_size, devices)
     rows = recipe.training.per_device_train_batch_size
     if not splits or (rows != "auto" and rows not in splits):
-        return Unknown(f"batch_size {recipe.training.batch_size} cannot be split so", "see the recipe's [training]")
+        return Unknown(
+            phrase("batch_size {batch_size} cannot be split so", batch_size=recipe.training.batch_size),
+            phrase("see the recipe's [training]"),
+        )
     bases = _bases(recipe, target)
     adapter, training = recipe.adapter, recipe.training
     backend = _said(training.backend, choose_backend(Job(recipe, target, architecture, *bases[0])).value)
@@ -103,8 +112,11 @@ def room_of(target: Target) -> Room | Unknown:
         return Room(cpu_device(own.flags, own.cores), own.usable)
     speed = speeds().get(target.gpu)
     if speed is None:
-        what = f"how fast {target.gpu} is" if target.gpu else "which GPU it is"
-        return Unknown(f"{what} is not known", "name one with [hardware] gpu; --gpus all lists those that are known")
+        what = phrase("how fast {gpu} is", gpu=target.gpu) if target.gpu else phrase("which GPU it is")
+        return Unknown(
+            phrase("{what} is not known", what=what),
+            phrase("name one with [hardware] gpu; --gpus all lists those that are known"),
+        )
     capability = catalogue()[target.gpu].compute_capability
     device = gpu_device(
         tflops=speed.tflops,

@@ -6,6 +6,7 @@ from typing import Any
 
 from compiler.diagnostics import KeyPath
 from compiler.language.toml_source import TomlDocument
+from compiler.phrases import phrase
 from compiler.words.spelling import plain
 
 MICRO_BATCH = frozenset(
@@ -17,7 +18,7 @@ MICRO_BATCH = frozenset(
         "device_batch_size",
     ]
 )
-EXPLAINED = "recipes name the effective batch: micro-batch × accumulation × GPUs; the compiler splits it"
+EXPLAINED = phrase("recipes name the effective batch: micro-batch × accumulation × GPUs; the compiler splits it")
 
 
 def batch_meant(document: TomlDocument, path: KeyPath, steps: Any) -> tuple[int | None, str]:
@@ -33,14 +34,28 @@ def batch_meant(document: TomlDocument, path: KeyPath, steps: Any) -> tuple[int 
     if "batch_size" in found:
         already = found["batch_size"]
         return None, (
-            f"{EXPLAINED}. Here batch_size = {already} is that product; if it was meant for one step of one GPU, "
-            f"write batch_size = {already * steps * gpus}"
+            phrase(
+                "{explained}. Here batch_size = {already} is that product; if it was meant for one step of "
+                "one GPU, write batch_size = {already2}",
+                explained=EXPLAINED,
+                already=already,
+                already2=already * steps * gpus,
+            )
         )
     if len(micro) != 1:
-        return None, f"{EXPLAINED}. Write batch_size = {steps} × your micro-batch in [training]"
+        return None, phrase(
+            "{explained}. Write batch_size = {steps} × your micro-batch in [training]", explained=EXPLAINED, steps=steps
+        )
     name, rows = micro[0]
-    times = f" × {gpus} GPUs" if gpus > 1 else ""
-    return rows * steps * gpus, f"{name} {rows} × {steps}{times} = {rows * steps * gpus} rows in each optimizer step"
+    times = phrase(" × {gpus} GPUs", gpus=gpus) if gpus > 1 else ""
+    return rows * steps * gpus, phrase(
+        "{name} {rows} × {steps}{times} = {rows2} rows in each optimizer step",
+        name=name,
+        rows=rows,
+        steps=steps,
+        times=times,
+        rows2=rows * steps * gpus,
+    )
 
 
 def _numbers(values: Any) -> list[tuple[str, int]]:

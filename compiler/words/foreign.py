@@ -16,6 +16,7 @@ import tomli
 from compiler.diagnostics import KeyPath, short
 from compiler.language.shapes import header, names_of, shape_at
 from compiler.mending import edits
+from compiler.phrases import phrase
 from compiler.words.effective_batch import batch_meant
 from compiler.words.keys import Home, Key, Unknown, elsewhere, in_table
 from compiler.words.spelling import distance, misspelt, plain
@@ -62,7 +63,12 @@ def typo_of_foreign(key: Key) -> Unknown | None:
     if found is None:
         return None
     told = found.diagnostic
-    message = f"unknown key `{short(key.name)}` {in_table(key.table)}; `{guess.name}` is another program's name"
+    message = phrase(
+        "unknown key `{name}` {table}; `{name2}` is another program's name",
+        name=short(key.name),
+        table=in_table(key.table),
+        name2=guess.name,
+    )
     fixes = tuple(dataclasses.replace(fix, certain=False) for fix in told.fixes)
     return Unknown(dataclasses.replace(told, message=message, fixes=fixes), found.meant)
 
@@ -89,7 +95,7 @@ def _translated(key: Key, entry: dict[str, Any]) -> Unknown | None:
         if not key.fits(field):
             return _unfit(key, field, say or _takes(field))
         if entry.get("share") and not sure:
-            say = "below 1 it is a share of the run, from 1 on it counts steps"
+            say = phrase("below 1 it is a share of the run, from 1 on it counts steps")
         return _called(key, field, certain=sure and not say, say=say)
     text = values.get(re.sub(r"^'([^'\"\\]*)'$", r'"\1"', key.document.value_text(key.path)))
     if text in {None, "?"}:
@@ -104,7 +110,7 @@ def _translated(key: Key, entry: dict[str, Any]) -> Unknown | None:
 
 def _takes(field: KeyPath) -> str:
     shape = shape_at(field)
-    return f"it takes {shape.takes()}" if shape else ""
+    return phrase("it takes {takes}", takes=shape.takes()) if shape else ""
 
 
 def _is_share(value: Any) -> bool:
@@ -114,8 +120,8 @@ def _is_share(value: Any) -> bool:
 def _not_needed(key: Key, say: str) -> Unknown:
     told = key.told(
         "R014",
-        f"`{short(key.name)}` is another program's setting; recipes do not have it",
-        label="not needed here",
+        phrase("`{name}` is another program's setting; recipes do not have it", name=short(key.name)),
+        label=phrase("not needed here"),
         help=say,
         fixes=[edits.remove_line(key.document, key.path)],
     )
@@ -126,9 +132,14 @@ def _holds_anyway(key: Key, field: KeyPath) -> Unknown:
     """``use_dora = false``: what holds when nothing is said."""
     told = key.told(
         "R014",
-        f"recipes have no `{short(key.name)}`; it is a matter of `{field[-1]}` in {header(field[:-1])}",
-        label="says what holds anyway",
-        help="leave the line out",
+        phrase(
+            "recipes have no `{name}`; it is a matter of `{field}` in {field2}",
+            name=short(key.name),
+            field=field[-1],
+            field2=header(field[:-1]),
+        ),
+        label=phrase("says what holds anyway"),
+        help=phrase("leave the line out"),
         fixes=[edits.comment_out(key.document, key.path)],
     )
     return Unknown(told)
@@ -143,8 +154,8 @@ def _accumulation(key: Key) -> Unknown:
     taken = key.given(field)
     told = key.told(
         "R014",
-        f"recipes have no `{short(key.name)}`",
-        label="it is part of `batch_size` in [training]",
+        phrase("recipes have no `{name}`", name=short(key.name)),
+        label=phrase("it is part of `batch_size` in [training]"),
         help=how,
         fixes=[edits.remove_line(key.document, key.path)],
         secondary=(taken,) if taken else (),
@@ -171,6 +182,8 @@ def _written_as(key: Key, field: KeyPath, text: str, value: Any, say: str) -> Un
     home = Home(key, field)
     fix = home.fix(text, certain=True)
     written = f"{key.name} = {key.document.value_text(key.path)}"
-    message = f"`{short(written)}` is written `{home.name} = {text}` in recipes"
+    message = phrase(
+        "`{written}` is written `{name} = {text}` in recipes", written=short(written), name=home.name, text=text
+    )
     told = home.told("R014", message, home.advice_with(fix, text), fix, say)
     return Unknown(told, field, home.is_sure(certain=True), value, changed=True)

@@ -10,6 +10,7 @@ from compiler.diagnostics import Diagnostic, Fix, KeyPath, Label, short
 from compiler.language.shapes import Shape, header, in_list, names_of, shape_at, shapes_of, tables
 from compiler.language.toml_source import UNREADABLE, TomlDocument
 from compiler.mending import edits
+from compiler.phrases import phrase
 from compiler.words.spelling import plain
 from compiler.words.table_names import without_accents
 
@@ -66,7 +67,7 @@ class Key:
     def given(self, field: KeyPath) -> Label | None:
         """A label at the field, when the document has it already."""
         span = self.document.key_span(field)
-        return Label(span, "given here") if span else None
+        return Label(span, phrase("given here")) if span else None
 
     def told(
         self,
@@ -94,7 +95,7 @@ class Key:
 
 def in_table(table: KeyPath) -> str:
     """Where a key stands, in words: ``in [training]``."""
-    return f"in {header(table)}" if table else "above the first table"
+    return phrase("in {table}", table=header(table)) if table else phrase("above the first table")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +115,7 @@ class Home:
 
     @property
     def title(self) -> str:
-        return header(self.table) if self.table else "the top of the file"
+        return header(self.table) if self.table else phrase("the top of the file")
 
     @property
     def is_here(self) -> bool:
@@ -133,13 +134,18 @@ class Home:
 
     def belongs(self) -> str:
         """That the key, by its own name, has its place elsewhere."""
-        return f"`{short(self.key.name)}` belongs in {self.title}, not {in_table(self.key.table)}"
+        return phrase(
+            "`{name}` belongs in {title}, not {table}",
+            name=short(self.key.name),
+            title=self.title,
+            table=in_table(self.key.table),
+        )
 
     def called(self) -> tuple[str, str]:
         """Code and message of a key that another program calls so; one that is called the same only has to move."""
         if not self.renamed:
             return "R013", self.belongs()
-        return "R014", f"`{short(self.key.name)}` is called `{self.name}` in recipes"
+        return "R014", phrase("`{name}` is called `{name2}` in recipes", name=short(self.key.name), name2=self.name)
 
     def fix(self, text: str | None = None, *, certain: bool) -> Fix | None:
         """The key in its place, with the TOML ``text`` as its value if given; None where no plain edit does it."""
@@ -155,14 +161,16 @@ class Home:
 
     def advice(self, text: str | None = None) -> str:
         """What to write where."""
-        where = "" if self.is_here else f" in {self.title}"
+        where = "" if self.is_here else phrase(" in {title}", title=self.title)
         if self.taken:
-            return f"`{self.name}` is already given{where}; keep one of the two"
+            return phrase("`{name}` is already given{where}; keep one of the two", name=self.name, where=where)
         if text:
-            return f"write `{self.name} = {text}`{where}"
+            return phrase("write `{line}`{where}", line=f"{self.name} = {text}", where=where)
         if self.renamed:
-            return f"write `{self.name}`{where}"
-        return f"move it below {self.title}" if self.table else "move it above the first table"
+            return phrase("write `{line}`{where}", line=self.name, where=where)
+        return (
+            phrase("move it below {title}", title=self.title) if self.table else phrase("move it above the first table")
+        )
 
     def advice_with(self, fix: Fix | None, text: str | None = None) -> str:
         """What to write where; how to do it by hand where no fix does it."""
@@ -175,8 +183,10 @@ class Home:
         return self.key.told(
             code,
             message,
-            label=f"here it is `{self.name}`" if self.is_here else f"belongs in {self.title}",
-            help=f"{advice}; {say}" if say else advice,
+            label=phrase("here it is `{name}`", name=self.name)
+            if self.is_here
+            else phrase("belongs in {title}", title=self.title),
+            help=phrase("{advice}; {say}", advice=advice, say=say) if say else advice,
             fixes=[fix],
             secondary=(taken,) if taken else (),
         )
@@ -191,7 +201,11 @@ def elsewhere(key: Key, field: KeyPath, *, certain: bool, say: str = "") -> Unkn
     """A key that another table has, perhaps misspelt."""
     home = Home(key, field)
     fix = home.fix(certain=certain)
-    message = f"unknown key `{short(key.name)}` {in_table(key.table)}" if home.renamed else home.belongs()
+    message = (
+        phrase("unknown key `{name}` {table}", name=short(key.name), table=in_table(key.table))
+        if home.renamed
+        else home.belongs()
+    )
     told = home.told("R013", message, home.advice_with(fix), fix, say)
     return Unknown(told, field, home.is_sure(certain=certain))
 
@@ -203,8 +217,12 @@ def _by_hand(key: Key, field: KeyPath, text: str | None) -> str:
     stretch = key.document.positions.values.get(table)
     inline = stretch is not None and key.document.positions.text[stretch[0] : stretch[0] + 1] == "{"
     if inline:
-        return f"write `{line}` inside the braces of `{'.'.join(map(str, table))}`"
+        return phrase("write `{line}` inside the braces of `{map}`", line=line, map=".".join(map(str, table)))
     if stretch is not None and table not in key.document.positions.headers:
         above = key.path[:-1] if table[: len(key.path) - 1] == key.path[:-1] else ()
-        return f"write `{'.'.join(map(str, table[len(above) :]))}.{line}`"
-    return f"write `{line}` in {header(table)}" if table else f"write `{line}` above the first table"
+        return phrase("write `{line}`", line=".".join([*map(str, table[len(above) :]), line]))
+    return (
+        phrase("write `{line}` in {table}", line=line, table=header(table))
+        if table
+        else phrase("write `{line}` above the first table", line=line)
+    )

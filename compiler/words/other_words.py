@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from compiler.phrases import phrase
+
 WORDS = {
     "bf16": "bfloat16", "fp16": "float16", "half": "float16", "fp32": "float32", "float": "float32",
     "torch_bfloat16": "bfloat16", "torch_float16": "float16", "torch_float32": "float32",
@@ -32,11 +34,11 @@ WORDS = {
 
 NOT_HERE: dict[str, dict[str, str]] = {
     "method": {
-        "rslora": 'rsLoRA is LoRA with use_rslora = true: write method = "lora" and use_rslora = true',
-        "olora": 'OLoRA is a way to begin: write method = "lora" and init_lora_weights = "olora"',
-        "pissa": 'PiSSA is a way to begin: write method = "lora" and init_lora_weights = "pissa"',
-        "loftq": 'LoftQ is a way to begin: init_lora_weights = "loftq" (not built into this version)',
-        "qdora": 'DoRA on a 4-bit base: write method = "dora" and quantization = "nf4" in [model]',
+        "rslora": phrase('rsLoRA is LoRA with use_rslora = true: write method = "lora" and use_rslora = true'),
+        "olora": phrase('OLoRA is a way to begin: write method = "lora" and init_lora_weights = "olora"'),
+        "pissa": phrase('PiSSA is a way to begin: write method = "lora" and init_lora_weights = "pissa"'),
+        "loftq": phrase('LoftQ is a way to begin: init_lora_weights = "loftq" (not built into this version)'),
+        "qdora": phrase('DoRA on a 4-bit base: write method = "dora" and quantization = "nf4" in [model]'),
         **dict.fromkeys(
             [
                 "loha",
@@ -62,7 +64,7 @@ NOT_HERE: dict[str, dict[str, str]] = {
                 "hra",
                 "vblora",
             ],
-            "recipes have lora, qlora, dora, adalora and full",
+            phrase("recipes have lora, qlora, dora, adalora and full"),
         ),
     },
     "quantization": dict.fromkeys(
@@ -89,13 +91,14 @@ NOT_HERE: dict[str, dict[str, str]] = {
             "fp16",
             "bf16",
         ],
-        "a base is trained on as none, nf4, fp4 or int8",
+        phrase("a base is trained on as none, nf4, fp4 or int8"),
     ),
     "dtype": dict.fromkeys(
-        ["float64", "fp64", "double", "float8", "fp8", "int8", "tf32"], "training runs in 16 or 32 bits"
+        ["float64", "fp64", "double", "float8", "fp8", "int8", "tf32"], phrase("training runs in 16 or 32 bits")
     ),
     "device": dict.fromkeys(
-        ["npu", "tpu", "xpu", "mps", "hpu", "xla", "rocm", "amd", "metal", "vulkan"], "recipes train on cuda or cpu"
+        ["npu", "tpu", "xpu", "mps", "hpu", "xla", "rocm", "amd", "metal", "vulkan"],
+        phrase("recipes train on cuda or cpu"),
     ),
     "attn_implementation": dict.fromkeys(
         [
@@ -109,16 +112,19 @@ NOT_HERE: dict[str, dict[str, str]] = {
             "paged_attention",
             "sdpa_paged",
         ],
-        "recipes have eager, sdpa and flash_attention_2",
+        phrase("recipes have eager, sdpa and flash_attention_2"),
     ),
     "init_lora_weights": dict.fromkeys(
-        ["eva", "corda", "lora_ga", "mica", "true_gaussian"], "this start needs data or code that recipes do not have"
+        ["eva", "corda", "lora_ga", "mica", "true_gaussian"],
+        phrase("this start needs data or code that recipes do not have"),
     ),
     "lr_scheduler_type": dict.fromkeys(
         ["reduce_lr_on_plateau", "greedy", "onecycle", "one_cycle", "exponential", "step", "cyclic"],
-        "choose one of the shapes that are known before the run begins",
+        phrase("choose one of the shapes that are known before the run begins"),
     ),
-    "report_to": dict.fromkeys(["comet_ml", "neptune", "clearml", "swanlab", "dvclive", "azure_ml"], "not built in"),
+    "report_to": dict.fromkeys(
+        ["comet_ml", "neptune", "clearml", "swanlab", "dvclive", "azure_ml"], phrase("not built in")
+    ),
 }
 """Field → plain form of what is written → why no word of the field is meant."""
 

@@ -12,6 +12,7 @@ from compiler.diagnostics import KeyPath, nearest, short
 from compiler.language.shapes import homes, in_list, shapes_of, tables
 from compiler.language.toml_source import TomlDocument
 from compiler.mending import edits
+from compiler.phrases import phrase
 from compiler.words.foreign import foreign, foreign_here, typo_of_foreign
 from compiler.words.keys import Key, Unknown, elsewhere, in_table
 from compiler.words.spelling import LONGEST_NAME, misspelt, plain
@@ -40,9 +41,9 @@ def unknown_key(document: TomlDocument, path: KeyPath, table: KeyPath, value: An
             return found
     told = key.told(
         "R012",
-        f"unknown key `{short(key.name)}` {in_table(table)}",
-        label="no such key",
-        help=f"allowed here: {', '.join(key.own)}",
+        phrase("unknown key `{name}` {table}", name=short(key.name), table=in_table(table)),
+        label=phrase("no such key"),
+        help=phrase("allowed here: {own}", own=", ".join(key.own)),
     )
     return Unknown(told)
 
@@ -73,9 +74,11 @@ def _renamed(key: Key, name: str, *, sure: bool) -> Unknown:
     certain = sure and taken is None and key.fits(field)
     told = key.told(
         "R012",
-        f"unknown key `{short(key.name)}` {in_table(key.table)}",
-        label=f"did you mean `{name}`?",
-        help=f"`{name}` is already given; keep one of the two" if taken else f"write `{name}`",
+        phrase("unknown key `{name}` {table}", name=short(key.name), table=in_table(key.table)),
+        label=phrase("did you mean `{name}`?", name=name),
+        help=phrase("`{name}` is already given; keep one of the two", name=name)
+        if taken
+        else phrase("write `{name}`", name=name),
         fixes=[edits.rename_key(key.document, key.path, name, certain=certain)],
         secondary=(taken,) if taken else (),
     )
@@ -92,9 +95,14 @@ def _swapped_column(key: Key) -> Unknown | None:
     fix = edits.rewrite(key.document, key.path, right, certain=False) if simple else None
     told = key.told(
         "R012",
-        f"`{short(key.name)}` is not one of recipec's columns",
-        label="the left side is recipec's name, the right side the data's",
-        help=f'write {right} if the data calls it {short(key.name)}, or {value} = "{value}" if it calls it {value}',
+        phrase("`{name}` is not one of recipec's columns", name=short(key.name)),
+        label=phrase("the left side is recipec's name, the right side the data's"),
+        help=phrase(
+            'write {right} if the data calls it {name}, or {value} = "{value}" if it calls it {value}',
+            right=right,
+            name=short(key.name),
+            value=value,
+        ),
         fixes=[fix],
     )
     return Unknown(told, (*key.table, value))
@@ -150,11 +158,15 @@ def _argument(key: Key) -> Unknown | None:
             continue
         advice = advice_for(config, key.name)
         if advice:
-            told = key.told("R111", f"`{short(key.name)}` of {config} is set by recipec itself", help=advice)
+            told = key.told(
+                "R111",
+                phrase("`{name}` of {config} is set by recipec itself", name=short(key.name), config=config),
+                help=advice,
+            )
             return Unknown(told)
         adalora = key.document.value_text(("adapter", "method")) in {'"adalora"', "'adalora'"}
         only_adalora = config == "AdaLoraConfig" and not adalora
-        say = 'it is an argument of AdaLoRA: write method = "adalora" too' if only_adalora else ""
+        say = phrase('it is an argument of AdaLoRA: write method = "adalora" too') if only_adalora else ""
         certain = key.table == home[:1] and not only_adalora
         return elsewhere(key, (*home, key.name), certain=certain, say=say)
     return None

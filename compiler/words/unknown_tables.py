@@ -8,6 +8,7 @@ from compiler.diagnostics import Diagnostic, Fix, KeyPath, Label, short
 from compiler.language.shapes import Shape, header, names_of, shapes_of, tables
 from compiler.language.toml_source import TomlDocument
 from compiler.mending import edits
+from compiler.phrases import phrase
 from compiler.words.foreign import advice_on
 from compiler.words.keys import Key, Unknown
 from compiler.words.table_names import guess_table, table_meant
@@ -43,11 +44,13 @@ def unknown_table(document: TomlDocument, path: KeyPath, table: KeyPath, value: 
     certain = bool(fixes) and fixes[0].certain
     told = key.told(
         "R015",
-        f"unknown table {_written(key)}",
-        label=f"did you mean {wanted}?",
-        help=f"move its keys below {wanted} and remove this header" if taken else f"write {wanted}",
+        phrase("unknown table {written}", written=_written(key)),
+        label=phrase("did you mean {wanted}?", wanted=wanted),
+        help=phrase("move its keys below {wanted} and remove this header", wanted=wanted)
+        if taken
+        else phrase("write {wanted}", wanted=wanted),
         fixes=fixes,
-        secondary=(Label(taken.span, f"{wanted} is here"),) if taken else (),
+        secondary=(Label(taken.span, phrase("{wanted} is here", wanted=wanted)),) if taken else (),
     )
     return Unknown(told, meant, certain)
 
@@ -70,12 +73,17 @@ def _none_such(key: Key) -> Unknown:
     children = shapes_of(tables()[key.table])
     names = [name for name, shape in children.items() if "dict" in shape.kinds or shape.table]
     allowed = ", ".join(header((*key.table, name)) for name in names)
-    inside = header(key.table) if key.table else "a recipe"
+    inside = header(key.table) if key.table else phrase("a recipe")
     told = key.told(
         "R015",
-        f"unknown table {_written(key)}",
-        label="no such table",
-        help=advice_on(key.name) or (f"allowed: {allowed}" if allowed else f"{inside} holds no tables, only keys"),
+        phrase("unknown table {written}", written=_written(key)),
+        label=phrase("no such table"),
+        help=advice_on(key.name)
+        or (
+            phrase("allowed: {allowed}", allowed=allowed)
+            if allowed
+            else phrase("{inside} holds no tables, only keys", inside=inside)
+        ),
     )
     return Unknown(told)
 
@@ -92,9 +100,9 @@ def _dotted_elsewhere(key: Key) -> Unknown | None:
     above = header(key.table)
     told = key.told(
         "R015",
-        f"`{key.name}.` below {above} means [{'.'.join(map(str, key.path))}]",
-        label=f"names count from {above}",
-        help=f"move it below {header(meant)}, without `{key.name}.`",
+        phrase("`{name}.` below {above} means [{map}]", name=key.name, above=above, map=".".join(map(str, key.path))),
+        label=phrase("names count from {above}", above=above),
+        help=phrase("move it below {meant}, without `{name}.`", meant=header(meant), name=key.name),
         fixes=fixes,
     )
     return Unknown(told, meant, certain=None not in fixes)
@@ -117,12 +125,14 @@ def _own_name(key: Key) -> Unknown | None:
             stop = start + written.index("=")
             gap = written[: written.index("=")]
             space = gap[len(gap.rstrip()) :]
-            fixes.append(Fix(f"write `{name}`", positions.span((start, stop)), f"{name}{space}", certain=True))
+            fixes.append(
+                Fix(phrase("write `{name}`", name=name), positions.span((start, stop)), f"{name}{space}", certain=True)
+            )
     told = key.told(
         "R015",
-        f"`{key.name}.` is repeated: these keys stand in {header(key.table)} already",
-        label="leave this part out",
-        help=f"below {header(key.table)}, write the key alone",
+        phrase("`{name}.` is repeated: these keys stand in {table} already", name=key.name, table=header(key.table)),
+        label=phrase("leave this part out"),
+        help=phrase("below {table}, write the key alone", table=header(key.table)),
         fixes=fixes,
     )
     return Unknown(told, key.table, certain=len(fixes) == len(inner))
@@ -141,9 +151,19 @@ def _argument(key: Key) -> Unknown | None:
         fix = fix or edits.move(key.document, key.path, home, key.name, certain=key.table == home[:1])
         told = key.told(
             "R013",
-            f"`{short(key.name)}` belongs in {header(home)}, not {header(key.table) if key.table else 'here'}",
-            label=f"belongs in {header(home)}",
-            help=f"write it as [{'.'.join(field)}], or as `{key.name} = {{ … }}` in {header(home)}",
+            phrase(
+                "`{name}` belongs in {title}, not {table}",
+                name=short(key.name),
+                title=header(home),
+                table=header(key.table) if key.table else phrase("here"),
+            ),
+            label=phrase("belongs in {home}", home=header(home)),
+            help=phrase(
+                "write it as [{field}], or as `{name} = {{ … }}` in {home}",
+                field=".".join(field),
+                name=key.name,
+                home=header(home),
+            ),
             fixes=[fix],
         )
         return Unknown(told, field, fix is not None and fix.certain)
@@ -176,17 +196,23 @@ def list_for_table(document: TomlDocument, place: KeyPath, path: KeyPath, count:
     positions = document.positions
     first = (*place, 0)
     fix = edits.rewrite_header(document, first, wanted, certain=count == 1)
-    help_text = f"write {wanted}" if count == 1 else f"there is one {wanted}: put all of it below a single header"
+    help_text = (
+        phrase("write {wanted}", wanted=wanted)
+        if count == 1
+        else phrase("there is one {wanted}: put all of it below a single header", wanted=wanted)
+    )
     if path == ("data",) and count > 1:
-        help_text += "; several sources are written as [[data.sources]]"
+        help_text += phrase("; several sources are written as [[data.sources]]")
     stretch = positions.values.get(first) or positions.values.get(place)
     return Diagnostic(
         "R011",
-        f"{wanted} is one table, not a list of {count}" if count > 1 else f"{wanted} is one table, not a list",
+        phrase("{wanted} is one table, not a list of {count}", wanted=wanted, count=count)
+        if count > 1
+        else phrase("{wanted} is one table, not a list", wanted=wanted),
         file=document.file,
         path=path,
         span=positions.span(stretch) if stretch else document.key_span(place),
-        label=f"write {wanted}",
+        label=phrase("write {wanted}", wanted=wanted),
         help=help_text,
         fixes=(fix,) if fix else (),
     )
@@ -199,12 +225,12 @@ def table_for_list(document: TomlDocument, place: KeyPath, path: KeyPath) -> Dia
     span = document.value_span(place) or document.key_span(place)
     return Diagnostic(
         "R011",
-        f"{wanted} is a list of tables: it has two brackets",
+        phrase("{wanted} is a list of tables: it has two brackets", wanted=wanted),
         file=document.file,
         path=path,
         span=span,
-        label=f"write {wanted}",
-        help=f"write {wanted}, once for each entry",
+        label=phrase("write {wanted}", wanted=wanted),
+        help=phrase("write {wanted}, once for each entry", wanted=wanted),
         fixes=(fix,) if fix else (),
     )
 
@@ -217,12 +243,17 @@ def texts_for_tables(document: TomlDocument, place: KeyPath, path: KeyPath, text
     name = str(path[-1])
     return Diagnostic(
         "R011",
-        f"`{name}` is a list of tables, not of texts",
+        phrase("`{name}` is a list of tables, not of texts", name=name),
         file=document.file,
         path=path,
         span=document.value_span(place),
-        label=f"each entry is a table with `{main}`",
-        help=f"write {header(path)} and {main} = {shown(texts[0])} below it, once for each entry",
+        label=phrase("each entry is a table with `{main}`", main=main),
+        help=phrase(
+            "write {path} and {main} = {texts} below it, once for each entry",
+            path=header(path),
+            main=main,
+            texts=shown(texts[0]),
+        ),
         fixes=(fix,) if fix else (),
     )
 
@@ -239,12 +270,14 @@ def value_for_table(document: TomlDocument, place: KeyPath, path: KeyPath, value
     line = f"{main} = {shown(value)}" if main else ""
     told = Diagnostic(
         "R011",
-        f"`{name}` is a table, not {kind_of(value)}",
+        phrase("`{name}` is a table, not {kind_of}", name=name, kind_of=kind_of(value)),
         file=document.file,
         path=path,
         span=document.value_span(place) or document.key_span(place),
-        label=f"belongs in {wanted}" if main else f"{wanted} is a table",
-        help=f"write {wanted} on a line of its own and {line or 'its keys'} below it",
+        label=phrase("belongs in {wanted}", wanted=wanted) if main else phrase("{wanted} is a table", wanted=wanted),
+        help=phrase(
+            "write {wanted} on a line of its own and {line} below it", wanted=wanted, line=line or phrase("its keys")
+        ),
         fixes=(fix,) if fix else (),
     )
     return told, main

@@ -17,6 +17,7 @@ from compiler.diagnostics import Diagnostic, Fix, KeyPath, nearest, short
 from compiler.language.shapes import Shape, shape_at
 from compiler.language.toml_source import TomlDocument
 from compiler.mending import edits
+from compiler.phrases import counted, phrase
 from compiler.words.other_words import EMPTY, LANGUAGES, NO, NOT_HERE, VALUES, WORDS, YES
 from compiler.words.spelling import distance, misspelt, plain
 
@@ -33,7 +34,13 @@ def wrong_values(document: TomlDocument, place: KeyPath, path: KeyPath, value: A
         found = look()
         if found is not None:
             return [found]
-    return [teller.told("R011", f"`{teller.name}` cannot be this", label=f"it takes {shape.takes()}")]
+    return [
+        teller.told(
+            "R011",
+            phrase("`{name}` cannot be this", name=teller.name),
+            label=phrase("it takes {takes}", takes=shape.takes()),
+        )
+    ]
 
 
 def converted(shape: Shape, value: Any, written: str) -> Any:
@@ -61,11 +68,16 @@ def kind_of(value: Any) -> str:
     """What a value is, as people say it."""
     if isinstance(value, bool):
         return "true" if value else "false"
-    for kind, name in ((int, "a whole number"), (float, "a number"), (str, "text"), (dict, "a table")):
+    for kind, name in (
+        (int, phrase("a whole number")),
+        (float, phrase("a number")),
+        (str, phrase("text")),
+        (dict, phrase("a table")),
+    ):
         if isinstance(value, kind):
             return name
     if isinstance(value, list):
-        return "a list"
+        return phrase("a list")
     if isinstance(value, datetime.date | datetime.time):
         return "a date" if isinstance(value, datetime.date) else "a time"
     return type(value).__name__
@@ -100,7 +112,11 @@ class _Teller:
         if fix is None and replacement is not None:
             fix = edits.replace_value(self.document, place, replacement, certain=certain)
         if help_text is None:
-            help_text = f"write {self.name} = {replacement}" if replacement else self.shape.sentence
+            help_text = (
+                phrase("write {name} = {replacement}", name=self.name, replacement=replacement)
+                if replacement
+                else self.shape.sentence
+            )
         span = self.document.value_span(place) or self.document.key_span(place)
         return Diagnostic(
             code,
@@ -123,28 +139,52 @@ class _Teller:
         found = [problem for index, item in enumerate(value[:100]) if (problem := self._item(index, item))]
         few, many = limits.get("min_length", 0), limits.get("max_length")
         if not found and (len(value) < few or (many is not None and len(value) > many)):
-            limit = f"at least {few}" if len(value) < few else f"at most {many}"
-            message = f"`{self.name}` has {_count(len(value), 'item')}; it takes {limit}"
-            found.append(self.told("R017", message, label=f"{limit}"))
+            limit = phrase("at least {few}", few=few) if len(value) < few else phrase("at most {many}", many=many)
+            message = phrase(
+                "`{name}` has {count}; it takes {limit}",
+                name=self.name,
+                count=counted("{n:,} item", "{n:,} items", len(value)),
+                limit=limit,
+            )
+            found.append(self.told("R017", message, label=limit))
         return found
 
     def _item(self, index: int, item: Any) -> Diagnostic | None:
         at = (*self.place, index)
         if not isinstance(item, str):
-            message = f"item {index + 1} of `{self.name}` is {kind_of(item)}, not text"
+            message = phrase(
+                "item {index} of `{name}` is {kind_of}, not text",
+                index=index + 1,
+                name=self.name,
+                kind_of=kind_of(item),
+            )
             quoted = json.dumps(str(item)) if type(item) in {int, float} else None
-            return self.told("R011", message, replacement=quoted, at=at, help_text="put text in quotes")
+            return self.told("R011", message, replacement=quoted, at=at, help_text=phrase("put text in quotes"))
         choices = self.shape.item_choices
         if choices and item not in choices:
-            return self._choose(f"item {index + 1} of `{self.name}` cannot be {shown(item)}", item, choices, at)
+            return self._choose(
+                phrase("item {index} of `{name}` cannot be {item}", index=index + 1, name=self.name, item=shown(item)),
+                item,
+                choices,
+                at,
+            )
         if not item.strip():
             return self.told(
-                "R018", f"item {index + 1} of `{self.name}` is empty", at=at, help_text="fill or remove it"
+                "R018",
+                phrase("item {index} of `{name}` is empty", index=index + 1, name=self.name),
+                at=at,
+                help_text=phrase("fill or remove it"),
             )
         longest = self.shape.item_limits.get("max_length", math.inf)
         if len(item) > longest:
-            message = f"item {index + 1} of `{self.name}` has {len(item):,} characters; at most {longest:,} are taken"
-            return self.told("R018", message, at=at, help_text="shorten it")
+            message = phrase(
+                "item {index} of `{name}` has {count:,} characters; at most {longest:,} are taken",
+                index=index + 1,
+                name=self.name,
+                count=len(item),
+                longest=longest,
+            )
+            return self.told("R018", message, at=at, help_text=phrase("shorten it"))
         return None
 
     def _several_paths(self) -> Diagnostic | None:
@@ -158,9 +198,9 @@ class _Teller:
         taken = self.document.key_span((*self.place[:-1], "sources")) is not None
         return self.told(
             "R011",
-            "`path` names one file; several are `sources`",
-            label="several files",
-            help_text=f"write {short(right)}",
+            phrase("`path` names one file; several are `sources`"),
+            label=phrase("several files"),
+            help_text=phrase("write {right}", right=short(right)),
             fix=None if taken else edits.rewrite(self.document, self.place, right),
         )
 
@@ -176,20 +216,37 @@ class _Teller:
         words = [choice for choice in shape.choices if choice != "auto"]
         if isinstance(value, str) and replacement is None and (words or _near(value, shape.choices)):
             return None  # a misspelt word: told by choice()
-        message = f"`{self.name}` is {kind_of(value)}; it takes {shape.takes()}"
+        message = phrase(
+            "`{name}` is {kind_of}; it takes {takes}", name=self.name, kind_of=kind_of(value), takes=shape.takes()
+        )
         if isinstance(value, str) and replacement and "list" in shape.kinds:
-            message = f"`{self.name}` is text, not a list"
+            message = phrase("`{name}` is text, not a list", name=self.name)
         elif isinstance(value, str) and replacement:
-            message = f"`{self.name}` is text; {replacement} without quotes is meant"
+            message = phrase(
+                "`{name}` is text; {replacement} without quotes is meant", name=self.name, replacement=replacement
+            )
         elif isinstance(value, bool | int | float):
-            message = f"`{self.name}` is {shown(value)}; it takes {shape.takes()}"
+            message = phrase(
+                "`{name}` is {value}; it takes {takes}", name=self.name, value=shown(value), takes=shape.takes()
+            )
         written = self.document.value_text(self.place)
         if isinstance(value, float) and replacement and not certain:
             many = written.replace(".", "_")
-            help_text = f"a point begins the decimals: write {replacement}, or {many} if thousands are meant"
-            return self.told("R011", message, label=f"{replacement} or {many}?", help_text=help_text)
+            help_text = phrase(
+                "a point begins the decimals: write {replacement}, or {many} if thousands are meant",
+                replacement=replacement,
+                many=many,
+            )
+            return self.told(
+                "R011",
+                message,
+                label=phrase("{replacement} or {many}?", replacement=replacement, many=many),
+                help_text=help_text,
+            )
         if self.name == "gpu" and type(value) is int:
-            help_text = f'gpu names the kind, such as gpu = "rtx-4090"; their number is gpu_count = {value}'
+            help_text = phrase(
+                'gpu names the kind, such as gpu = "rtx-4090"; their number is gpu_count = {value}', value=value
+            )
             return self.told("R011", message, help_text=help_text)
         return self.told("R011", message, replacement=replacement, certain=certain)
 
@@ -197,7 +254,7 @@ class _Teller:
         """A word that is not one of those the field takes."""
         if not isinstance(self.value, str) or not self.shape.choices or "str" in self.shape.kinds:
             return None
-        message = f"`{self.name}` cannot be {shown(self.value)}"
+        message = phrase("`{name}` cannot be {value}", name=self.name, value=shown(self.value))
         return self._choose(message, self.value, self.shape.choices, self.place)
 
     def number(self) -> Diagnostic | None:
@@ -205,32 +262,42 @@ class _Teller:
         if not isinstance(self.value, int | float) or isinstance(self.value, bool):
             return None
         if isinstance(self.value, float) and not math.isfinite(self.value):
-            label = f"takes {self.shape.takes()}"
-            return self.told("R017", f"`{self.name}` cannot be {self.value}", label=label, help_text=_usual(self.shape))
+            label = phrase("takes {takes}", takes=self.shape.takes())
+            return self.told(
+                "R017",
+                phrase("`{name}` cannot be {value}", name=self.name, value=self.value),
+                label=label,
+                help_text=_usual(self.shape),
+            )
         for name, broken, says in (
-            ("ge", operator.lt, "below the least, {}"),
-            ("gt", operator.le, "not above {}"),
-            ("le", operator.gt, "above the most, {}"),
-            ("lt", operator.ge, "not below {}"),
+            ("ge", operator.lt, phrase("below the least, {limit}")),
+            ("gt", operator.le, phrase("not above {limit}")),
+            ("le", operator.gt, phrase("above the most, {limit}")),
+            ("lt", operator.ge, phrase("not below {limit}")),
         ):
             limit = self.shape.limits.get(name)
             if limit is not None and broken(self.value, limit):
-                return self._beyond(says.format(_limit(limit, self.shape.unit)))
+                return self._beyond(phrase(says, limit=_limit(limit, self.shape.unit)))
         return None
 
     def _beyond(self, said: str) -> Diagnostic:
         value, shape = self.value, self.shape
         written = self.document.value_text(self.place) or shown(value)
-        message = f"`{self.name} = {short(written)}` is {said}"
-        label = f"takes {shape.takes()}"
+        message = phrase("`{name} = {written}` is {said}", name=self.name, written=short(written), said=said)
+        label = phrase("takes {takes}", takes=shape.takes())
         unset = shape.default is None and not shape.required
         if unset and value in {0, -1}:
             fix = edits.comment_out(self.document, self.place)
-            help_text = f"leave the line out: without it there is no `{self.name}`"
+            help_text = phrase("leave the line out: without it there is no `{name}`", name=self.name)
             return self.told("R017", message, label=label, help_text=help_text, fix=fix)
         share = self.name.endswith(("share", "dropout"))
         if share and 1 <= value <= 100 and value / 100 <= shape.limits.get("le", 1.0):
-            return self.told("R017", message, label=label, help_text=f"{value:g} % is written {value / 100:g}")
+            return self.told(
+                "R017",
+                message,
+                label=label,
+                help_text=phrase("{value:g} % is written {value2:g}", value=value, value2=value / 100),
+            )
         return self.told("R017", message, label=label, help_text=_usual(shape))
 
     def text(self) -> Diagnostic | None:
@@ -239,36 +306,41 @@ class _Teller:
         if not isinstance(value, str):
             return None
         if len(value) < limits.get("min_length", 0):
-            return self.told("R018", f"`{self.name}` is empty", help_text=self.shape.sentence)
+            return self.told("R018", phrase("`{name}` is empty", name=self.name), help_text=self.shape.sentence)
         if len(value) > limits.get("max_length", math.inf):
-            message = f"`{self.name}` has {len(value):,} characters; at most {limits['max_length']:,} are taken"
-            return self.told("R018", message, help_text="shorten it")
+            message = phrase(
+                "`{name}` has {count:,} characters; at most {max_length:,} are taken",
+                name=self.name,
+                count=len(value),
+                max_length=limits["max_length"],
+            )
+            return self.told("R018", message, help_text=phrase("shorten it"))
         if "pattern" in limits:
             return self._form()
         return None
 
     def _form(self) -> Diagnostic:
         value, pattern = self.value, self.shape.limits["pattern"]
-        example = f", such as {json.dumps(self.shape.examples[0])}" if self.shape.examples else ""
+        example = phrase(", such as {dumps}", dumps=json.dumps(self.shape.examples[0])) if self.shape.examples else ""
         good, certain, form = (
             "",
             False,
-            "letters, digits, `.`, `_` and `-`, at most 64, beginning with a letter or digit",
+            phrase("letters, digits, `.`, `_` and `-`, at most 64, beginning with a letter or digit"),
         )
         if self.name == "language":
-            form = "an ISO 639 code of two or three small letters"
+            form = phrase("an ISO 639 code of two or three small letters")
             region = re.fullmatch(r"([A-Za-z]{2,3})(?:[-_][A-Za-z]{2,4})?", value)
             good = region.group(1).lower() if region else LANGUAGES.get(value.strip().lower(), "")
             certain = bool(good)
         else:
             good = re.sub(r"[^A-Za-z0-9._-]+", "-", value).strip("-._")[:64]
         fits = bool(good) and re.fullmatch(pattern, good) is not None
-        many = f" ({len(value)} characters)" if len(value) > 60 else ""
+        many = phrase(" ({count} characters)", count=len(value)) if len(value) > 60 else ""
         return self.told(
             "R018",
-            f"`{self.name}` cannot be {shown(value)}{many}",
+            phrase("`{name}` cannot be {value}{many}", name=self.name, value=shown(value), many=many),
             label=self.shape.sentence,
-            help_text=f"write {form}{example}",
+            help_text=phrase("write {form}{example}", form=form, example=example),
             replacement=json.dumps(good) if fits else None,
             certain=certain and fits,
         )
@@ -283,15 +355,25 @@ class _Teller:
 
     def _choose(self, message: str, word: str, choices: list[str], at: KeyPath) -> Diagnostic:
         listed = ", ".join(f'"{choice}"' for choice in choices)
-        takes = f"it takes {self.shape.takes()}" if at == self.place else f"known are {listed}"
+        takes = (
+            phrase("it takes {takes}", takes=self.shape.takes())
+            if at == self.place
+            else phrase("known are {listed}", listed=listed)
+        )
         other = NOT_HERE.get(self.name, {}).get(plain(word))
         if other is not None:
-            return self.told("R016", message, label="recipes do not have it", help_text=f"{other}; {takes}", at=at)
+            return self.told(
+                "R016",
+                message,
+                label=phrase("recipes do not have it"),
+                help_text=phrase("{other}; {takes}", other=other, takes=takes),
+                at=at,
+            )
         meant, certain = word_meant(word, choices)
         return self.told(
             "R016",
             message,
-            label=f'did you mean "{meant}"?' if meant else "not one of its words",
+            label=phrase('did you mean "{meant}"?', meant=meant) if meant else phrase("not one of its words"),
             help_text=takes,
             replacement=json.dumps(meant) if meant else None,
             certain=certain,
@@ -402,11 +484,15 @@ def _usual(shape: Shape) -> str:
     """What the field is for, and what is taken without it."""
     default = shape.default
     if isinstance(default, int | float) and not isinstance(default, bool):
-        return f"{shape.sentence} Leave the line out to get {shown(default)}."
-    example = f"; {shown(shape.examples[0])} is usual" if shape.examples else ""
+        return phrase(
+            "{sentence} Leave the line out to get {default}.", sentence=shape.sentence, default=shown(default)
+        )
+    example = phrase("; {examples} is usual", examples=shown(shape.examples[0])) if shape.examples else ""
     if default == "auto":
-        return f"{shape.sentence} Leave the line out and the compiler chooses{example}."
-    return f"{shape.sentence} Leave the line out for none{example}."
+        return phrase(
+            "{sentence} Leave the line out and the compiler chooses{example}.", sentence=shape.sentence, example=example
+        )
+    return phrase("{sentence} Leave the line out for none{example}.", sentence=shape.sentence, example=example)
 
 
 def _limit(limit: float, unit: str | None) -> str:
@@ -415,7 +501,3 @@ def _limit(limit: float, unit: str | None) -> str:
     if not unit or " " in unit or unit.startswith("per"):
         return number
     return f"{number} {unit.removesuffix('s') if limit == 1 else unit}"
-
-
-def _count(number: int, one: str) -> str:
-    return f"{number:,} {one}{'' if number == 1 else 's'}"
