@@ -41,10 +41,18 @@ def _marked(room: Path) -> Iterator[Entry]:
     for file in sorted(room.rglob("*.py")):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in MARKS:
-                given = [a.value for a in node.args if isinstance(a, ast.Constant) and isinstance(a.value, str)]
-                wanted = MARKS[node.func.id]
-                if len(given) >= wanted and given[0]:
-                    yield Entry(given[0], given[1] if wanted == 2 else "", ())
+                given = [_written_out(argument) for argument in node.args[: MARKS[node.func.id]]]
+                if len(given) == 2 and all(given):
+                    yield Entry(given[0][0], given[1][0], ())
+                elif len(given) == 1:
+                    yield from (Entry(text, "", ()) for text in given[0] if text)
+
+
+def _written_out(node: ast.expr) -> list[str]:
+    """The texts that an argument can be: one, or two with a condition between them."""
+    if isinstance(node, ast.IfExp):
+        return [*_written_out(node.body), *_written_out(node.orelse)]
+    return [node.value] if isinstance(node, ast.Constant) and isinstance(node.value, str) else []
 
 
 def _stories() -> Iterator[str]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from compiler.diagnostics import Diagnostic, Refusal
+from compiler.phrases import phrase
 from compiler.plan import Plan, read_plan
 from runtime.budget import limits_of
 from runtime.evaluation.launching import read_results
@@ -101,7 +102,7 @@ def _quality(
     """The measure, its value and gain, how sure that is, and the values question by question."""
     if results is None:
         better_by = read_number(held_out.get("better_by"))
-        return "loss", read_number(held_out.get("tuned_loss")), better_by, "not evaluated", {}
+        return "loss", read_number(held_out.get("tuned_loss")), better_by, phrase("not evaluated"), {}
     main = next((one for one in results["scores"] if one["name"] == results["main"]), None)
     if main is None:
         loss = results["loss"] or {}
@@ -162,8 +163,8 @@ class Across:
 def across(found: Sequence[Numbers]) -> Across:
     """Compare runs. Raises Refusal (X091) when fewer than two have finished."""
     if len(found) < 2:
-        message = f"{len(found)} of the runs has finished; a comparison needs two"
-        raise Refusal(Diagnostic("X091", message, help="`recipe runs` tells how they stand"))
+        message = phrase("{count} of the runs has finished; a comparison needs two", count=len(found))
+        raise Refusal(Diagnostic("X091", message, help=phrase("`recipe runs` tells how they stand")))
     smaller = found[0].measure == "loss"
     best_first = sorted(found, key=lambda one: _rank(one, smaller=smaller))
     full = next((one for one in best_first if one.plan.method == "full"), None)
@@ -179,16 +180,16 @@ def _rank(one: Numbers, *, smaller: bool) -> float:
 
 def _remarks(runs: Sequence[Numbers]) -> Iterator[str]:
     if len({one.measure for one in runs}) > 1:
-        yield "the runs have no common measure: evaluate them all with `recipe eval`"
+        yield phrase("the runs have no common measure: evaluate them all with `recipe eval`")
     asked = {frozenset(one.values) for one in runs}
     if len(asked) > 1 and all(one.values for one in runs):
         common = len(frozenset.intersection(*asked))
-        yield f"not all runs were asked the same: {common} questions are common to them"
+        yield phrase("not all runs were asked the same: {common} questions are common to them", common=common)
     if any(one.sure == "not evaluated" for one in runs):
         names = ", ".join(one.run.id for one in runs if one.sure == "not evaluated")
-        yield f"how sure a difference is cannot be told without `recipe eval`: {names}"
+        yield phrase("how sure a difference is cannot be told without `recipe eval`: {names}", names=names)
     if len({(one.plan.model.id, one.plan.model.revision) for one in runs}) > 1:
-        yield "the runs have different base models"
+        yield phrase("the runs have different base models")
 
 
 def paired(first: Numbers, second: Numbers) -> Paired | None:
@@ -219,26 +220,50 @@ def _advice(runs: Sequence[Numbers]) -> Iterator[Advice]:
         return
     good = _as_good(best, runs)
     ties = [one for one in good if one is not best]
-    beside = f"; not to be told from {', '.join(one.name for one in ties)} by these questions" if ties else ""
-    yield Advice("critical need", best.run.id, f"{best.name} reaches {shown(best, best.quality)}, the best{beside}")
+    beside = (
+        phrase("; not to be told from {ties} by these questions", ties=", ".join(one.name for one in ties))
+        if ties
+        else ""
+    )
+    yield Advice(
+        phrase("critical need"),
+        best.run.id,
+        phrase(
+            "{name} reaches {best}, the best{beside}", name=best.name, best=shown(best, best.quality), beside=beside
+        ),
+    )
     helped = [one for one in runs if one.sure == "better" and one.price is not None]
     cheapest = min(helped, key=lambda one: one.price or math.inf, default=None)
     if cheapest is not None:
-        reason = f"{cheapest.name} takes {price(cheapest)}, the least of those surely better than their base"
-        yield Advice("small budget", cheapest.run.id, f"{reason} ({shown(cheapest, cheapest.quality)})")
+        reason = phrase(
+            "{name} takes {price}, the least of those surely better than their base",
+            name=cheapest.name,
+            price=price(cheapest),
+        )
+        yield Advice(
+            phrase("small budget"),
+            cheapest.run.id,
+            phrase("{reason} ({price})", reason=reason, price=shown(cheapest, cheapest.quality)),
+        )
     else:
-        yield Advice("small budget", "", "no run is surely better than its base: none is worth its money yet")
+        yield Advice(
+            phrase("small budget"), "", phrase("no run is surely better than its base: none is worth its money yet")
+        )
     quick = min((one for one in good if one.seconds is not None), key=lambda one: one.seconds or math.inf, default=None)
     if quick is not None:
-        reason = f"{quick.name} takes {quick.seconds:.0f} s a run and is not surely worse than the best"
-        yield Advice("research", quick.run.id, f"{reason}, so most can be tried with it")
+        reason = phrase(
+            "{name} takes {seconds:.0f} s a run and is not surely worse than the best",
+            name=quick.name,
+            seconds=quick.seconds,
+        )
+        yield Advice("research", quick.run.id, phrase("{reason}, so most can be tried with it", reason=reason))
 
 
 def shown(one: Numbers, value: float | None) -> str:
     """A quality with its unit."""
     if value is None:
         return "—"
-    return f"{value:.4f} nats" if one.measure == "loss" else f"{100 * value:.0f} %"
+    return phrase("{value:.4f} nats", value=value) if one.measure == "loss" else f"{100 * value:.0f} %"
 
 
 def price(one: Numbers) -> str:

@@ -10,6 +10,7 @@ import torch
 from transformers.pytorch_utils import Conv1D
 
 from compiler.diagnostics import Diagnostic, Refusal, nearest
+from compiler.phrases import phrase
 
 ADAPTABLE = (torch.nn.Linear, torch.nn.Embedding, Conv1D)
 """Modules that get an adapter by their name; quantised linear layers are linear layers too, and GPT-2's are Conv1D."""
@@ -43,12 +44,18 @@ def _refuse_unknown(argument: str, unknown: list[str], names: Iterable[str]) -> 
     short = sorted({last for name in names if not (last := name.rpartition(".")[2]).isdigit() and last})
     close = sorted({hit for name in unknown for hit in nearest(name.rpartition(".")[2], short)})
     place = ("adapter", "peft", argument) if argument.endswith("_pattern") else ("adapter", argument)
-    what = "module" if argument == "modules_to_save" else "layer that can have an adapter"
+    what = "module" if argument == "modules_to_save" else phrase("layer that can have an adapter")
     raise Refusal(
         Diagnostic(
             "X007",
-            f"{argument} {', '.join(unknown)}: no {what} of this model has that name",
+            phrase(
+                "{argument} {unknown}: no {what} of this model has that name",
+                argument=argument,
+                unknown=", ".join(unknown),
+                what=what,
+            ),
             path=place,
-            help=(f"did you mean {', '.join(close)}? " if close else "") + f"the model has: {', '.join(short)}",
+            help=(phrase("did you mean {close}? ", close=", ".join(close)) if close else "")
+            + phrase("the model has: {short}", short=", ".join(short)),
         )
     )

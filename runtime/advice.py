@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from compiler.phrases import joined, phrase
 from compiler.plan import Plan
 
 SLOW, OVERFITTING, EXPLODING = "X060", "X061", "X062"
@@ -51,7 +52,14 @@ class Change:
         """The line as it would be written."""
         table, _, key = self.path.rpartition(".")
         where = f" ({self.place})" if self.place else ""
-        return f"{key} = {_toml(self.new)} in [{table}] instead of {_toml(self.now)}{where}"
+        return phrase(
+            "{key} = {toml} in [{table}] instead of {toml2}{where}",
+            key=key,
+            toml=_toml(self.new),
+            table=table,
+            toml2=_toml(self.now),
+            where=where,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +73,7 @@ class Advice:
     def as_json(self) -> dict[str, Any]:
         """The fields of an ``advice`` event."""
         told = {"code": self.code, "message": self.message, "changes": [change.as_json() for change in self.changes]}
-        return {**told, "help": "; ".join(change.words() for change in self.changes)}
+        return {**told, "help": joined("; ", [change.words() for change in self.changes])}
 
 
 @dataclass(slots=True)
@@ -96,18 +104,29 @@ class Adviser:
         if self._first is None:
             self._first = recent
         if self._smoothed > EXPLODED * self._best_smoothed and self._once(EXPLODING):
-            norm = "" if grad_norm is None else f", and the gradient's norm is {grad_norm:.3g}"
-            message = (
-                f"the training loss has risen from {self._best_smoothed:.3f} to {self._smoothed:.3f} "
-                f"(smoothed, step {step}){norm}"
+            norm = (
+                "" if grad_norm is None else phrase(", and the gradient's norm is {grad_norm:.3g}", grad_norm=grad_norm)
+            )
+            message = phrase(
+                "the training loss has risen from {best_smoothed:.3f} to {smoothed:.3f} (smoothed, step {step}){norm}",
+                best_smoothed=self._best_smoothed,
+                smoothed=self._smoothed,
+                step=step,
+                norm=norm,
             )
             yield Advice(EXPLODING, message, [*self._rate(SLOWER), *self._longer_warmup()])
         half_way = step >= max(2 * window + schedule.warmup_steps, schedule.steps // 4)
         if half_way and recent > (1 - LITTLE) * self._first and EXPLODING not in self.told and self._once(SLOW):
             fallen = 100 * (1 - recent / self._first) if self._first else 0.0
-            message = (
-                f"the training loss has hardly fallen: {self._first:.3f} → {recent:.3f} ({fallen:+.1f} %) "
-                f"in {step} of {schedule.steps} steps (means of {window} steps)"
+            message = phrase(
+                "the training loss has hardly fallen: {first:.3f} → {recent:.3f} ({fallen:+.1f} %) in {step} "
+                "of {steps} steps (means of {window} steps)",
+                first=self._first,
+                recent=recent,
+                fallen=fallen,
+                step=step,
+                steps=schedule.steps,
+                window=window,
             )
             yield Advice(SLOW, message, [*self._rate(FASTER), *self._shorter_warmup()])
 
@@ -122,9 +141,16 @@ class Adviser:
         best, at, train_then = self._best
         self._worse = self._worse + 1 if loss > (1 + WORSE) * best else 0
         if self._worse >= IN_A_ROW and train < train_then and self._once(OVERFITTING):
-            message = (
-                f"the held-out loss has risen from {best:.3f} (step {at}) to {loss:.3f} (step {step}) while the "
-                f"training loss went on falling, {train_then:.3f} → {train:.3f}: the rows are learnt by heart"
+            message = phrase(
+                "the held-out loss has risen from {best:.3f} (step {at}) to {loss:.3f} (step {step}) while "
+                "the training loss went on falling, {train_then:.3f} → {train:.3f}: the rows are learnt by "
+                "heart",
+                best=best,
+                at=at,
+                loss=loss,
+                step=step,
+                train_then=train_then,
+                train=train,
             )
             yield Advice(OVERFITTING, message, list(self._less(at)))
 

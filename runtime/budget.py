@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from compiler.diagnostics import Diagnostic
+from compiler.phrases import phrase
 from compiler.plan import Plan
 from runtime.run_folder import Launch
 from runtime.state import Story
@@ -122,16 +123,20 @@ class Budget:
         over = next((limit for limit in self._standing() if limit.share >= 1), None)
         if over is None:
             return None
-        help_text = f"`recipe resume --{over.option} MORE` goes on from the checkpoint"
-        return Diagnostic("X064", f"the budget is used up: {over.words}", help=help_text)
+        help_text = phrase("`recipe resume --{option} MORE` goes on from the checkpoint", option=over.option)
+        return Diagnostic("X064", phrase("the budget is used up: {words}", words=over.words), help=help_text)
 
     def warnings(self) -> list[Diagnostic]:
         """X063 for each limit of which four fifths are spent, once."""
         near = [limit for limit in self._standing() if limit.share >= WARN_AT and limit.name not in self._warned]
         self._warned |= {limit.name for limit in near}
-        help_text = "at the limit the run makes a checkpoint and stops"
+        help_text = phrase("at the limit the run makes a checkpoint and stops")
         return [
-            Diagnostic("X063", f"{100 * limit.share:.0f} % of the budget is spent: {limit.words}", help=help_text)
+            Diagnostic(
+                "X063",
+                phrase("{share:.0f} % of the budget is spent: {words}", share=100 * limit.share, words=limit.words),
+                help=help_text,
+            )
             for limit in near
         ]
 
@@ -139,11 +144,13 @@ class Budget:
         found = []
         if self.limits.hours is not None:
             hours = self.seconds / 3600
-            words = f"{hours:.2f} of {self.limits.hours:g} hours"
+            words = phrase("{hours:.2f} of {hours2:g} hours", hours=hours, hours2=self.limits.hours)
             found.append(Limit("hours", hours, self.limits.hours, words, "max-hours"))
         cost = self.cost
         if self.limits.cost is not None and cost is not None:
-            words = f"{cost:.2f} of {self.limits.cost:g} {self.limits.currency}"
+            words = phrase(
+                "{cost:.2f} of {cost2:g} {currency}", cost=cost, cost2=self.limits.cost, currency=self.limits.currency
+            )
             found.append(Limit("cost", cost, self.limits.cost, words, "max-cost"))
         return found
 
@@ -152,12 +159,21 @@ def beyond(limits: Limits, *, seconds: float | None = None, cost: float | None =
     """X065 for each limit that even the low end of an estimate (seconds, money) exceeds."""
     found = []
     if limits.hours is not None and seconds is not None and seconds / 3600 > limits.hours:
-        words = f"it takes {seconds / 3600:.2f} hours at least, and max_hours is {limits.hours:g}"
+        words = phrase(
+            "it takes {seconds:.2f} hours at least, and max_hours is {hours:g}",
+            seconds=seconds / 3600,
+            hours=limits.hours,
+        )
         found.append(Diagnostic("X065", words, path=("budget", "max_hours"), help=_LESS))
     if limits.cost is not None and cost is not None and cost > limits.cost:
-        words = f"it costs {cost:.2f} {limits.currency} at least, and max_cost is {limits.cost:g}"
+        words = phrase(
+            "it costs {cost:.2f} {currency} at least, and max_cost is {cost2:g}",
+            cost=cost,
+            currency=limits.currency,
+            cost2=limits.cost,
+        )
         found.append(Diagnostic("X065", words, path=("budget", "max_cost"), help=_LESS))
     return found
 
 
-_LESS = "raise the limit in [budget], or train less: num_train_epochs, max_rows, a smaller model"
+_LESS = phrase("raise the limit in [budget], or train less: num_train_epochs, max_rows, a smaller model")

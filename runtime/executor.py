@@ -22,6 +22,7 @@ from compiler.codes import exit_code
 from compiler.diagnostics import Diagnostic, Refusal
 from compiler.gather import gather
 from compiler.permissions import Permissions
+from compiler.phrases import phrase
 from compiler.plan import Plan, read_plan
 from compiler.stale import what_moved
 from runtime.budget import Budget, limits_of
@@ -94,11 +95,13 @@ class Executor:
         no_memory = killed_for_memory(self.story)
         self._start(compiled, resume[1] if resume else None)
         for path in broken:
-            self.journal.append("warning", code="X030", message=f"{path.name} is not whole and was passed over")
+            self.journal.append(
+                "warning", code="X030", message=phrase("{name} is not whole and was passed over", name=path.name)
+            )
         self._watch_spending(plan, launch)
         with self._stage("environment"):
             if no_memory:
-                plan = self._in_smaller_pieces(plan, "the executor was killed for want of memory")
+                plan = self._in_smaller_pieces(plan, phrase("the executor was killed for want of memory"))
             if resume is not None:
                 self._compare(resume[0], compiled, amendments, launch)
             problems = package_problems(plan)
@@ -128,7 +131,7 @@ class Executor:
         self.story.apply([started])
         self.step = self.story.step
         for request in self.left_over:
-            self.orders.decline(request, self.step, "it was meant for an earlier executor")
+            self.orders.decline(request, self.step, phrase("it was meant for an earlier executor"))
 
     def _compare(self, checkpoint: Path, plan: Plan, amendments: list[Amendment], launch: Launch) -> None:
         """Refuse to go on under other conditions than the checkpoint's, unless they are meant. Raises Refusal."""
@@ -164,8 +167,10 @@ class Executor:
         Raises Refusal (X066) when the run's folder is gone: nobody could see or stop what is trained then.
         """
         if not self.journal.is_in_place():
-            message = f"{self.run.path} was removed or moved away while the run was under way"
-            raise Refusal(Diagnostic("X066", message, help="put it back, then `recipe resume`; or start a new run"))
+            message = phrase("{path} was removed or moved away while the run was under way", path=self.run.path)
+            raise Refusal(
+                Diagnostic("X066", message, help=phrase("put it back, then `recipe resume`; or start a new run"))
+            )
         if self.budget is None or self.orders.by is not None:
             return
         for problem in self.budget.warnings():
@@ -196,9 +201,9 @@ class Executor:
         if gathered.inputs is None:
             raise Refusal(*gathered.diagnostics)
         if gathered.inputs.data.fingerprint != plan.data.tokens_sha256:
-            message = "the rows came out as other tokens than in the plan"
+            message = phrase("the rows came out as other tokens than in the plan")
             if not launch.any_data:
-                raise Refusal(Diagnostic("P012", message, help="compile the recipe again on this machine"))
+                raise Refusal(Diagnostic("P012", message, help=phrase("compile the recipe again on this machine")))
             with self.orders.unbroken():
                 self.journal.append("warning", code="P012", message=message)
         return gathered.inputs
@@ -254,7 +259,11 @@ class Executor:
             except Exception as error:
                 if not is_out_of_memory(error):
                     raise
-                no_memory = f"out of memory at step {trainer.state.global_step + 1}: {first_line(error)}"
+                no_memory = phrase(
+                    "out of memory at step {global_step}: {first_line}",
+                    global_step=trainer.state.global_step + 1,
+                    first_line=first_line(error),
+                )
                 traceback.print_exc()
                 traceback.clear_frames(error.__traceback__)  # they hold the tensors that did not fit
             if no_memory is not None:
@@ -273,7 +282,7 @@ class Executor:
             with self.orders.at_once():  # save_tuned removes what it has not finished
                 places = save_tuned(plan, self.run, trainer.model, inputs.tokenizer, base=loaded.folder, start=start)
             for place in places:
-                self.journal.append("stage", name="save", message=f"{place.name}/ written")
+                self.journal.append("stage", name="save", message=phrase("{name}/ written", name=place.name))
         outcome = write_report(self.run, plan, steps=self.step, trainable=trainable, total=total)
         write_page(self.run, plan)
         return {"status": "finished", "step": self.step, **outcome}
@@ -335,8 +344,8 @@ class Executor:
 
     def _obey(self) -> None:
         """Answer requests where no step is being trained, and end when that was asked. Raises Stopped."""
-        since = f"the checkpoint at step {self.step}" if self.step else "the start"
-        self.orders.take(self.step, no_checkpoint=f"nothing has been trained since {since}")
+        since = phrase("the checkpoint at step {step}", step=self.step) if self.step else phrase("the start")
+        self.orders.take(self.step, no_checkpoint=phrase("nothing has been trained since {since}", since=since))
         self.orders.rest(self.step, self._between_steps)
         self.orders.check()
 
@@ -376,8 +385,18 @@ class Executor:
         """The time that a signal left is over (from the timer's thread): tell it and go, whatever is under way."""
         kept = latest_whole(self.run.checkpoints)[0]
         step = step_of(kept) if kept is not None else 0
-        where = f"the checkpoint at step {step} is whole" if step else "there is no checkpoint yet"
-        message = f"{self.orders.by} left {seconds:g} s, which were not enough for the stage {self.stage}; {where}"
+        where = (
+            phrase("the checkpoint at step {step} is whole", step=step)
+            if step
+            else phrase("there is no checkpoint yet")
+        )
+        message = phrase(
+            "{by} left {seconds:g} s, which were not enough for the stage {stage}; {where}",
+            by=self.orders.by,
+            seconds=seconds,
+            stage=self.stage,
+            where=where,
+        )
         with contextlib.suppress(OSError):
             outcome = {"status": "stopped", "step": step, "stage": self.stage, "by": self.orders.by}
             self.journal.append("end", **outcome, message=message, **self._spent())
@@ -391,8 +410,12 @@ class Executor:
         return {**spent, "seconds": round(time.monotonic() - self.began, 1), "peak_memory": peak, **foreseen}
 
     def _stopped(self) -> dict[str, Any]:
-        kept = f"at step {self.step}, with a checkpoint" if self.step else "before the first step"
-        message = f"stopped by {self.orders.by} in the stage {self.stage}, {kept}"
+        kept = (
+            phrase("at step {step}, with a checkpoint", step=self.step)
+            if self.step
+            else phrase("before the first step")
+        )
+        message = phrase("stopped by {by} in the stage {stage}, {kept}", by=self.orders.by, stage=self.stage, kept=kept)
         return {"status": "stopped", "step": self.step, "stage": self.stage, "by": self.orders.by, "message": message}
 
     def _failed(self, *diagnostics: Diagnostic) -> tuple[dict[str, Any], int]:
@@ -406,7 +429,7 @@ class Executor:
             self.ballast.unlink(missing_ok=True)
             discard_unsealed(self.run.checkpoints)
             for request in take_requests(self.run):
-                self.orders.decline(request, self.step, "the run is ending")
+                self.orders.decline(request, self.step, phrase("the run is ending"))
             if self.telemetry is not None:
                 self.telemetry.stop()
             self.journal.append("end", **outcome, **self._spent())

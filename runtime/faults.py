@@ -9,6 +9,7 @@ import shutil
 from pathlib import Path
 
 from compiler.diagnostics import Diagnostic, describe_os_error
+from compiler.phrases import phrase
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -21,7 +22,7 @@ _TORCH_WRITE = re.compile(r"PytorchStreamWriter failed|unexpected pos \d+ vs \d+
 # PyTorch's allocator of main memory (c10/core/impl/alloc_cpu.cpp) and oneDNN's.
 _NO_MEMORY = re.compile(r"can't allocate memory|not enough memory|could not create a memory object|CUDA out of memory")
 
-_SMALLER = "set a smaller per_device_train_batch_size in [training]; accumulation keeps the effective batch"
+_SMALLER = phrase("set a smaller per_device_train_batch_size in [training]; accumulation keeps the effective batch")
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -34,15 +35,15 @@ def is_out_of_memory(error: BaseException) -> bool:
 def diagnose(error: BaseException, folder: Path) -> Diagnostic:
     """The diagnostic of whatever came up while a run in ``folder`` was executed."""
     if is_out_of_memory(error):
-        return Diagnostic("X006", f"out of memory: {first_line(error)}", help=_SMALLER)
+        return Diagnostic("X006", phrase("out of memory: {first_line}", first_line=first_line(error)), help=_SMALLER)
     number = _os_error_number(error, folder)
     if number in NO_ROOM:
-        help_text = "free some space, then `recipe resume`: it goes on from the last checkpoint"
-        return Diagnostic("E004", f"writing the run: {os.strerror(number)}", help=help_text)
+        help_text = phrase("free some space, then `recipe resume`: it goes on from the last checkpoint")
+        return Diagnostic("E004", phrase("writing the run: {strerror}", strerror=os.strerror(number)), help=help_text)
     if number:
         place = getattr(error, "filename", None) or folder
-        return describe_os_error(OSError(number, os.strerror(number)), place, doing="executing the run")
-    help_text = "the traceback is in the run's output.log"
+        return describe_os_error(OSError(number, os.strerror(number)), place, doing=phrase("executing the run"))
+    help_text = phrase("the traceback is in the run's output.log")
     return Diagnostic("X005", f"{type(error).__name__}: {first_line(error)}", help=help_text)
 
 

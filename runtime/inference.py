@@ -12,6 +12,7 @@ import torch
 from compiler.data.examples import IGNORED, Example
 from compiler.data.tokenizer import ChatTokenizer
 from compiler.diagnostics import Diagnostic, Refusal
+from compiler.phrases import phrase
 from compiler.plan import Plan
 from runtime.loading import load_causal_lm
 from runtime.run_folder import RunFolder
@@ -59,8 +60,8 @@ def load_tuned(plan: Plan, run: RunFolder, base: Any) -> Any:
 
 def _is_there(run: RunFolder, folder: Path) -> None:
     if not folder.is_dir():
-        message = f"run {run.id} has no tuned model: {folder} is not there"
-        raise Refusal(Diagnostic("X051", message, help="let it finish: recipe resume, or recipe attach"))
+        message = phrase("run {id} has no tuned model: {folder} is not there", id=run.id, folder=folder)
+        raise Refusal(Diagnostic("X051", message, help=phrase("let it finish: recipe resume, or recipe attach")))
 
 
 def pad_id(tokenizer: ChatTokenizer) -> int:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from compiler.codes import exit_code
 from compiler.diagnostics import Diagnostic, Refusal
+from compiler.phrases import phrase
 from compiler.plan import Plan, read_plan
 from runtime.checkpoints import latest_whole
 from runtime.lock import lock_holder
@@ -51,7 +52,9 @@ def start(plan: Plan, runs: Path, launch: Launch) -> Launched:
 def spawn(run: RunFolder, plan: Plan) -> Launched:
     """Start an executor on a run folder. Raises Refusal (X002) when the run has one, or OSError."""
     if not _is_free(run):
-        raise Refusal(Diagnostic("X002", f"run {run.id} already has an executor", help=f"recipe attach {run.id}"))
+        raise Refusal(
+            Diagnostic("X002", phrase("run {id} already has an executor", id=run.id), help=f"recipe attach {run.id}")
+        )
     before = read_story(run).last_seq
     process = child("runtime.executor", run, run.output, plan, offline=read_launch(run).offline)
     return Launched(run, process, before)

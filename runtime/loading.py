@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from compiler.diagnostics import Diagnostic, Refusal
+from compiler.phrases import phrase
 
-_BOTH = "its weights and its description belong to different models: download both again from the same page"
+_BOTH = phrase("its weights and its description belong to different models: download both again from the same page")
 
 
 def load_causal_lm(name: str, folder: Path, **kwargs: Any) -> Any:
@@ -44,13 +45,26 @@ def refuse_invented(
     if mismatched:
         first = min(mismatched)
         there, wanted = (" x ".join(map(str, shape)) for shape in mismatched[first])
-        message = f"{first} is {there} in the weights, and {wanted} by its description"
-        raise Refusal(Diagnostic("X009", f"{name}: {message}{_more(len(mismatched))}", help=_BOTH))
+        message = phrase(
+            "{first} is {there} in the weights, and {wanted} by its description",
+            first=first,
+            there=there,
+            wanted=wanted,
+        )
+        raise Refusal(
+            Diagnostic(
+                "X009",
+                phrase("{name}: {message}{more}", name=name, message=message, more=_more(len(mismatched))),
+                help=_BOTH,
+            )
+        )
     if missing:
-        message = f"the weights of {min(missing)}{_more(len(missing))} are in none of its files"
-        help_text = f"{_BOTH}; training on would start from random numbers"
-        raise Refusal(Diagnostic("X009", f"{name}: {message}", help=help_text))
+        message = phrase(
+            "the weights of {missing}{more} are in none of its files", missing=min(missing), more=_more(len(missing))
+        )
+        help_text = phrase("{both}; training on would start from random numbers", both=_BOTH)
+        raise Refusal(Diagnostic("X009", phrase("{name}: {message}", name=name, message=message), help=help_text))
 
 
 def _more(count: int) -> str:
-    return f" (and {count - 1} more)" if count > 1 else ""
+    return phrase(" (and {count} more)", count=count - 1) if count > 1 else ""

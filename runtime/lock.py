@@ -10,6 +10,7 @@ import time
 from dataclasses import dataclass
 
 from compiler.diagnostics import Diagnostic, Refusal
+from compiler.phrases import phrase
 from runtime.run_folder import RunFolder
 
 TRIES = 5
@@ -38,7 +39,10 @@ class ExecutorLock:
             except OSError as error:
                 if not tries_left:
                     os.close(self._handle)
-                    message, help_text = f"run {run.id} already has an executor", f"recipe attach {run.id}"
+                    message, help_text = (
+                        phrase("run {id} already has an executor", id=run.id),
+                        f"recipe attach {run.id}",
+                    )
                     raise Refusal(Diagnostic("X002", message, help=help_text)) from error
                 time.sleep(0.05)
         self._file = _identity(os.fstat(self._handle))

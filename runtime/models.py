@@ -9,6 +9,7 @@ from compiler.data.chat_template import own_chat_template
 from compiler.data.tokenizer import ChatTokenizer, load_tokenizer
 from compiler.diagnostics import Diagnostic, Refusal
 from compiler.facts.models import locate_model
+from compiler.phrases import phrase
 from compiler.plan import Plan
 from compiler.stale import model_moved
 from runtime.run_folder import Launch
@@ -31,8 +32,8 @@ def base_folder(plan: Plan, launch: Launch, announce: Callable[[str], None]) -> 
     if tokenizer is None:
         raise Refusal(*problems)
     if tokenizer.fingerprint != plan.model.tokenizer_sha256:
-        message = "the tokenizer or its chat template is another one than the run was trained with"
-        raise Refusal(Diagnostic("P010", message, help="put the old one back, or compile and run again"))
+        message = phrase("the tokenizer or its chat template is another one than the run was trained with")
+        raise Refusal(Diagnostic("P010", message, help=phrase("put the old one back, or compile and run again")))
     return tokenizer, weights_folder(plan, facts, tokenizer, announce)
 
 

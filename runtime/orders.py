@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from types import FrameType
 
+from compiler.phrases import phrase
 from runtime.journal import JournalWriter
 from runtime.run_folder import RunFolder, take_requests
 
@@ -123,10 +124,10 @@ class Orders:
             elif request == "pause":
                 self.pausing = True
             elif request == "continue":
-                declined = None if self.pausing else "it is not paused"
+                declined = None if self.pausing else phrase("it is not paused")
                 self.pausing = False
             else:
-                declined = "there is no such request"
+                declined = phrase("there is no such request")
             self._answer(request, step, declined)
         return wanted
 
@@ -141,7 +142,7 @@ class Orders:
         while self.pausing and self.by is None:
             time.sleep(RESTING)
             meanwhile()
-            self.take(step, no_checkpoint=f"the run is paused, and step {step} is kept")
+            self.take(step, no_checkpoint=phrase("the run is paused, and step {step} is kept", step=step))
         if self.by is None:
             self._journal.append("continue", step=step)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from compiler.diagnostics import Diagnostic
 from compiler.facts.packages import installed_version
+from compiler.phrases import joined, phrase
 from compiler.plan import Plan
 
 
@@ -14,14 +15,30 @@ def package_problems(plan: Plan) -> list[Diagnostic]:
     trackers = plan.sft.kwargs.get("report_to")
     untracked = [name for name in trackers if installed_version(name) is None] if isinstance(trackers, list) else []
     if untracked and not missing:
-        help_text = f"pip install {' '.join(untracked)}, or take it out of report_to in [training]"
-        return [Diagnostic("E012", f"report_to names {', '.join(untracked)}, which is not installed", help=help_text)]
+        help_text: str = phrase(
+            "pip install {untracked}, or take it out of report_to in [training]", untracked=" ".join(untracked)
+        )
+        return [
+            Diagnostic(
+                "E012",
+                phrase("report_to names {untracked}, which is not installed", untracked=", ".join(untracked)),
+                help=help_text,
+            )
+        ]
     if missing:
         help_text = "pip install 'recipec[train]'" if plan.backend == "peft" else "pip install 'recipec[unsloth]'"
-        return [Diagnostic("E010", f"not installed: {', '.join(missing)}", help=help_text)]
+        return [Diagnostic("E010", phrase("not installed: {missing}", missing=", ".join(missing)), help=help_text)]
     other = {name: version for name, version in found.items() if version != plan.packages[name]}
     if not other:
         return []
-    told = ", ".join(f"{name} {version} (plan: {plan.packages[name]})" for name, version in other.items())
+    told = joined(
+        ", ",
+        [
+            phrase("{name} {found} (plan: {planned})", name=name, found=version, planned=plan.packages[name])
+            for name, version in other.items()
+        ],
+    )
     wanted = " ".join(f"{name}=={plan.packages[name]}" for name in other)
-    return [Diagnostic("E011", f"other versions than the plan's: {told}", help=f"pip install {wanted}")]
+    return [
+        Diagnostic("E011", phrase("other versions than the plan's: {told}", told=told), help=f"pip install {wanted}")
+    ]

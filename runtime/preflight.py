@@ -15,6 +15,7 @@ from typing import Any
 from compiler.diagnostics import Diagnostic
 from compiler.facts.hashes import sha256_bytes
 from compiler.facts.packages import installed_version
+from compiler.phrases import joined, phrase
 from compiler.plan import Plan
 from runtime.recovery import Amendment
 from runtime.run_folder import Launch
@@ -72,15 +73,35 @@ def compare(
         return [], []
     now = stamp(plan)
     found = [
-        _difference(made, now, "training_sha256", "the plan trains otherwise", "start a new run with `recipe run`"),
-        _difference(made, now, "tokens_sha256", "the rows are others", "put the old rows back, or pass --any-data"),
+        _difference(
+            made,
+            now,
+            "training_sha256",
+            phrase("the plan trains otherwise"),
+            phrase("start a new run with `recipe run`"),
+        ),
+        _difference(
+            made,
+            now,
+            "tokens_sha256",
+            phrase("the rows are others"),
+            phrase("put the old rows back, or pass --any-data"),
+        ),
         _packages(made, now),
         _split(made, plan, amendments),
     ]
     allowed = {1: launch.any_data, 2: launch.any_packages, 3: launch.any_split}
     problems = [(allowed.get(number, False), problem) for number, problem in enumerate(found) if problem is not None]
     machine = [
-        Diagnostic("X032", f"{name} was {made[name]} at the checkpoint and is {now[name]}: last digits may differ")
+        Diagnostic(
+            "X032",
+            phrase(
+                "{name} was {made} at the checkpoint and is {now}: last digits may differ",
+                name=name,
+                made=made[name],
+                now=now[name],
+            ),
+        )
         for name in ("device", "processor", "threads")
         if name in made and made[name] != now[name]
     ]
@@ -90,7 +111,11 @@ def compare(
 def _difference(made: dict[str, Any], now: dict[str, Any], key: str, what: str, help_text: str) -> Diagnostic | None:
     if made.get(key) in {None, now[key]}:
         return None
-    return Diagnostic("P013", f"{what} than at the checkpoint ({made[key][:12]}… → {now[key][:12]}…)", help=help_text)
+    return Diagnostic(
+        "P013",
+        phrase("{what} than at the checkpoint ({made}… → {now}…)", what=what, made=made[key][:12], now=now[key][:12]),
+        help=help_text,
+    )
 
 
 def _packages(made: dict[str, Any], now: dict[str, Any]) -> Diagnostic | None:
@@ -98,10 +123,10 @@ def _packages(made: dict[str, Any], now: dict[str, Any]) -> Diagnostic | None:
     other = [f"{name} {before[name]} → {here.get(name)}" for name in before if before[name] != here.get(name)]
     if not other:
         return None
-    more = f" and {len(other) - _SHOWN} more" if len(other) > _SHOWN else ""
+    more = phrase(" and {count} more", count=len(other) - _SHOWN) if len(other) > _SHOWN else ""
     wanted = " ".join(f"{name}=={before[name]}" for name in before if before[name] != here.get(name) and before[name])
-    message = f"other packages than at the checkpoint: {', '.join(other[:_SHOWN])}{more}"
-    return Diagnostic("P013", message, help=f"pip install {wanted}, or pass --any-packages")
+    message = phrase("other packages than at the checkpoint: {other}{more}", other=", ".join(other[:_SHOWN]), more=more)
+    return Diagnostic("P013", message, help=phrase("pip install {wanted}, or pass --any-packages", wanted=wanted))
 
 
 def _split(made: dict[str, Any], plan: Plan, amendments: list[Amendment]) -> Diagnostic | None:
@@ -111,6 +136,11 @@ def _split(made: dict[str, Any], plan: Plan, amendments: list[Amendment]) -> Dia
     there = (made.get("micro_batch"), made.get("accumulation"))
     if there in known or there == (None, None):
         return None
-    ours = " or ".join(f"{micro} × {accumulation}" for micro, accumulation in known)
-    message = f"the batch was split {there[0]} × {there[1]} at the checkpoint, and would be {ours}"
-    return Diagnostic("P013", message, help="start a new run with `recipe run`, or pass --any-split")
+    ours = joined(phrase(" or "), [f"{micro} × {accumulation}" for micro, accumulation in known])
+    message = phrase(
+        "the batch was split {there} × {there2} at the checkpoint, and would be {ours}",
+        there=there[0],
+        there2=there[1],
+        ours=ours,
+    )
+    return Diagnostic("P013", message, help=phrase("start a new run with `recipe run`, or pass --any-split"))

@@ -14,6 +14,7 @@ from typing import Any
 
 from compiler.diagnostics import Diagnostic
 from compiler.files import write_atomically
+from compiler.phrases import counted, joined, phrase
 from compiler.plan import LibraryCall, Plan
 from runtime.journal import boot_id
 from runtime.run_folder import RunFolder
@@ -91,7 +92,12 @@ def told(amendment: Amendment, before: Plan) -> dict[str, Any]:
         "accumulation": amendment.accumulation,
         "micro_batch_before": schedule.micro_batch,
         "accumulation_before": schedule.accumulation,
-        "message": f"{amendment.why}; going on from step {amendment.step} with the batch in smaller pieces: {change}",
+        "message": phrase(
+            "{why}; going on from step {step} with the batch in smaller pieces: {change}",
+            why=amendment.why,
+            step=amendment.step,
+            change=change,
+        ),
     }
 
 
@@ -99,14 +105,22 @@ def nothing_left(plan: Plan, why: str) -> Diagnostic:
     """What to say when one row at a time is too much, with the lines of the recipe that would help."""
     remedies = []
     if not plan.sft.kwargs.get("gradient_checkpointing"):
-        remedies.append("gradient_checkpointing = true in [training]")
+        remedies.append(phrase("gradient_checkpointing = true in [training]"))
     if plan.method == "lora" and plan.quantization is None and plan.target.device == "cuda":
-        remedies.append('method = "qlora" in [adapter]')
-    remedies.append(f"max_length below {plan.data.max_length} in [training] (the longest row has {plan.data.longest})")
+        remedies.append(phrase('method = "qlora" in [adapter]'))
+    remedies.append(
+        phrase(
+            "max_length below {max_length} in [training] (the longest row has {longest})",
+            max_length=plan.data.max_length,
+            longest=plan.data.longest,
+        )
+    )
     if plan.method != "full":
-        remedies.append("a smaller r in [adapter]")
-    message = f"{why}, with {plan.schedule.micro_batch} row{'s' if plan.schedule.micro_batch > 1 else ''} at a time"
-    return Diagnostic("X006", message, help=", or ".join(remedies))
+        remedies.append(phrase("a smaller r in [adapter]"))
+    message = counted(
+        "{why}, with {n} row at a time", "{why}, with {n} rows at a time", plan.schedule.micro_batch, why=why
+    )
+    return Diagnostic("X006", message, help=joined(phrase(", or "), remedies))
 
 
 def memory_kills() -> int | None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from compiler.cache import remember, remembered
 from compiler.diagnostics import Diagnostic, Refusal
 from compiler.facts.hashes import sha256_file
+from compiler.phrases import phrase
 from compiler.plan import Plan
 
 REMEMBERED = 200
@@ -40,5 +41,10 @@ def find_root(plan: Plan, plan_file: Path, named: Path | None) -> Path:
         return Path(known)
     if present:
         return present[0]
-    message = f"{plan.recipe_file}, which {plan_file} was compiled from, is not beside it nor in {Path.cwd()}"
-    raise Refusal(Diagnostic("P011", message, help="name the recipe's folder with --root"))
+    message = phrase(
+        "{recipe_file}, which {plan_file} was compiled from, is not beside it nor in {cwd}",
+        recipe_file=plan.recipe_file,
+        plan_file=plan_file,
+        cwd=Path.cwd(),
+    )
+    raise Refusal(Diagnostic("P011", message, help=phrase("name the recipe's folder with --root")))

@@ -29,6 +29,7 @@ from typing import Literal
 
 from compiler.diagnostics import Diagnostic, Refusal
 from compiler.files import write_atomically
+from compiler.phrases import phrase
 from compiler.plan import Plan
 
 Request = Literal["stop", "checkpoint", "pause", "continue"]
@@ -170,7 +171,11 @@ def read_launch(run: RunFolder) -> Launch:
         return Launch(**{**known, "root": Path(document["root"])})
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise Refusal(
-            Diagnostic("X021", f"{run.launch} cannot be read ({error})", help="start a new run with `recipe run`")
+            Diagnostic(
+                "X021",
+                phrase("{launch} cannot be read ({error})", launch=run.launch, error=error),
+                help=phrase("start a new run with `recipe run`"),
+            )
         ) from error
 
 
@@ -189,7 +194,13 @@ def find_run(runs: Path, wanted: str) -> RunFolder:
     if wanted == "latest":
         if known:
             return known[0]
-        raise Refusal(Diagnostic("X001", f"there is no run in {runs} yet", help="start one with `recipe run RECIPE`"))
+        raise Refusal(
+            Diagnostic(
+                "X001",
+                phrase("there is no run in {runs} yet", runs=runs),
+                help=phrase("start one with `recipe run RECIPE`"),
+            )
+        )
     hits = [run for run in known if run.id.startswith(wanted) or run.path.parent.name == wanted]
     named = [run for run in hits if wanted in {run.id, run.path.parent.name}]
     if named:
@@ -198,9 +209,19 @@ def find_run(runs: Path, wanted: str) -> RunFolder:
         return hits[0]
     if hits:
         names = ", ".join(run.id for run in hits[:5])
-        raise Refusal(Diagnostic("X001", f"{wanted!r} fits several runs: {names}", help="type more of the id"))
+        raise Refusal(
+            Diagnostic(
+                "X001",
+                phrase("{wanted!r} fits several runs: {names}", wanted=wanted, names=names),
+                help=phrase("type more of the id"),
+            )
+        )
     raise Refusal(
-        Diagnostic("X001", f"no run {wanted!r} in {runs}", help="`recipe runs` lists them; --runs-dir names another")
+        Diagnostic(
+            "X001",
+            phrase("no run {wanted!r} in {runs}", wanted=wanted, runs=runs),
+            help=phrase("`recipe runs` lists them; --runs-dir names another"),
+        )
     )
 
 

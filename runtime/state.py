@@ -11,6 +11,7 @@ from enum import StrEnum
 from itertools import islice
 from typing import TypeGuard
 
+from compiler.phrases import phrase
 from runtime.journal import Event, JournalTail, boot_id, unreadable, uptime
 from runtime.lock import Holder, lock_holder
 from runtime.peak import Predicted, predicted_by
@@ -286,7 +287,7 @@ def judge(run: RunFolder, story: Story, holder: Holder | None, *, now: float | N
     if story.foreign is not None:
         return Verdict(State.UNREADABLE, unreadable(run.events, story.foreign).message)
     if holder is not None and not _has_reported(story, holder, now):
-        return Verdict(State.STARTING, "the executor has not reported yet")
+        return Verdict(State.STARTING, phrase("the executor has not reported yet"))
     if story.end is not None:
         status = story.end.text("status")
         state = {"finished": State.FINISHED, "stopped": State.STOPPED}.get(status, State.FAILED)
@@ -294,11 +295,14 @@ def judge(run: RunFolder, story: Story, holder: Holder | None, *, now: float | N
     if holder is None:
         return _without_executor(run, story, now)
     if story.paused:
-        return Verdict(State.PAUSED, f"since step {story.step}; `recipe resume` lets it go on")
+        return Verdict(State.PAUSED, phrase("since step {step}; `recipe resume` lets it go on", step=story.step))
     silence = _silence(story, now)
     usual = story.median_step_seconds() or 0.0
     if story.stage == "train" and silence > max(SILENT_AT_LEAST, 3 * usual):
-        return Verdict(State.STALLED, f"no event for {silence:.0f} s, steps take {usual:.1f} s")
+        return Verdict(
+            State.STALLED,
+            phrase("no event for {silence:.0f} s, steps take {usual:.1f} s", silence=silence, usual=usual),
+        )
     return Verdict(State.RUNNING, story.stage)
 
 
@@ -325,6 +329,10 @@ def _has_reported(story: Story, holder: Holder, now: float) -> bool:
 
 def _without_executor(run: RunFolder, story: Story, now: float) -> Verdict:
     if story.last_t is None and abs(now - run.plan.stat().st_mtime) < STARTING:
-        return Verdict(State.STARTING, "the executor has not reported yet")
-    kept = f"checkpoint at step {story.last_checkpoint}" if story.last_checkpoint else "no checkpoint yet"
-    return Verdict(State.DIED, f"the executor is gone without an end event ({kept})")
+        return Verdict(State.STARTING, phrase("the executor has not reported yet"))
+    kept = (
+        phrase("checkpoint at step {last_checkpoint}", last_checkpoint=story.last_checkpoint)
+        if story.last_checkpoint
+        else phrase("no checkpoint yet")
+    )
+    return Verdict(State.DIED, phrase("the executor is gone without an end event ({kept})", kept=kept))

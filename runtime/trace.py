@@ -19,13 +19,14 @@ from compiler.estimate.outside import workspaces
 from compiler.estimate.planned import work_of
 from compiler.estimate.stacks import stack_of
 from compiler.facts.gpus import catalogue
+from compiler.phrases import phrase
 from compiler.plan import Plan
 from runtime.tracing.job import Job
 
 LONGEST = 600.0
 """Seconds after which a trace is given up."""
 
-_NEXT = "the estimate of recipe check needs no trace"
+_NEXT = phrase("the estimate of recipe check needs no trace")
 
 
 def traced_memory(plan: Plan, model: Path | None) -> tuple[dict[str, Any] | None, list[Diagnostic]]:
@@ -35,10 +36,10 @@ def traced_memory(plan: Plan, model: Path | None) -> tuple[dict[str, Any] | None
     """
     job, why = job_of(plan, model)
     if job is None:
-        return None, [Diagnostic("X040", f"this step cannot be traced: {why}", help=_NEXT)]
+        return None, [Diagnostic("X040", phrase("this step cannot be traced: {why}", why=why), help=_NEXT)]
     seen, why = run_child(job)
     if seen is None:
-        return None, [Diagnostic("X040", f"this step cannot be traced: {why}", help=_NEXT)]
+        return None, [Diagnostic("X040", phrase("this step cannot be traced: {why}", why=why), help=_NEXT)]
     gpu = catalogue().get(plan.target.gpu)
     libraries = workspaces(gpu.compute_capability if gpu else 8.0) if plan.target.device == "cuda" else 0
     highest = max(seen["peaks"], key=lambda phase: seen["peaks"][phase])
@@ -57,13 +58,13 @@ def job_of(plan: Plan, model: Path | None) -> tuple[Job | None, str]:
     """The step of a plan as the tracer runs it, or why it cannot."""
     work = work_of(plan, ())
     if work is None or plan.model.architecture is None:
-        return None, "what its layers are like is known to the model's own code alone"
+        return None, phrase("what its layers are like is known to the model's own code alone")
     if plan.backend != "peft":
-        return None, f"{plan.backend} runs kernels of its own, which have no fake"
+        return None, phrase("{backend} runs kernels of its own, which have no fake", backend=plan.backend)
     if plan.quantization is not None and work.quantization == "int8":
-        return None, "layers in 8 bits have no fake"
+        return None, phrase("layers in 8 bits have no fake")
     if work.method in {"dora", "adalora"}:
-        return None, f"{work.method} reads the weights while it is put on, and fakes have none"
+        return None, phrase("{method} reads the weights while it is put on, and fakes have none", method=work.method)
     config = _config(model, plan.model.architecture)
     kwargs = dict(plan.peft.kwargs) if plan.peft else None
     if kwargs is not None:
@@ -108,10 +109,12 @@ def run_child(job: Job) -> tuple[dict[str, Any] | None, str]:
             check=False,
         )
     except subprocess.TimeoutExpired:
-        return None, f"it took longer than {LONGEST:.0f} seconds"
+        return None, phrase("it took longer than {longest:.0f} seconds", longest=LONGEST)
     if child.returncode:
         lines = [line for line in child.stderr.splitlines() if line.strip()]
         missing = next((line for line in lines if line.startswith("ModuleNotFoundError")), None)
-        return None, (missing or (lines[-1] if lines else f"the tracer left with code {child.returncode}"))[:300]
+        return None, (
+            missing or (lines[-1] if lines else phrase("the tracer left with code {code}", code=child.returncode))
+        )[:300]
     seen: dict[str, Any] = json.loads(child.stdout)
     return seen, ""

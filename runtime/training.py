@@ -21,6 +21,7 @@ import trl
 
 from compiler.data.prepare import Example, PreparedData
 from compiler.diagnostics import Diagnostic, Refusal
+from compiler.phrases import joined, phrase
 from compiler.plan import Plan
 from runtime import checkpoints, preflight
 from runtime.adalora import RankAllocation, without_penalty
@@ -304,20 +305,31 @@ class Watcher(transformers.TrainerCallback):
         """Tell of an update that was left out; stop when it is not the odd one any more. Raises Refusal (X008)."""
         if math.isfinite(loss) and not self._skipped_in_a_row:
             return
-        what = f"the loss is {loss}" if not math.isfinite(loss) else f"the gradient's norm is {self.grad_norm}"
-        changes = "; ".join(change.words() for change in self._advice.lower_rate())
+        what = (
+            phrase("the loss is {loss}", loss=loss)
+            if not math.isfinite(loss)
+            else phrase("the gradient's norm is {grad_norm}", grad_norm=self.grad_norm)
+        )
+        changes = joined("; ", [change.words() for change in self._advice.lower_rate()])
         most = max(SKIPS_IN_A_ROW, self._plan.schedule.steps // 100)
         if not self._skipped_in_a_row or self._skipped_in_a_row >= SKIPS_IN_A_ROW or self._skipped > most:
-            times = f" for the {self._skipped}th time" if self._skipped > 1 else ""
-            help_text = changes or "lower learning_rate or add warmup_steps, then start again"
-            message = f"{what} at step {step}{times}"
+            times = phrase(" for the {skipped}th time", skipped=self._skipped) if self._skipped > 1 else ""
+            help_text = changes or phrase("lower learning_rate or add warmup_steps, then start again")
+            message = phrase("{what} at step {step}{times}", what=what, step=step, times=times)
             raise Refusal(Diagnostic("X008", message, path=("training", "learning_rate"), help=help_text))
-        message = f"{what} at step {step}; its update was left out, and the weights are as before"
+        message = phrase(
+            "{what} at step {step}; its update was left out, and the weights are as before", what=what, step=step
+        )
         self._journal.append("warning", code="X031", message=message, help=changes)
 
     def measuring_fewer(self, before: int, now: int, why: str) -> None:
         """Tell that rows are measured in smaller groups from here on."""
-        message = f"{why}; held-out rows are measured {now} at once instead of {before} from here on"
+        message = phrase(
+            "{why}; held-out rows are measured {now} at once instead of {before} from here on",
+            why=why,
+            now=now,
+            before=before,
+        )
         self._journal.append("warning", code="X033", message=message)
         self._measured_rows = 0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from compiler.phrases import phrase
 from compiler.plan import Plan
 from runtime.run_folder import RunFolder
 
@@ -9,9 +10,9 @@ from runtime.run_folder import RunFolder
 def how_to_use(run: RunFolder, plan: Plan) -> list[tuple[str, str]]:
     """What for, and the lines to type."""
     ways = [
-        ("Talk to it", f"recipe chat {run.id}"),
-        ("Answers for a program", f"echo 'Une question ?' | recipe generate {run.id} --json"),
-        ("Compare it with its base", f"recipe eval {run.id}"),
+        (phrase("Talk to it"), f"recipe chat {run.id}"),
+        (phrase("Answers for a program"), f"echo 'Une question ?' | recipe generate {run.id} --json"),
+        (phrase("Compare it with its base"), f"recipe eval {run.id}"),
     ]
     if plan.method == "full":
         code = (
@@ -27,4 +28,4 @@ def how_to_use(run: RunFolder, plan: Plan) -> list[tuple[str, str]]:
             f'model = PeftModel.from_pretrained(base, "{run.adapter}")\n'
             f'tokenizer = AutoTokenizer.from_pretrained("{run.adapter}")'
         )
-    return [*ways, ("In Python", code)]
+    return [*ways, (phrase("In Python"), code)]

@@ -12,6 +12,7 @@ from compiler.data.tokenizer import ChatTokenizer
 from compiler.diagnostics import Diagnostic, Refusal
 from compiler.facts.models import ModelFacts, check_downloaded
 from compiler.facts.weight_files import ModelFault
+from compiler.phrases import phrase
 from compiler.plan import Plan
 from runtime.faults import diagnose
 
@@ -29,7 +30,7 @@ def weights_folder(plan: Plan, facts: ModelFacts, tokenizer: ChatTokenizer, anno
     gguf = next(file for file in plan.model.files if file.path == facts.path.name)
     folder = cache_folder() / "models" / f"{facts.path.stem}-{gguf.sha256[:16]}-{plan.load.kwargs['dtype']}"
     if not (folder / "config.json").is_file():
-        announce(f"converting {facts.path.name} to safetensors, once")
+        announce(phrase("converting {name} to safetensors, once", name=facts.path.name))
         _convert(facts.path, folder, tokenizer, dtype=plan.load.kwargs["dtype"])
     return folder
 
@@ -56,7 +57,7 @@ def _download(plan: Plan, announce: Callable[[str], None]) -> Path:
         folder = download(local_files_only=True)
         check_downloaded(model, folder)
     except (LocalEntryNotFoundError, ModelFault):  # not in the cache, or the small files alone
-        announce(f"downloading {plan.model.id}")
+        announce(phrase("downloading {id}", id=plan.model.id))
     else:
         return folder
     try:
@@ -65,8 +66,12 @@ def _download(plan: Plan, announce: Callable[[str], None]) -> Path:
     except ModelFault as fault:
         raise Refusal(Diagnostic("X009", str(fault), help=fault.help)) from fault
     except (OSError, HfHubHTTPError, HTTPError, LocalEntryNotFoundError) as error:
-        help_text = f"`hf download {plan.model.id}` where there is a network, then run again"
-        raise Refusal(Diagnostic("X009", f"{plan.model.id} cannot be downloaded: {error}", help=help_text)) from error
+        help_text = phrase("`hf download {id}` where there is a network, then run again", id=plan.model.id)
+        raise Refusal(
+            Diagnostic(
+                "X009", phrase("{id} cannot be downloaded: {error}", id=plan.model.id, error=error), help=help_text
+            )
+        ) from error
     return folder
 
 
@@ -91,8 +96,12 @@ def _convert(gguf: Path, folder: Path, tokenizer: ChatTokenizer, *, dtype: str) 
     except (ValueError, KeyError, NotImplementedError, RuntimeError) as error:
         if diagnose(error, folder.parent).code != "X005":  # no memory or no disk, whatever the file holds
             raise
-        help_text = "use the model's safetensors folder instead"
-        raise Refusal(Diagnostic("X009", f"{gguf.name} cannot be converted: {error}", help=help_text)) from error
+        help_text = phrase("use the model's safetensors folder instead")
+        raise Refusal(
+            Diagnostic(
+                "X009", phrase("{name} cannot be converted: {error}", name=gguf.name, error=error), help=help_text
+            )
+        ) from error
     finally:
         if draft.exists():
             shutil.rmtree(draft, ignore_errors=True)

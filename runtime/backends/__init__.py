@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from compiler.diagnostics import Diagnostic, Refusal
+from compiler.phrases import phrase
 from compiler.plan import Plan
 
 BACKENDS = {"peft": "runtime.backends.peft", "unsloth": "runtime.backends.unsloth"}
@@ -41,8 +42,12 @@ def loader(name: str) -> Load:
     Imported on use and before anything else of the field's libraries, since backends patch those.
     """
     if name not in BACKENDS:
-        message = f"the plan is for the backend {name}; this version has {', '.join(BACKENDS)}"
-        raise Refusal(Diagnostic("P002", message, help="upgrade recipec, or compile the recipe again with this one"))
+        message = phrase(
+            "the plan is for the backend {name}; this version has {backends}", name=name, backends=", ".join(BACKENDS)
+        )
+        raise Refusal(
+            Diagnostic("P002", message, help=phrase("upgrade recipec, or compile the recipe again with this one"))
+        )
     try:
         load: Load = import_module(BACKENDS[name]).load
     except Exception as error:  # whatever a library raises while it looks at this machine
@@ -56,9 +61,12 @@ def no_backend(name: str, error: Exception) -> Diagnostic:
     other = next(known for known in BACKENDS if known != name)
     return Diagnostic(
         "X010",
-        f"the backend {name} cannot be loaded: {reason}",
+        phrase("the backend {name} cannot be loaded: {reason}", name=name, reason=reason),
         path=("training", "backend"),
-        help=f'mend that (`recipe doctor`), or write backend = "{other}" in [training] and compile the recipe again',
+        help=phrase(
+            'mend that (`recipe doctor`), or write backend = "{other}" in [training] and compile the recipe again',
+            other=other,
+        ),
     )
 
 

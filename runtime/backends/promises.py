@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from compiler.diagnostics import Diagnostic, Refusal
+from compiler.phrases import phrase
 from compiler.plan import Plan
 
 OTHER_BACKEND = {"unsloth": "peft", "peft": "unsloth"}
@@ -17,7 +18,12 @@ def refuse_other_storage(plan: Plan, model: Any) -> None:
     kinds = {type(module).__name__ for module in model.modules()}
     found = 4 if "Linear4bit" in kinds else 8 if "Linear8bitLt" in kinds else 16
     if found != wanted:
-        message = f"{plan.backend} stored the base in {_bits(found)}, and the plan says {_bits(wanted)}"
+        message = phrase(
+            "{backend} stored the base in {bits}, and the plan says {bits2}",
+            backend=plan.backend,
+            bits=_bits(found),
+            bits2=_bits(wanted),
+        )
         raise Refusal(Diagnostic("X011", message, path=("training", "backend"), help=other_backend(plan)))
 
 
@@ -29,14 +35,23 @@ def refuse_other_arguments(plan: Plan, arguments: Any) -> None:
         # Transformers parses some texts into objects and lists; only plain values can be seen to have changed.
         plain = isinstance(planned, bool | int | float | str) and isinstance(found, bool | int | float | str)
         if plain and found != planned:
-            message = f"{plan.backend} changed {name} from {planned!r} to {found!r}"
+            message = phrase(
+                "{backend} changed {name} from {planned!r} to {found!r}",
+                backend=plan.backend,
+                name=name,
+                planned=planned,
+                found=found,
+            )
             raise Refusal(Diagnostic("X011", message, path=("training", "backend"), help=other_backend(plan)))
 
 
 def other_backend(plan: Plan) -> str:
     """How to force the backend that was not chosen."""
-    return f'write backend = "{OTHER_BACKEND[plan.backend]}" in [training] and compile the recipe again'
+    return phrase(
+        'write backend = "{other_backend}" in [training] and compile the recipe again',
+        other_backend=OTHER_BACKEND[plan.backend],
+    )
 
 
 def _bits(number: int) -> str:
-    return f"{number} bits" if number < 16 else "16 or more bits"
+    return phrase("{number} bits", number=number) if number < 16 else phrase("16 or more bits")

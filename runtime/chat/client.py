@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any
 
 from compiler.diagnostics import Diagnostic, Refusal
+from compiler.phrases import phrase
 from compiler.plan import Plan
 from runtime.launcher import environment
 from runtime.run_folder import RunFolder, read_launch
@@ -117,5 +118,5 @@ class Client:
         self._errors.seek(0)
         said = self._errors.read()[-2000:].decode("utf-8", "replace").strip().splitlines()
         last = f": {said[-1]}" if said else ""
-        message = f"the process with the models has gone (exit code {code}){last}"
-        return Refusal(Diagnostic("X004", message, help="is there memory enough for the model?"))
+        message = phrase("the process with the models has gone (exit code {code}){last}", code=code, last=last)
+        return Refusal(Diagnostic("X004", message, help=phrase("is there memory enough for the model?")))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from compiler.diagnostics import Diagnostic, Refusal
+from compiler.phrases import phrase
 from runtime.faults import diagnose
 from runtime.run_folder import RunFolder
 
@@ -43,7 +44,14 @@ class Server:
             except Refusal as refusal:
                 self._tell(refusal.diagnostics[0])
             except (ValueError, KeyError, TypeError) as error:
-                self._tell(Diagnostic("X082", f"a request that cannot be read ({type(error).__name__}: {error})"))
+                self._tell(
+                    Diagnostic(
+                        "X082",
+                        phrase(
+                            "a request that cannot be read ({name}: {error})", name=type(error).__name__, error=error
+                        ),
+                    )
+                )
             except Exception as error:
                 self._tell(diagnose(error, Path()))
 
@@ -72,7 +80,9 @@ class Server:
         try:
             return self._speakers.tokenizer.encode_prompt(messages)
         except TemplateFault as fault:
-            raise Refusal(Diagnostic("X082", f"the chat template cannot write this conversation: {fault}")) from fault
+            raise Refusal(
+                Diagnostic("X082", phrase("the chat template cannot write this conversation: {fault}", fault=fault))
+            ) from fault
 
     @staticmethod
     def _sampling(temperature: float) -> dict[str, Any]:
@@ -83,8 +93,15 @@ class Server:
         positions = getattr(model.config.get_text_config(), "max_position_embeddings", None)
         longest = max(map(len, prompts))
         if isinstance(positions, int) and longest + most > positions:
-            message = f"{longest} tokens and {most} to answer are more than the model's {positions} positions"
-            raise Refusal(Diagnostic("X083", message, help="begin anew (/reset in a chat), or lower --max-new-tokens"))
+            message = phrase(
+                "{longest} tokens and {most} to answer are more than the model's {positions} positions",
+                longest=longest,
+                most=most,
+                positions=positions,
+            )
+            raise Refusal(
+                Diagnostic("X083", message, help=phrase("begin anew (/reset in a chat), or lower --max-new-tokens"))
+            )
 
     def _streamed(
         self, model: Any, prompts: list[list[int]], most: int, sampling: dict[str, Any], *, stream: bool

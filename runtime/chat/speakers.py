@@ -9,6 +9,7 @@ from typing import Any
 
 from compiler.data.tokenizer import ChatTokenizer
 from compiler.diagnostics import Diagnostic, Refusal
+from compiler.phrases import phrase
 from compiler.plan import Plan, read_plan
 from runtime.inference import load_base, load_tuned
 from runtime.models import base_folder
@@ -54,8 +55,8 @@ class Speakers:
     def speaking(self, name: str) -> Iterator[Any]:
         """The model of that name, for one answer. Raises Refusal (X081)."""
         if name not in self.names:
-            message = f"there is no model {name!r} here"
-            raise Refusal(Diagnostic("X081", message, help=f"there are {', '.join(self.names)}"))
+            message = phrase("there is no model {name!r} here", name=name)
+            raise Refusal(Diagnostic("X081", message, help=phrase("there are {names}", names=", ".join(self.names))))
         if name == BASE and not self._adapters:
             yield self._base
         elif name == BASE:
@@ -82,8 +83,8 @@ def _plan(run: RunFolder) -> Plan:
 def _is_there(runs: list[RunFolder]) -> None:
     missing = next((run for run in runs if not run.adapter.is_dir()), None)
     if missing is not None:
-        message = f"run {missing.id} has no tuned model: {missing.adapter.name}/ is not there"
-        raise Refusal(Diagnostic("X051", message, help="let it finish: recipe resume, or recipe attach"))
+        message = phrase("run {id} has no tuned model: {name}/ is not there", id=missing.id, name=missing.adapter.name)
+        raise Refusal(Diagnostic("X051", message, help=phrase("let it finish: recipe resume, or recipe attach")))
 
 
 def _one_base(runs: list[RunFolder], plans: list[Plan]) -> None:
@@ -94,13 +95,15 @@ def _one_base(runs: list[RunFolder], plans: list[Plan]) -> None:
 
     for run, plan in zip(runs[1:], plans[1:], strict=True):
         if plan.method == "full" or plans[0].method == "full" or base_of(plan) != base_of(plans[0]):
-            message = f"run {run.id} is no adapter on the base of run {runs[0].id}, stored in the same way"
-            raise Refusal(Diagnostic("X080", message, help="talk to it alone: recipe chat " + run.id))
+            message = phrase(
+                "run {id} is no adapter on the base of run {id2}, stored in the same way", id=run.id, id2=runs[0].id
+            )
+            raise Refusal(Diagnostic("X080", message, help=phrase("talk to it alone: recipe chat ") + run.id))
     if len(runs) > 1:
         apart = next((run for run in runs if _takes_apart(run)), None)
         if apart is not None:
-            message = f"the adapter of run {apart.id} changes the base that it is put on (PiSSA, OLoRA)"
-            raise Refusal(Diagnostic("X080", message, help="talk to it alone: recipe chat " + apart.id))
+            message = phrase("the adapter of run {id} changes the base that it is put on (PiSSA, OLoRA)", id=apart.id)
+            raise Refusal(Diagnostic("X080", message, help=phrase("talk to it alone: recipe chat ") + apart.id))
 
 
 def _takes_apart(run: RunFolder) -> bool:

@@ -10,6 +10,7 @@ from pathlib import Path
 from compiler.cache import cache_folder
 from compiler.facts.machine import DRIVER, cpu_has_bf16, target_of
 from compiler.language.recipe import HardwareTable
+from compiler.phrases import counted, phrase
 from runtime.doctor.finding import Finding
 
 GB = 10**9
@@ -25,8 +26,9 @@ MEMORY = Path("/proc/meminfo")
 def processor() -> Finding:
     """Cores, and whether they multiply bfloat16."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    type_told = "with bfloat16" if cpu_has_bf16() else "without bfloat16: a CPU run computes in float32"
-    return Finding("processor", "ok", f"{cores} core{'s' if cores > 1 else ''}, {type_told}")
+    type_told = phrase("with bfloat16") if cpu_has_bf16() else phrase("without bfloat16: a CPU run computes in float32")
+    told = counted("{n} core, {bfloat16}", "{n} cores, {bfloat16}", cores, bfloat16=type_told)
+    return Finding(phrase("processor"), "ok", told)
 
 
 def memory() -> Finding:
@@ -35,11 +37,16 @@ def memory() -> Finding:
         lines = dict(line.split(":", 1) for line in MEMORY.read_text(encoding="ascii").splitlines() if ":" in line)
         free, total = (int(lines[name].split()[0]) * 1024 / GB for name in ("MemAvailable", "MemTotal"))
     except (OSError, ValueError, KeyError, IndexError):
-        return Finding("memory", "note", "this system does not say how much is free")
-    told = f"{free:.0f} of {total:.0f} GB free"
+        return Finding(phrase("memory"), "note", phrase("this system does not say how much is free"))
+    told = phrase("{free:.0f} of {total:.0f} GB free", free=free, total=total)
     if free < LEAST_MEMORY:
-        return Finding("memory", "warning", told, f"close programs: a run takes {LEAST_MEMORY} GB or more")
-    return Finding("memory", "ok", told)
+        return Finding(
+            phrase("memory"),
+            "warning",
+            told,
+            phrase("close programs: a run takes {least_memory} GB or more", least_memory=LEAST_MEMORY),
+        )
+    return Finding(phrase("memory"), "ok", told)
 
 
 def disks(runs: Path) -> Iterator[Finding]:
@@ -48,7 +55,7 @@ def disks(runs: Path) -> Iterator[Finding]:
     for subject, folder, setting in (
         ("runs", runs, "--runs-dir"),
         ("cache", cache_folder(), "RECIPE_CACHE_DIR"),
-        ("hub cache", hub, "HF_HOME"),
+        (phrase("hub cache"), hub, "HF_HOME"),
     ):
         yield _disk(subject, folder, setting)
 
@@ -58,12 +65,19 @@ def _disk(subject: str, folder: Path, setting: str) -> Finding:
     try:
         free = shutil.disk_usage(there).free / GB
     except OSError as error:
-        return Finding(subject, "error", f"{folder}: {error.strerror}", f"name another place: {setting}")
+        return Finding(
+            subject, "error", f"{folder}: {error.strerror}", phrase("name another place: {setting}", setting=setting)
+        )
     if not os.access(there, os.W_OK):
-        return Finding(subject, "error", f"{folder} cannot be written to", f"name another place: {setting}")
-    told = f"{free:.0f} GB free in {folder}"
+        return Finding(
+            subject,
+            "error",
+            phrase("{folder} cannot be written to", folder=folder),
+            phrase("name another place: {setting}", setting=setting),
+        )
+    told = phrase("{free:.0f} GB free in {folder}", free=free, folder=folder)
     if free < LEAST_FREE:
-        return Finding(subject, "warning", told, f"make room, or name another disk: {setting}")
+        return Finding(subject, "warning", told, phrase("make room, or name another disk: {setting}", setting=setting))
     return Finding(subject, "ok", told)
 
 
@@ -71,11 +85,24 @@ def graphics_card(built_for: str | None) -> Iterator[Finding]:
     """The GPU that a recipe would get, and whether driver and torch can use it; ``built_for`` is torch's build."""
     target = target_of(HardwareTable())
     if target.device == "cpu":
-        driver = "" if not DRIVER.exists() else "; NVIDIA's driver is loaded, but nvidia-smi shows no GPU"
-        remedy = "run nvidia-smi and mend what it says" if driver else ""
-        yield Finding("gpu", "warning" if driver else "note", f"none: recipes train on the processor{driver}", remedy)
+        driver = "" if not DRIVER.exists() else phrase("; NVIDIA's driver is loaded, but nvidia-smi shows no GPU")
+        remedy = phrase("run nvidia-smi and mend what it says") if driver else ""
+        yield Finding(
+            phrase("gpu"),
+            "warning" if driver else "note",
+            phrase("none: recipes train on the processor{driver}", driver=driver),
+            remedy,
+        )
         return
-    yield Finding("gpu", "ok", f"{target.gpu}, {'with' if target.bf16 else 'without'} bfloat16")
+    yield Finding(
+        phrase("gpu"),
+        "ok",
+        phrase("{gpu}, with bfloat16" if target.bf16 else "{gpu}, without bfloat16", gpu=target.gpu),
+    )
     if built_for is not None and "CPU alone" in built_for:
-        remedy = "pip install --force-reinstall torch, from the index for your CUDA (https://pytorch.org/get-started)"
-        yield Finding("torch build", "error", "there is a GPU, and torch was built for the CPU alone", remedy)
+        remedy = phrase(
+            "pip install --force-reinstall torch, from the index for your CUDA (https://pytorch.org/get-started)"
+        )
+        yield Finding(
+            phrase("torch build"), "error", phrase("there is a GPU, and torch was built for the CPU alone"), remedy
+        )

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from compiler.facts import unsloth
 from compiler.facts.packages import installed_version, tested_set
+from compiler.phrases import phrase
 from runtime.doctor.finding import Finding, State
 
 TRAINING = ("torch", "transformers", "peft", "trl", "accelerate", "datasets", "safetensors", "tokenizers")
@@ -19,7 +20,7 @@ INSTALL = "pip install -c constraints.txt torch && pip install -c constraints.tx
 
 def python() -> Finding:
     """The interpreter; an older one than 3.11 does not come this far."""
-    return Finding("python", "ok", ".".join(map(str, sys.version_info[:3])))
+    return Finding(phrase("python"), "ok", ".".join(map(str, sys.version_info[:3])))
 
 
 def packages() -> Iterator[Finding]:
@@ -32,9 +33,14 @@ def packages() -> Iterator[Finding]:
 def _package(name: str, absent: State, *, remedy: str) -> Finding:
     found, tested = installed_version(name), tested_set()[name]
     if found is None:
-        return Finding(name, absent, "not installed", remedy)
+        return Finding(name, absent, phrase("not installed"), remedy)
     if found != tested:
-        return Finding(name, "warning", f"{found}; {tested} was tested", f"pip install {name}=={tested}")
+        return Finding(
+            name,
+            "warning",
+            phrase("{found}; {tested} was tested", found=found, tested=tested),
+            f"pip install {name}=={tested}",
+        )
     return Finding(name, "ok", found)
 
 
@@ -48,8 +54,10 @@ def torch_build() -> Finding | None:
     cuda = re.search(r"^cuda[^=\n]*= *'([^']+)'", text, re.M)
     hip = re.search(r"^hip[^=\n]*= *'([^']+)'", text, re.M)
     if cuda:
-        return Finding("torch build", "ok", f"for CUDA {cuda[1]}")
-    return Finding("torch build", "ok", f"for ROCm {hip[1]}" if hip else "for the CPU alone")
+        return Finding(phrase("torch build"), "ok", phrase("for CUDA {cuda}", cuda=cuda[1]))
+    return Finding(
+        phrase("torch build"), "ok", phrase("for ROCm {hip}", hip=hip[1]) if hip else phrase("for the CPU alone")
+    )
 
 
 def unsloth_here() -> Finding:
@@ -57,9 +65,16 @@ def unsloth_here() -> Finding:
     for name, (version, allowed) in unsloth.ruled_out().items():
         tested = tested_set().get(name, "")
         remedy = f"pip install {name}=={tested}" if tested else f"pip install '{name}{allowed}'"
-        return Finding("unsloth", "warning", f"it allows {name} {allowed}, and {version} is here", remedy)
+        return Finding(
+            "unsloth",
+            "warning",
+            phrase("it allows {name} {allowed}, and {version} is here", name=name, allowed=allowed, version=version),
+            remedy,
+        )
     wrong = unsloth.untested()
     if wrong:
-        remedy = "pip install -c constraints.txt '.[unsloth]'; on a machine without a GPU add --no-deps -r unsloth.txt"
-        return Finding("unsloth", "note", f"{wrong[0]}; recipes train with PEFT then", remedy)
+        remedy = phrase(
+            "pip install -c constraints.txt '.[unsloth]'; on a machine without a GPU add --no-deps -r unsloth.txt"
+        )
+        return Finding("unsloth", "note", phrase("{wrong}; recipes train with PEFT then", wrong=wrong[0]), remedy)
     return Finding("unsloth", "ok", str(installed_version("unsloth")))

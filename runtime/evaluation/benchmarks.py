@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from compiler.diagnostics import Diagnostic, Refusal
+from compiler.phrases import phrase
 from compiler.plan import Plan
 from runtime.evaluation.settings import EvaluationSettings, evaluation_folder
 from runtime.journal import JournalWriter, read_journal
@@ -32,7 +33,9 @@ def missing_package() -> Diagnostic | None:
         version("lm-eval")
     except PackageNotFoundError:
         help_text = "pip install -c constraints.txt 'recipec[eval]'"
-        return Diagnostic("E010", "benchmarks need lm-evaluation-harness, which is not installed", help=help_text)
+        return Diagnostic(
+            "E010", phrase("benchmarks need lm-evaluation-harness, which is not installed"), help=help_text
+        )
     return None
 
 
@@ -53,8 +56,10 @@ def measure_tasks(
     manager = TaskManager(include_path=settings.tasks_path or None)
     unknown = [task for task in settings.tasks if task not in manager.all_tasks]
     if unknown:
-        message = f"the harness has no task {', '.join(unknown)}"
-        raise Refusal(Diagnostic("X055", message, help="`lm_eval ls tasks` lists them; --tasks-path names your own"))
+        message = phrase("the harness has no task {unknown}", unknown=", ".join(unknown))
+        raise Refusal(
+            Diagnostic("X055", message, help=phrase("`lm_eval ls tasks` lists them; --tasks-path names your own"))
+        )
     launch = read_launch(run)
     with orders.at_once():
         _, folder = base_folder(plan, launch, lambda text: None)
@@ -66,7 +71,7 @@ def measure_tasks(
                 model = load_tuned(plan, run, model)
         for task in tasks:
             orders.check()
-            journal.append("stage", name=f"task of {phase}", task=task)
+            journal.append("stage", name=phrase("task of {phase}", phase=phase), task=task)
             with orders.at_once():
                 found = _evaluate(model, tokenizer, manager, task, settings)
             journal.append("eval", phase=phase, task=task, limit=settings.limit, metrics=found)
@@ -85,8 +90,10 @@ def _evaluate(
             model=harness, tasks=[task], task_manager=manager, limit=settings.limit or None, bootstrap_iters=1000
         )
     except (OSError, ConnectionError) as error:  # a task's data is fetched from the hub when it is first used
-        message = f"the data of the task {task} cannot be had: {str(error).splitlines()[0][:200]}"
-        raise Refusal(Diagnostic("X056", message, help="try again where there is a network")) from error
+        message = phrase(
+            "the data of the task {task} cannot be had: {error}", task=task, error=str(error).splitlines()[0][:200]
+        )
+        raise Refusal(Diagnostic("X056", message, help=phrase("try again where there is a network"))) from error
     assert results is not None
     told = results["results"][task]
     found = {}

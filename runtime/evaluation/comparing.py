@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from compiler.phrases import counted, phrase
 from compiler.plan import Plan
 from runtime.evaluation.questions import Question
 from runtime.evaluation.scoring import Answer, Scores
@@ -119,15 +120,15 @@ Value = Callable[[Scores], float | None]
 
 def _scores(plan: Plan, measured: Sequence[Measured]) -> Iterator[Measure]:
     wanted: list[tuple[str, str, Value, float | None]] = [
-        ("acceptance", "acceptance tests", lambda s: s.acceptance, plan.evaluation.ship.score)
+        ("acceptance", phrase("acceptance tests"), lambda s: s.acceptance, plan.evaluation.ship.score)
     ]
     wanted += [
         (f"test:{test.name}", test.name, _passes(test.name), test.at_least) for test in plan.evaluation.acceptance
     ]
     wanted += [
-        ("terms", "terms used rightly", lambda s: s.terminology, plan.evaluation.ship.terms),
-        ("exact", "the expected answer, exactly", lambda s: s.exact, None),
-        ("fuzzy", "likeness to the expected answer", lambda s: s.fuzzy, None),
+        ("terms", phrase("terms used rightly"), lambda s: s.terminology, plan.evaluation.ship.terms),
+        ("exact", phrase("the expected answer, exactly"), lambda s: s.exact, None),
+        ("fuzzy", phrase("likeness to the expected answer"), lambda s: s.fuzzy, None),
     ]
     for name, label, value, least in wanted:
         pairs = [
@@ -155,18 +156,29 @@ def _passes(name: str) -> Value:
 
 def _conditions(plan: Plan, loss: Paired | None, scores: Sequence[Measure]) -> Iterator[Condition]:
     by_name = {one.name: one for one in scores}
-    held = [("acceptance", "the mean score of the acceptance tests", plan.evaluation.ship.score)]
-    held += [("terms", "the share of terms used rightly", plan.evaluation.ship.terms)]
-    held += [(f"test:{test.name}", f"the test {test.name}", test.at_least) for test in plan.evaluation.acceptance]
+    held = [("acceptance", phrase("the mean score of the acceptance tests"), plan.evaluation.ship.score)]
+    held += [("terms", phrase("the share of terms used rightly"), plan.evaluation.ship.terms)]
+    held += [
+        (f"test:{test.name}", phrase("the test {name}", name=test.name), test.at_least)
+        for test in plan.evaluation.acceptance
+    ]
     for name, what, least in held:
         if least is None:
             continue
         one = by_name.get(name)
         if one is None:
-            yield Condition(False, f"{what} is held to {percent(least)}, and no question was about it")
+            yield Condition(
+                False,
+                phrase("{what} is held to {percent}, and no question was about it", what=what, percent=percent(least)),
+            )
         else:
             tuned = one.paired.tuned
-            yield Condition(tuned >= least, f"{what}: {percent(tuned)}, held to {percent(least)}")
+            yield Condition(
+                tuned >= least,
+                phrase(
+                    "{what}: {percent}, held to {percent2}", what=what, percent=percent(tuned), percent2=percent(least)
+                ),
+            )
     if plan.evaluation.ship.no_loss:
         yield from _no_loss(loss, scores)
 
@@ -175,12 +187,14 @@ def _no_loss(loss: Paired | None, scores: Sequence[Measure]) -> Iterator[Conditi
     """Nothing surely worse; as many measures are looked at, each has to be the surer."""
     looked_at = [(one.label, one.paired) for one in scores if one.name not in {"exact", "fuzzy", "acceptance"}]
     if loss is not None:
-        looked_at.append(("the held-out loss", loss))
+        looked_at.append((phrase("the held-out loss"), loss))
     for label, paired in looked_at:
         if paired.sure(among=len(looked_at)) == "worse":
-            yield Condition(False, f"{label} is surely worse than the base's")
+            yield Condition(False, phrase("{label} is surely worse than the base's", label=label))
     if looked_at and not any(paired.sure(among=len(looked_at)) == "worse" for _, paired in looked_at):
-        yield Condition(True, f"nothing of {len(looked_at)} measures is surely worse than the base's")
+        yield Condition(
+            True, phrase("nothing of {count} measures is surely worse than the base's", count=len(looked_at))
+        )
 
 
 # --- in words -----------------------------------------------------------------------------------------------
@@ -192,15 +206,27 @@ def _remarks(measured: Sequence[Measured]) -> Iterator[str]:
         answers = [side.answer for one in measured if (side := getattr(one, name)).answer is not None]
         empty = sum(not answer.text.strip() for answer in answers)
         cut = sum(not answer.ended for answer in answers)
-        who = "the base" if name == "base" else "the tuned model"
+        who = phrase("the base") if name == "base" else phrase("the tuned model")
         if answers and empty >= EMPTY_SHARE * len(answers):
-            yield f"{who} answers nothing to {empty} of {len(answers)} questions"
+            yield phrase(
+                "{who} answers nothing to {empty} of {count} questions", who=who, empty=empty, count=len(answers)
+            )
         elif answers and cut > len(answers) / 2:
             most = max(answer.tokens for answer in answers)
-            yield f"{who} was cut at {most} tokens in {cut} of {len(answers)} answers: raise max_new_tokens"
+            yield phrase(
+                "{who} was cut at {most} tokens in {cut} of {count} answers: raise max_new_tokens",
+                who=who,
+                most=most,
+                cut=cut,
+                count=len(answers),
+            )
     answered = sum(one.tuned.answer is not None for one in measured)
     if 0 < answered < LEAST:
-        yield f"{answered} questions are too few to show any difference: {LEAST} is the least"
+        yield phrase(
+            "{answered} questions are too few to show any difference: {least} is the least",
+            answered=answered,
+            least=LEAST,
+        )
 
 
 def sentences(comparison: Comparison) -> list[str]:
@@ -211,36 +237,78 @@ def sentences(comparison: Comparison) -> list[str]:
         said.append(score_sentence(main))
     if comparison.loss is not None:
         said.append(loss_sentence(comparison.loss))
-    return said or ["nothing could be compared"]
+    return said or [phrase("nothing could be compared")]
 
 
 def score_sentence(measure: Measure) -> str:
     """One measure: on how many questions better, by how many points, how sure."""
     paired = measure.paired
-    values = f"{measure.label} {percent(paired.base)} → {percent(paired.tuned)}"
-    interval = f"95 % interval {points(paired.low)} to {points(paired.high)} points"
+    values = phrase(
+        "{label} {base} → {tuned}", label=measure.label, base=percent(paired.base), tuned=percent(paired.tuned)
+    )
+    interval = phrase(
+        "95 % interval {points} to {points2} points", points=points(paired.low), points2=points(paired.high)
+    )
     match paired.sure():
         case "better":
-            also = f", worse on {paired.worse}" if paired.worse else ""
-            return f"better on {paired.better} of {paired.questions}{also}: {values}, {interval}"
+            also = phrase(", worse on {worse}", worse=paired.worse) if paired.worse else ""
+            return phrase(
+                "better on {better} of {questions}{also}: {values}, {interval}",
+                better=paired.better,
+                questions=paired.questions,
+                also=also,
+                values=values,
+                interval=interval,
+            )
         case "worse":
-            also = f", better on {paired.better}" if paired.better else ""
-            return f"WORSE on {paired.worse} of {paired.questions}{also}: {values}, {interval}"
-    seen = f"; less than {100 * paired.detectable:.0f} points would hardly show" if paired.detectable > 0 else ""
-    return f"no difference that {_questions(paired.questions)} can show: {values}, {interval}{seen}"
+            also = phrase(", better on {better}", better=paired.better) if paired.better else ""
+            return phrase(
+                "WORSE on {worse} of {questions}{also}: {values}, {interval}",
+                worse=paired.worse,
+                questions=paired.questions,
+                also=also,
+                values=values,
+                interval=interval,
+            )
+    seen = (
+        phrase("; less than {detectable:.0f} points would hardly show", detectable=100 * paired.detectable)
+        if paired.detectable > 0
+        else ""
+    )
+    return phrase(
+        "no difference that {questions} can show: {values}, {interval}{seen}",
+        questions=_questions(paired.questions),
+        values=values,
+        interval=interval,
+        seen=seen,
+    )
 
 
 def loss_sentence(paired: Paired) -> str:
     """The held-out loss in nats, with what it means for the perplexity."""
-    values = f"held-out loss {paired.base:.4f} → {paired.tuned:.4f} nats"
-    interval = f"95 % interval {paired.low:+.4f} to {paired.high:+.4f}"
-    rows = f"{paired.questions} row{'' if paired.questions == 1 else 's'}"
+    values = phrase("held-out loss {base:.4f} → {tuned:.4f} nats", base=paired.base, tuned=paired.tuned)
+    interval = phrase("95 % interval {low:+.4f} to {high:+.4f}", low=paired.low, high=paired.high)
+    rows = counted("{n} row", "{n} rows", paired.questions)
     match paired.sure():
         case "better":
-            return f"{values}: better on {paired.better} of {rows}, {interval}"
+            return phrase(
+                "{values}: better on {better} of {rows}, {interval}",
+                values=values,
+                better=paired.better,
+                rows=rows,
+                interval=interval,
+            )
         case "worse":
-            return f"{values}: WORSE on {paired.worse} of {rows}, {interval}"
-    return f"{values}: no difference that {rows} can show, {interval}"
+            return phrase(
+                "{values}: WORSE on {worse} of {rows}, {interval}",
+                values=values,
+                worse=paired.worse,
+                rows=rows,
+                interval=interval,
+            )
+    return phrase(
+        "{values}: no difference that {rows} can show, {interval}", values=values, rows=rows, interval=interval
+    )
 
 
 def percent(share: float) -> str:
@@ -254,7 +322,7 @@ def points(share: float) -> str:
 
 
 def _questions(count: int) -> str:
-    return f"{count} question{'' if count == 1 else 's'}"
+    return counted("{n} question", "{n} questions", count)
 
 
 def perplexity(loss: float) -> float:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from compiler.codes import exit_code
 from compiler.diagnostics import Diagnostic, Refusal
 from compiler.files import write_atomically
+from compiler.phrases import phrase
 from compiler.plan import Plan, read_plan
 from runtime.child import main_of
 from runtime.evaluation.benchmarks import task_results
@@ -102,11 +103,15 @@ class Evaluator:
 
     def _nothing_to_ask(self, refused: Sequence[str]) -> None:
         if refused:
-            message = f"every question of the evaluation is trained on: {', '.join(refused[:5])}"
-            message += f" and {len(refused) - 5} more" if len(refused) > 5 else ""
-            raise Refusal(Diagnostic("X052", message, help="hold out rows with other questions"))
-        help_text = "set held_out_share in [data], or write questions in [evaluation], and train again"
-        raise Refusal(Diagnostic("X053", "the run holds nothing out and asks no questions of its own", help=help_text))
+            message = phrase(
+                "every question of the evaluation is trained on: {refused}", refused=", ".join(refused[:5])
+            )
+            message += phrase(" and {count} more", count=len(refused) - 5) if len(refused) > 5 else ""
+            raise Refusal(Diagnostic("X052", message, help=phrase("hold out rows with other questions")))
+        help_text = phrase("set held_out_share in [data], or write questions in [evaluation], and train again")
+        raise Refusal(
+            Diagnostic("X053", phrase("the run holds nothing out and asks no questions of its own"), help=help_text)
+        )
 
     def _left(self, asked: Sequence[Question], what: str, phases: Sequence[str] = PHASES) -> list[Question]:
         """Questions that a phase has not answered (or rows whose loss it has not measured) yet."""
@@ -140,14 +145,14 @@ class Evaluator:
         from runtime.inference import generate, row_losses
 
         rows = self._left(asked, "loss", [phase])
-        self.journal.append("stage", name=f"loss of {phase}", total=len(rows))
+        self.journal.append("stage", name=phrase("loss of {phase}", phase=phase), total=len(rows))
         for batch in self._batches(rows, lambda one: len(one.ids)):
             found = row_losses(model, [as_example(one) for one in batch])
             for one, (loss, tokens) in zip(batch, found, strict=True):
                 self.losses[phase, one.name] = loss, tokens
                 self.journal.append("loss", phase=phase, name=one.name, loss=loss, tokens=tokens)
         rows = self._left(asked, "answer", [phase])
-        self.journal.append("stage", name=f"answers of {phase}", total=len(rows))
+        self.journal.append("stage", name=phrase("answers of {phase}", phase=phase), total=len(rows))
         most = self.settings.max_new_tokens
         for batch in self._batches(rows, lambda one: len(one.prompt_ids)):
             said = generate(model, tokenizer, [one.prompt_ids for one in batch], max_new_tokens=most)
@@ -168,7 +173,7 @@ class Evaluator:
         """Rows of like length together, the longest first: what does not fit shows at once. Raises Stopped."""
         ordered = sorted(rows, key=length, reverse=True)
         for start in range(0, len(ordered), self.settings.batch_size):
-            self.orders.take(0, no_checkpoint="an evaluation keeps every answer as it comes")
+            self.orders.take(0, no_checkpoint=phrase("an evaluation keeps every answer as it comes"))
             self.orders.check()
             yield ordered[start : start + self.settings.batch_size]
             done = min(len(ordered), start + self.settings.batch_size)
@@ -209,7 +214,7 @@ class Evaluator:
         try:
             outcome, code = {"status": "finished", **self.execute()}, 0
         except Stopped:
-            message = f"stopped by {self.orders.by}; every answer so far is kept"
+            message = phrase("stopped by {by}; every answer so far is kept", by=self.orders.by)
             outcome, code = {"status": "stopped", "by": self.orders.by, "message": message}, self.orders.exit_code()
         except Refusal as refusal:
             outcome, code = _failed(*refusal.diagnostics)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from compiler.diagnostics import Diagnostic, Refusal
+from compiler.phrases import phrase
 from compiler.plan import Plan
 from runtime.evaluation.questions import read_questions
 from runtime.evaluation.settings import EvaluationSettings, evaluation_folder, write_settings
@@ -25,11 +26,15 @@ def start_evaluation(run: RunFolder, plan: Plan, settings: EvaluationSettings, *
     folder = evaluation_folder(run)
     tuned = run.model if plan.method == "full" else run.adapter
     if not tuned.is_dir():
-        message = f"run {run.id} has no tuned model yet: {tuned.name}/ is not there"
-        raise Refusal(Diagnostic("X051", message, help=f"let it finish: recipe attach {run.id}, or recipe resume"))
+        message = phrase("run {id} has no tuned model yet: {name}/ is not there", id=run.id, name=tuned.name)
+        raise Refusal(
+            Diagnostic("X051", message, help=phrase("let it finish: recipe attach {id}, or recipe resume", id=run.id))
+        )
     if lock_holder(folder) is not None:
-        message = f"run {run.id} is being evaluated already"
-        raise Refusal(Diagnostic("X002", message, help=f"it writes into {folder.events}; stop it, or wait"))
+        message = phrase("run {id} is being evaluated already", id=run.id)
+        raise Refusal(
+            Diagnostic("X002", message, help=phrase("it writes into {events}; stop it, or wait", events=folder.events))
+        )
     read_questions(run)
     folder.control.mkdir(exist_ok=True)
     if fresh:

@@ -25,6 +25,7 @@ from compiler.data.split import digest_of
 from compiler.diagnostics import Diagnostic, Refusal
 from compiler.files import write_atomically
 from compiler.gather import Inputs
+from compiler.phrases import phrase
 from compiler.plan import Plan
 from runtime.run_folder import RunFolder
 
@@ -147,9 +148,9 @@ def _held_out(plan: Plan, inputs: Inputs, known: _Known, root: Path) -> Iterator
     for at in chosen:
         example = held_out[at]
         prompt = [dict(message) for message in example.prompt]
-        source = names[example.source] if example.source < len(names) else "the data"
+        source = names[example.source] if example.source < len(names) else phrase("the data")
         yield Question(
-            name=f"{example.place.file or source}, row {example.row}",
+            name=phrase("{file}, row {row}", file=example.place.file or source, row=example.row),
             prompt=prompt,
             prompt_ids=inputs.tokenizer.encode_prompt(prompt) if prompt else [],
             expected=example.answer or None,
@@ -190,8 +191,13 @@ def read_questions(run: RunFolder) -> list[Question]:
         lines = questions_file(run).read_text(encoding="utf-8").splitlines()
         return [_read(json.loads(line)) for line in lines if line.strip()]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        message = f"run {run.id} has no questions to be evaluated on ({type(error).__name__}: {error})"
-        help_text = "train it again with `recipe run`: the questions are written down when a run starts"
+        message = phrase(
+            "run {id} has no questions to be evaluated on ({name}: {error})",
+            id=run.id,
+            name=type(error).__name__,
+            error=error,
+        )
+        help_text = phrase("train it again with `recipe run`: the questions are written down when a run starts")
         raise Refusal(Diagnostic("X050", message, help=help_text)) from error
 
 

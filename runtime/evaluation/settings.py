@@ -8,6 +8,7 @@ from typing import Any
 
 from compiler.diagnostics import Diagnostic, Refusal
 from compiler.files import write_atomically
+from compiler.phrases import phrase
 from compiler.plan import Plan
 from runtime.run_folder import RunFolder
 
@@ -54,5 +55,5 @@ def read_settings(run: RunFolder) -> EvaluationSettings:
         found: dict[str, Any] = json.loads((run.evaluation / "settings.json").read_text(encoding="utf-8"))
         return EvaluationSettings(**{**found, "tasks": tuple(found["tasks"])})
     except (OSError, ValueError, TypeError, KeyError) as error:
-        message = f"the settings of the evaluation cannot be read ({error})"
+        message = phrase("the settings of the evaluation cannot be read ({error})", error=error)
         raise Refusal(Diagnostic("X050", message, help=f"recipe eval {run.id} --fresh")) from error

@@ -8,6 +8,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from compiler.phrases import phrase
 from compiler.plan import Plan
 from runtime.budget import limits_of
 from runtime.evaluation.launching import read_results
@@ -79,11 +80,15 @@ def _headline(story: Story, results: dict[str, Any] | None) -> list[str]:
         return [*results["sentences"], *results["remarks"]]
     compared = comparison(story)
     if compared is None:
-        return ["Base and tuned model have not been compared."]
-    losses = f"held-out loss {compared.base_loss:.4f} → {compared.tuned_loss:.4f} nats"
-    word = "better" if compared.better else "NOT better"
+        return [phrase("Base and tuned model have not been compared.")]
+    losses = phrase(
+        "held-out loss {base_loss:.4f} → {tuned_loss:.4f} nats",
+        base_loss=compared.base_loss,
+        tuned_loss=compared.tuned_loss,
+    )
+    word = "better" if compared.better else phrase("NOT better")
     by = f", {compared.better_by_percent:+.1f} %" if math.isfinite(compared.better_by_percent) else ""
-    return [f"{losses}: {word}{by}", "How sure that is, `recipe eval` says."]
+    return [f"{losses}: {word}{by}", phrase("How sure that is, `recipe eval` says.")]
 
 
 def _verdict(story: Story, results: dict[str, Any] | None) -> str:
@@ -97,15 +102,47 @@ def _facts(plan: Plan, story: Story, report: dict[str, Any]) -> list[tuple[str, 
     data = plan.data
     trained, total = report.get("trainable_parameters"), report.get("parameters")
     facts = [
-        ("base model", plan.model.id),
+        (phrase("base model"), plan.model.id),
         ("method", plan.method + (f", {plan.quantization.name}" if plan.quantization is not None else "")),
-        ("rows", f"{data.train_rows:,} to learn from, {data.held_out_rows:,} held out"),
-        ("tokens", f"{data.train_tokens:,}, {data.supervised_tokens:,} of them learnt"),
-        ("steps", f"{story.step:,} of {plan.schedule.steps:,}, batch {plan.schedule.batch_size}"),
+        (
+            "rows",
+            phrase(
+                "{train_rows:,} to learn from, {held_out_rows:,} held out",
+                train_rows=data.train_rows,
+                held_out_rows=data.held_out_rows,
+            ),
+        ),
+        (
+            "tokens",
+            phrase(
+                "{train_tokens:,}, {supervised_tokens:,} of them learnt",
+                train_tokens=data.train_tokens,
+                supervised_tokens=data.supervised_tokens,
+            ),
+        ),
+        (
+            "steps",
+            phrase(
+                "{step:,} of {steps:,}, batch {batch_size}",
+                step=story.step,
+                steps=plan.schedule.steps,
+                batch_size=plan.schedule.batch_size,
+            ),
+        ),
         ("device", plan.target.gpu or plan.target.device),
     ]
     if isinstance(trained, int) and isinstance(total, int) and total:
-        facts.append(("trained", f"{trained:,} of {total:,} parameters ({100 * trained / total:.2f} %)"))
+        facts.append(
+            (
+                "trained",
+                phrase(
+                    "{trained:,} of {total:,} parameters ({trained2:.2f} %)",
+                    trained=trained,
+                    total=total,
+                    trained2=100 * trained / total,
+                ),
+            )
+        )
     return facts
 
 
@@ -129,19 +166,21 @@ def _loss_chart(events: list[Event], story: Story) -> Markup:
         value, step = event.number("loss"), event.whole("step")
         if value is not None:
             held_out.append((float(step or 0), value))
-    curves = [Curve("held-out rows", sorted(held_out), "second")]
+    curves = [Curve(phrase("held-out rows"), sorted(held_out), "second")]
     if len(loss) >= SMOOTH_FROM:
-        curves = [Curve("", loss, "raw"), Curve("training rows, smoothed", smoothed(loss), "first"), *curves]
+        curves = [Curve("", loss, "raw"), Curve(phrase("training rows, smoothed"), smoothed(loss), "first"), *curves]
     else:
-        curves = [Curve("training rows", loss, "first"), *curves]
-    return chart(curves, label="loss in nats by optimizer step", unit=lambda value: f"{value:g}")
+        curves = [Curve(phrase("training rows"), loss, "first"), *curves]
+    return chart(curves, label=phrase("loss in nats by optimizer step"), unit=lambda value: f"{value:g}")
 
 
 def _memory_chart(events: list[Event]) -> Markup:
     used = [(step, value / 2**30) for step, value in _metrics(events, "memory")]
     peak = [(step, value / 2**30) for step, value in _metrics(events, "peak_memory")]
-    curves = [Curve("in use", used, "first"), Curve("highest so far", peak, "second")]
-    return chart(curves, label="memory in GiB by optimizer step", unit=lambda value: f"{value:g} GiB")
+    curves = [Curve(phrase("in use"), used, "first"), Curve(phrase("highest so far"), peak, "second")]
+    return chart(
+        curves, label=phrase("memory in GiB by optimizer step"), unit=lambda value: phrase("{value:g} GiB", value=value)
+    )
 
 
 # --- predicted against actual -------------------------------------------------------------------------------
@@ -161,7 +200,7 @@ def _predicted(run: RunFolder, plan: Plan, story: Story) -> list[tuple[str, str,
 
     rows = [
         ("memory", _band(memory.as_json() if memory is not None else None, _gib), _gib(peak) if peak else "—"),
-        ("training time", _band(estimate.get("seconds"), _minutes), _minutes(seconds) if seconds else "—"),
+        (phrase("training time"), _band(estimate.get("seconds"), _minutes), _minutes(seconds) if seconds else "—"),
         ("cost", _band(estimate.get("cost"), money), money(spent) if spent is not None else "—"),
     ]
     return [row for row in rows if row[1:] != ("—", "—")]
@@ -172,17 +211,19 @@ def _band(amount: Any, unit: Callable[[float], str]) -> str:
     if not isinstance(amount, dict):
         return "—"
     low, high = read_number(amount.get("low")), read_number(amount.get("high"))
-    return f"{unit(low)} to {unit(high)}" if low is not None and high is not None else "—"
+    return (
+        phrase("{unit} to {unit2}", unit=unit(low), unit2=unit(high)) if low is not None and high is not None else "—"
+    )
 
 
 def _gib(value: float) -> str:
-    return f"{value / 2**30:.2f} GiB"
+    return phrase("{value:.2f} GiB", value=value / 2**30)
 
 
 def _minutes(seconds: float) -> str:
     if seconds < 90:
         return f"{seconds:.0f} s"
-    return f"{seconds / 60:.1f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+    return phrase("{seconds:.1f} min", seconds=seconds / 60) if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 # --- the evaluation -----------------------------------------------------------------------------------------
