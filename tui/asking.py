@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from compiler.diagnostics import Diagnostic, Refusal
+from compiler.phrases import phrase
 from runtime.journal import Event, JournalTail
 from runtime.lock import lock_holder
 from runtime.run_folder import Request, RunFolder, find_run, post_request
@@ -32,8 +33,12 @@ def ask(runs: Path, wanted: str, request: Request) -> Asked:
         story.apply(events)
     verdict = judge(found, story, holder)
     if not verdict.state.is_alive():
-        help_text = f"its last word: {verdict.why}" if verdict.why else None
-        raise Refusal(Diagnostic("X003", f"run {found.id} is {verdict.state}, not running", help=help_text))
+        help_text = phrase("its last word: {why}", why=verdict.why) if verdict.why else None
+        raise Refusal(
+            Diagnostic(
+                "X003", phrase("run {id} is {state}, not running", id=found.id, state=verdict.state), help=help_text
+            )
+        )
     post_request(found, request)
     return Asked(found, story, tail)
 

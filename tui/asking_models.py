@@ -12,6 +12,7 @@ from compiler.plan import Plan, read_plan
 from compiler.render.concise import visible
 from runtime.chat.client import Client, Talk
 from runtime.run_folder import RunFolder, find_run
+from tui.text import _
 
 
 def find_runs(wanted: Sequence[str], runs_dir: Path) -> tuple[list[RunFolder], Plan]:
@@ -25,7 +26,7 @@ def find_runs(wanted: Sequence[str], runs_dir: Path) -> tuple[list[RunFolder], P
 
 def open_models(runs: Sequence[RunFolder], plan: Plan) -> Client:
     """The process with the models, once they are loaded; told on standard error. Raises Refusal."""
-    click.echo(f"loading {plan.model.id} and {', '.join(run.id for run in runs)}", err=True)
+    click.echo(_("loading {id} and {runs}", id=plan.model.id, runs=", ".join(run.id for run in runs)), err=True)
     return Client(runs, plan, note=lambda text: click.echo(visible(text), err=True))
 
 

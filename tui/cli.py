@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from compiler.phrases import phrase
 from tui.text import _, choose, language, say
 
 VERBS = {
@@ -118,4 +119,6 @@ def main() -> None:
         from compiler.diagnostics import describe_os_error
         from tui.report import exit_with
 
-        exit_with([describe_os_error(error, error.filename or "standard output", doing="reading or writing")])
+        exit_with(
+            [describe_os_error(error, error.filename or phrase("standard output"), doing=phrase("reading or writing"))]
+        )

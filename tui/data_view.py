@@ -14,7 +14,7 @@ from compiler.data.histogram import histogram
 from compiler.data.pieces import Piece, pieces
 from compiler.render.concise import visible
 from tui.report import wants_color, width_of
-from tui.words import count
+from tui.text import _, ngettext
 
 if TYPE_CHECKING:
     from compiler.data.examples import Example
@@ -61,13 +61,22 @@ def lines(inputs: Inputs, shown: Sequence[tuple[str, Example]], *, whole: bool) 
     marks = Marks.of(sys.stdout)
     data = inputs.data
     if whole:
-        yield f"{count(len(data.train), 'row')} to train on, {len(data.held_out):,} held out, read as {data.format}"
+        yield _(
+            "{count} to train on, {count2:,} held out, read as {format}",
+            count=ngettext("{n:,} row", "{n:,} rows", len(data.train)),
+            count2=len(data.held_out),
+            format=data.format,
+        )
         yield from _lengths(data, marks, width_of(sys.stdout))
         yield from _ledger(data.ledger, marks)
         yield from _audit(data, marks)
     for side, example in shown:
         name = data.ledger.sources[example.source][0]
-        learnt = f"{example.learnt_tokens} of {count(len(example.ids), 'token')} learnt"
+        learnt = _(
+            "{learnt_tokens} of {count} learnt",
+            learnt_tokens=example.learnt_tokens,
+            count=ngettext("{n:,} token", "{n:,} tokens", len(example.ids)),
+        )
         yield ""
         yield marks.title(f"{visible(name)}, row {example.row} ({side}; {learnt})")
         yield from row_lines(pieces(example, inputs.tokenizer), marks)
@@ -108,7 +117,7 @@ def _token(text: str, piece: Piece, marks: Marks) -> str:
 
 def _lengths(data: PreparedData, marks: Marks, width: int) -> Iterator[str]:
     yield ""
-    yield marks.title("lengths in tokens")
+    yield marks.title(_("lengths in tokens"))
     bins = histogram([len(example.ids) for example in data.train])
     most = max((part.rows for part in bins), default=0)
     labels = [f"{part.first:,}-{part.last:,}" for part in bins]
@@ -119,34 +128,53 @@ def _lengths(data: PreparedData, marks: Marks, width: int) -> Iterator[str]:
         yield f"  {label:>{wide}}  {bar:<{room}}  {part.rows:,}"
     summary = data.lengths
     yield (
-        f"  least {summary.least:,}, median {summary.median:,}, 90 % within {summary.p90:,}, "
-        f"99 % within {summary.p99:,}, longest {summary.most:,}"
+        _(
+            "  least {least:,}, median {median:,}, 90 % within {p90:,}, 99 % within {p99:,}, longest {most:,}",
+            least=summary.least,
+            median=summary.median,
+            p90=summary.p90,
+            p99=summary.p99,
+            most=summary.most,
+        )
     )
     yield f"  max_length {data.max_length:,}: {data.max_length_reason}"
 
 
 def _ledger(ledger: Ledger, marks: Marks) -> Iterator[str]:
     yield ""
-    yield marks.title("where every row went")
+    yield marks.title(_("where every row went"))
     for name, rows in ledger.sources:
-        yield f"  {rows:>9,}  read from {visible(name)}"
+        yield _("  {rows:>9,}  read from {name}", rows=rows, name=visible(name))
     if ledger.repeated:
-        yield f"  {ledger.repeated:>9,}  repeated by the weight of their source"
-    yield f"  {ledger.trained:>9,}  to train on" + (f", {ledger.truncated:,} of them cut" if ledger.truncated else "")
-    yield f"  {ledger.held_out:>9,}  held out"
+        yield _("  {repeated:>9,}  repeated by the weight of their source", repeated=ledger.repeated)
+    yield _("  {trained:>9,}  to train on", trained=ledger.trained) + (
+        _(", {truncated:,} of them cut", truncated=ledger.truncated) if ledger.truncated else ""
+    )
+    yield _("  {held_out:>9,}  held out", held_out=ledger.held_out)
     document = ledger.as_json()
     for reason, dropped in document["dropped"].items():
         where = "; ".join(f"{visible(name)}: {rows}" for name, rows in document["dropped_rows"][reason].items())
         short = where if len(where) <= 60 else f"{where[:59]}…"
-        yield f"  {dropped:>9,}  dropped, {reason} ({short})"
+        yield _("  {dropped:>9,}  dropped, {reason} ({short})", dropped=dropped, reason=reason, short=short)
 
 
 def _audit(data: PreparedData, marks: Marks) -> Iterator[str]:
     found = data.audit
     yield ""
-    yield marks.title("what is learnt")
+    yield marks.title(_("what is learnt"))
     share = 100 * found.supervised_tokens / found.tokens if found.tokens else 0
-    yield f"  {found.supervised_tokens:,} of {found.tokens:,} tokens ({share:.0f} %)"
-    yield f"  {found.end_of_turn_learnt:,} of {count(found.rows, 'row')} teach where to stop"
+    yield _(
+        "  {supervised_tokens:,} of {tokens:,} tokens ({share:.0f} %)",
+        supervised_tokens=found.supervised_tokens,
+        tokens=found.tokens,
+        share=share,
+    )
+    yield _(
+        "  {end_of_turn_learnt:,} of {count} teach where to stop",
+        end_of_turn_learnt=found.end_of_turn_learnt,
+        count=ngettext("{n:,} row", "{n:,} rows", found.rows),
+    )
     if found.pad_is_eos:
-        yield "  padding is the end-of-sequence token; padding is never learnt here, so the model still learns to stop"
+        yield _(
+            "  padding is the end-of-sequence token; padding is never learnt here, so the model still learns to stop"
+        )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from compiler.estimate.cost import Money
 from compiler.estimate.result import GIB, Amount, Memory
 from compiler.estimate.work import Work
+from tui.text import N_, _, number, say
 from tui.words import duration
 
 if TYPE_CHECKING:
@@ -30,7 +31,10 @@ def forecast(told: Estimate, *, width: int, unicode: bool, device: str) -> list[
     lines += _others(told)
     if found.way_out is not None:
         changes = ", ".join(f"{c.path.partition('.')[2]} = {c.then}" for c in found.way_out.changes)
-        lines += ["", f"fits with {changes}: {_gib(found.way_out.candidate.memory.process)}"]
+        lines += [
+            "",
+            _("fits with {changes}: {memory}", changes=changes, memory=_gib(found.way_out.candidate.memory.process)),
+        ]
     return [wrapped for line in lines for wrapped in _wrapped(line, width)]
 
 
@@ -39,12 +43,31 @@ def summary(told: Estimate, device: str) -> tuple[str, str, str, str]:
     found, total = told.answer, told.duration.total
     usable = found.question.room.usable / GIB
     return (
-        f"{found.verdict}: {_gib(found.chosen.memory.process)} of {usable:.1f} GiB ({device})",
-        f"time    {duration(total.seconds)} ({duration(total.low)} to {duration(total.high)}), "
-        f"{told.duration.tokens_per_second:,.0f} tokens/s",
-        f"cost    {_cost(told)}",
-        f"how     {way(found.chosen.work)}",
+        _(
+            "{verdict}: {memory} of {usable:.1f} GiB ({device})",
+            verdict=say(found.verdict),
+            memory=_gib(found.chosen.memory.process),
+            usable=usable,
+            device=device,
+        ),
+        _headed(
+            _("time"),
+            _(
+                "{expected} ({low} to {high}), {speed:,.0f} tokens/s",
+                expected=duration(total.seconds),
+                low=duration(total.low),
+                high=duration(total.high),
+                speed=told.duration.tokens_per_second,
+            ),
+        ),
+        _headed(_("cost"), _cost(told)),
+        _headed(_("how"), way(found.chosen.work)),
     )
+
+
+def _headed(head: str, text: str) -> str:
+    """A line with its head in the margin."""
+    return f"{head:<8}{text}"
 
 
 def bar(memory: Memory, usable: int, *, width: int, unicode: bool) -> list[str]:
@@ -54,7 +77,7 @@ def bar(memory: Memory, usable: int, *, width: int, unicode: bool) -> list[str]:
     cells = min(WIDEST, width - 12)
     whole = max(usable, memory.process.high)
     drawn, done = "", 0
-    for (_, size), fill in zip(parts, fills, strict=False):
+    for (_name, size), fill in zip(parts, fills, strict=False):
         done += size
         drawn += fill * (round(cells * done / whole) - len(drawn))
     band = max(0, round(cells * memory.process.high / whole) - len(drawn))
@@ -62,9 +85,10 @@ def bar(memory: Memory, usable: int, *, width: int, unicode: bool) -> list[str]:
     end = round(cells * usable / whole)
     drawn = drawn.ljust(cells)
     drawn = drawn[:end] + "|" + drawn[end:]
-    lines = [f"memory  {drawn.rstrip()} {100 * memory.process.bytes / usable:.0f} %" if usable else f"memory  {drawn}"]
+    share = _(" {share:.0f} %", share=100 * memory.process.bytes / usable) if usable else ""
+    lines = [_headed(_("memory"), f"{drawn.rstrip() if usable else drawn}{share}")]
     for (name, size), fill in zip(parts, fills, strict=False):
-        lines.append(f"        {fill} {name:<24}{size / GIB:7.2f} GiB")
+        lines.append(_headed("", f"{fill} {say(name):<24}" + _("{size:7.2f} GiB", size=size / GIB)))
     return lines
 
 
@@ -75,19 +99,27 @@ def _parts(memory: Memory) -> list[tuple[str, int]]:
     large = [(term.name, term.bytes) for term in ordered if term.bytes >= total // 100][:6]
     rest = memory.allocated.bytes - sum(size for _, size in large)
     around = total - memory.allocated.bytes
-    parts = [*large, ("other terms", rest)] if rest >= total // 100 else large
-    name = "allocator and CUDA" if memory.host.bytes else "Python and libraries"
+    parts = [*large, (N_("other terms"), rest)] if rest >= total // 100 else large
+    name = N_("allocator and CUDA") if memory.host.bytes else N_("Python and libraries")
     return [*parts, (name, around + (0 if rest >= total // 100 else max(0, rest)))]
 
 
 def way(work: Work) -> str:
     """How a candidate trains, in a few words."""
-    again = "checkpointing" if work.gradient_checkpointing else "no checkpointing"
-    rank = "" if work.method == "full" else f" r = {work.r},"
-    packing = ", packed" if work.packing else ""
+    again = _("checkpointing") if work.gradient_checkpointing else _("no checkpointing")
+    how = [work.backend, work.method, *([] if work.method == "full" else [f"r = {work.r}"])]
+    packing = _(", packed") if work.packing else ""
     devices = f" x {work.devices}" if work.devices > 1 else ""
     split = f"{work.micro_batch} x {work.accumulation}{devices}"
-    return f"{work.backend}, {work.method},{rank} {split} rows of {work.length}, {again}, {work.optim}{packing}"
+    return _(
+        "{how}, {split} rows of {length}, {again}, {optim}{packing}",
+        how=", ".join(how),
+        split=split,
+        length=work.length,
+        again=again,
+        optim=work.optim,
+        packing=packing,
+    )
 
 
 def _others(told: Estimate) -> list[str]:
@@ -95,18 +127,22 @@ def _others(told: Estimate) -> list[str]:
     found = told.answer
     if not found.looked.others:
         return []
-    return ["", f"or      {'':<42}{'memory':>12}{'time':>14}", *(_other(told, other) for other in found.looked.others)]
+    return [
+        "",
+        _headed(_("or"), f"{'':<42}{_('memory'):>12}{_('time'):>14}"),
+        *(_other(told, other) for other in found.looked.others),
+    ]
 
 
 def _other(told: Estimate, other: Candidate) -> str:
-    memory = f"{other.memory.process.bytes / GIB:.1f} GiB"
+    memory = _("{size:.1f} GiB", size=other.memory.process.bytes / GIB)
     return f"        {_short(other):<42}{memory:>12}{_compared(told, other):>14}"
 
 
 def _short(candidate: Candidate) -> str:
     work = candidate.work
-    again = ", checkpointing" if work.gradient_checkpointing else ""
-    packing = ", packed" if work.packing else ""
+    again = _(", checkpointing") if work.gradient_checkpointing else ""
+    packing = _(", packed") if work.packing else ""
     return f"{work.backend}, {work.method}, {work.micro_batch} x {work.accumulation}{again}{packing}"
 
 
@@ -116,22 +152,34 @@ def _compared(told: Estimate, other: Candidate) -> str:
 
 def _cost(told: Estimate) -> str:
     money = told.cost.offers
-    energy = f"{told.cost.kwh:.2g} kWh" if told.cost.kwh < 10 else f"{told.cost.kwh:.0f} kWh"
+    energy = f"{number(told.cost.kwh, '.2g' if told.cost.kwh < 10 else '.0f')} kWh"
     if not money:
-        return f"{energy}; with price_per_hour in [hardware] money too"
+        return _("{energy}; with price_per_hour in [hardware] money too", energy=energy)
     asked = f" ({money[0].read:%Y-%m-%d}, {money[0].source})" if money[0].read else ""
-    line = f"{_money(money[0], told.cost.currency)} at {money[0].provider}{asked}, {energy}"
+    line = _("{money} at {provider}", money=_money(money[0], told.cost.currency), provider=say(money[0].provider))
+    line += f"{asked}, {energy}"
     if len(money) > 1:
-        line += f"; {money[-1].expected:.2f} at {money[-1].provider}"
+        line += _("; {money:.2f} at {provider}", money=money[-1].expected, provider=money[-1].provider)
     return line
 
 
 def _money(money: Money, currency: str) -> str:
-    return f"{money.expected:.2f} {currency} ({money.low:.2f} to {money.high:.2f})"
+    return _(
+        "{expected:.2f} {currency} ({low:.2f} to {high:.2f})",
+        expected=money.expected,
+        currency=currency,
+        low=money.low,
+        high=money.high,
+    )
 
 
 def _gib(amount: Amount) -> str:
-    return f"{amount.bytes / GIB:.1f} GiB ({amount.low / GIB:.1f} to {amount.high / GIB:.1f})"
+    return _(
+        "{size:.1f} GiB ({low:.1f} to {high:.1f})",
+        size=amount.bytes / GIB,
+        low=amount.low / GIB,
+        high=amount.high / GIB,
+    )
 
 
 def _wrapped(line: str, width: int) -> list[str]:

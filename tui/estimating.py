@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from compiler.phrases import phrase
+from tui.text import _
+
 if TYPE_CHECKING:
     from compiler.check import Checked, Subject
     from compiler.estimate.result import Unknown
@@ -45,7 +48,7 @@ def estimated(checked: Sequence[Checked], asked: Asked, *, as_json: bool) -> Tol
     """The estimate of a single recipe in which nothing is wrong; its refusals join the recipe's diagnostics."""
     if len(checked) != 1 or checked[0].subject is None:
         if (asked.gpus or asked.what_if) and len(checked) != 1:
-            raise click.UsageError("--gpus and --what-if take one recipe")
+            raise click.UsageError(_("--gpus and --what-if take one recipe"))
         return Told()
     one = checked[0]
     subject = one.subject
@@ -72,11 +75,11 @@ def _of(one: Checked, subject: Subject, *, live: bool, as_json: bool) -> Told:
     if isinstance(found, Unknown):
         if as_json:
             return Told(data={"verdict": None, "reason": found.reason, "help": found.help})
-        return Told(notes=[f"no estimate: {found.reason}; {found.help}"])
+        return Told(notes=[_("no estimate: {reason}; {help}", reason=found.reason, help=found.help)])
     one.diagnostics = in_reading_order([*one.diagnostics, *refusals(subject.recipe, subject.document, found)])
     if as_json:
         return Told(data=document(found))
-    device = target.gpu or "this machine's memory"
+    device = target.gpu or _("this machine's memory")
     width = min(width_of(sys.stdout), 100)
     return Told(forecast(found, width=width, unicode=draws_braille(sys.stdout), device=device))
 
@@ -108,11 +111,21 @@ def _changed(subject: Subject, text: str) -> Subject:
     wanted = subject.recipe.model_dump(by_alias=True, exclude_unset=True)
     for part in text.split(","):
         key, equals, said = (piece.strip() for piece in part.partition("="))
-        table, _, name = key.rpartition(".")
+        table, _dot, name = key.rpartition(".")
         owners = [t for t, model in tables.items() if name in type(model).model_fields and table in {"", t}]
         if not equals or len(owners) != 1:
-            known = f"{key!r} is in {' and '.join(owners)}" if owners else f"there is no setting {key!r}"
-            raise click.UsageError(f"--what-if {part.strip()!r}: {known}; write KEY=VALUE, as in r=64,max_length=4096")
+            known = (
+                _("{key!r} is in {owners}", key=key, owners=_(" and ").join(owners))
+                if owners
+                else _("there is no setting {key!r}", key=key)
+            )
+            raise click.UsageError(
+                _(
+                    "--what-if {part!r}: {known}; write KEY=VALUE, as in r=64,max_length=4096",
+                    part=part.strip(),
+                    known=known,
+                )
+            )
         try:
             value = tomli.loads(f"value = {said}")["value"]
         except tomli.TOMLDecodeError:
@@ -153,9 +166,11 @@ def _compared(subject: Subject, names: str, *, live: bool, as_json: bool) -> Tol
     for said in wanted:
         name = gpu_meant(said)[0]
         if name is None:
-            raise click.UsageError(f"--gpus: there is no GPU {said!r}; `--gpus all` shows those that can be compared")
+            raise click.UsageError(
+                _("--gpus: there is no GPU {said!r}; `--gpus all` shows those that can be compared", said=said)
+            )
         count = max(1, subject.recipe.hardware.gpu_count)
-        target = Target("cuda", catalogue()[name].bf16, name, count, "asked for on the command line")
+        target = Target("cuda", catalogue()[name].bf16, name, count, phrase("asked for on the command line"))
         found = _estimate(_priced_for(subject, name), target, live=live)
         if isinstance(found, Unknown):
             notes.append(f"{name}: {found.reason}")
@@ -169,7 +184,7 @@ def _compared(subject: Subject, names: str, *, live: bool, as_json: bool) -> Tol
         cells = (
             name,
             found.answer.verdict,
-            f"{process.bytes / GIB:.1f} of {usable / GIB:.1f}",
+            _("{bytes:.1f} of {usable:.1f}", bytes=process.bytes / GIB, usable=usable / GIB),
             duration(total) if rank < 2 else "",
             f"{found.cost.kwh:.2g}" if rank < 2 else "",
             money,
@@ -180,7 +195,7 @@ def _compared(subject: Subject, names: str, *, live: bool, as_json: bool) -> Tol
     if as_json:
         return Told(data={"gpus": [row[2] for row in rows]})
     if not rows:
-        return Told(notes=[f"no estimate: {notes[0] if notes else 'nothing to compare'}"])
+        return Told(notes=[_("no estimate: {reason}", reason=notes[0] if notes else _("nothing to compare"))])
     heads = ("GPU", "", "GiB", "time", "kWh", "cost", "how")
     cells_of = [row[1] for row in rows]
     shown = [at for at in range(len(heads)) if any(cells[at] for cells in cells_of)]
@@ -190,6 +205,9 @@ def _compared(subject: Subject, names: str, *, live: bool, as_json: bool) -> Tol
         smallest = min(fitting, key=lambda row: row[2]["usable"])
         priced = [row for row in fitting if row[2]["cost"]]
         least = min(priced, key=lambda row: row[2]["cost"]["expected"])[1][0] if priced else ""
-        told = [f"smallest that fits: {smallest[1][0]}", *([f"cheapest: {least}"] if least else [])]
-        lines += ["", "; ".join([*told, f"fastest: {fitting[0][1][0]}"])]
+        told = [
+            _("smallest that fits: {smallest}", smallest=smallest[1][0]),
+            *([_("cheapest: {least}", least=least)] if least else []),
+        ]
+        lines += ["", "; ".join([*told, _("fastest: {fitting}", fitting=fitting[0][1][0])])]
     return Told(lines, notes)

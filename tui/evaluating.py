@@ -12,6 +12,7 @@ import click
 
 from compiler.codes import exit_code
 from compiler.diagnostics import Diagnostic
+from compiler.phrases import phrase
 from compiler.plan import Plan
 from compiler.render.concise import visible
 from runtime.evaluation.launching import read_results, start_evaluation
@@ -21,16 +22,17 @@ from runtime.launcher import Launched
 from runtime.run_folder import RunFolder
 from tui.compiling import ProgressLine
 from tui.report import print_diagnostics
+from tui.text import N_, _, say
 
 STAGES = {
-    "model": "loading the model",
-    "loss of base": "measuring the base",
-    "loss of tuned": "measuring the tuned model",
-    "answers of base": "the base answers",
-    "answers of tuned": "the tuned model answers",
+    "model": N_("loading the model"),
+    "loss of base": N_("measuring the base"),
+    "loss of tuned": N_("measuring the tuned model"),
+    "answers of base": N_("the base answers"),
+    "answers of tuned": N_("the tuned model answers"),
     "compare": "comparing",
-    "task of base": "benchmark of the base",
-    "task of tuned": "benchmark of the tuned model",
+    "task of base": N_("benchmark of the base"),
+    "task of tuned": N_("benchmark of the tuned model"),
 }
 
 SHOWN = 2
@@ -53,7 +55,7 @@ def evaluate(run: RunFolder, plan: Plan, settings: EvaluationSettings, *, fresh:
                 return 130
             asked = True
             launched.process.send_signal(signal.SIGINT)
-            click.echo("\nstopping after this batch; every answer is kept", err=True)
+            click.echo(_("\nstopping after this batch; every answer is kept"), err=True)
 
 
 class _Watcher:
@@ -86,7 +88,13 @@ class _Watcher:
         match event.kind:
             case "start" if event.get("refused"):
                 names = event.get("refused")
-                self._say(f"refused, as they were trained on: {', '.join(map(str, names[:8]))}{_more(names, 8)}")
+                self._say(
+                    _(
+                        "refused, as they were trained on: {map}{more}",
+                        map=", ".join(map(str, names[:8])),
+                        more=_more(names, 8),
+                    )
+                )
             case "stage":
                 self._stage = STAGES.get(event.text("name"), event.text("name"))
                 if event.get("task"):
@@ -106,12 +114,14 @@ class _Watcher:
     def _tell_end(self, code: int) -> int:
         end = self._end
         if end is None:
-            message = f"the evaluation died (exit code {code}); what was answered is kept"
-            help_text = f"see {self._launched.run.output}; the same command goes on where it ended"
+            message = phrase("the evaluation died (exit code {code}); what was answered is kept", code=code)
+            help_text = phrase(
+                "see {output}; the same command goes on where it ended", output=self._launched.run.output
+            )
             print_diagnostics([Diagnostic("X004", message, help=help_text)], sources={})
             return exit_code(["X004"])
         if end.get("status") == "stopped":
-            self._say(f"{end.text('message')}; the same command goes on")
+            self._say(_("{text}; the same command goes on", text=end.text("message")))
         elif end.get("status") == "failed":
             told = Diagnostic(end.text("code", "X005"), end.text("message"), help=end.text("help") or None)
             print_diagnostics([told], sources={})
@@ -119,7 +129,7 @@ class _Watcher:
 
 
 def _more(names: list[Any], shown: int) -> str:
-    return f" and {len(names) - shown} more" if len(names) > shown else ""
+    return _(" and {count} more", count=len(names) - shown) if len(names) > shown else ""
 
 
 def evaluate_after(run: RunFolder, plan: Plan) -> int:
@@ -129,7 +139,7 @@ def evaluate_after(run: RunFolder, plan: Plan) -> int:
     """
     if not plan.evaluation.acceptance or not run.report.is_file():
         return 0
-    click.echo("evaluating, as the recipe has acceptance tests; Ctrl-C leaves it to `recipe eval`", err=True)
+    click.echo(_("evaluating, as the recipe has acceptance tests; Ctrl-C leaves it to `recipe eval`"), err=True)
     return evaluate(run, plan, usual_settings(plan), fresh=False) or tell_results(run)
 
 
@@ -151,29 +161,37 @@ def tell_results(run: RunFolder, *, as_json: bool = False) -> int:
 def result_lines(run: RunFolder, results: dict[str, Any]) -> Iterator[str]:
     """The outcome for people: the sentences, a table of every measure, the conditions for shipping."""
     for sentence in results["sentences"]:
-        yield visible(sentence)
+        yield say(visible(sentence))
     for remark in results["remarks"]:
-        yield f"note: {visible(remark)}"
+        yield _("note: {remark}", remark=visible(remark))
     yield ""
     yield from _table(results["scores"])
     yield from _tasks(results.get("tasks"))
     ship = results["ship"]
-    yield f"{'SHIP' if ship['ship'] else 'DO NOT SHIP'}:"
+    yield _("SHIP:") if ship["ship"] else _("DO NOT SHIP:")
     for condition in ship["conditions"]:
-        yield f"  {'✓' if condition['holds'] else '✗'} {visible(condition['text'])}"
+        yield f"  {'✓' if condition['holds'] else '✗'} {say(visible(condition['text']))}"
     yield ""
-    yield f"results: {run.evaluation / 'results.json'}"
+    yield _("results: {evaluation}", evaluation=run.evaluation / "results.json")
 
 
 def _table(scores: list[dict[str, Any]]) -> Iterator[str]:
     if not scores:
         return
-    width = max(len(one["label"]) for one in scores)
-    yield f"{'':<{width}}  {'base':>6}  {'tuned':>6}  difference (95 % interval)  better, worse of"
+    width = max(len(say(one["label"])) for one in scores)
+    heads = _("difference (95 % interval)  better, worse of")
+    yield f"{'':<{width}}  {_('base'):>6}  {_('tuned'):>6}  {heads}"
     for one in scores:
-        interval = f"{100 * one['difference']:+4.0f} ({100 * one['low']:+.0f} to {100 * one['high']:+.0f})"
-        mark = {"better": " better", "worse": " WORSE"}.get(one["sure"], "")
-        counts = f"{one['better']}, {one['worse']} of {one['questions']}"
+        interval = _(
+            "{difference:+4.0f} ({low:+.0f} to {high:+.0f})",
+            difference=100 * one["difference"],
+            low=100 * one["low"],
+            high=100 * one["high"],
+        )
+        mark = {"better": _(" better"), "worse": _(" WORSE")}.get(one["sure"], "")
+        counts = _(
+            "{better}, {worse} of {questions}", better=one["better"], worse=one["worse"], questions=one["questions"]
+        )
         yield (
             f"{visible(one['label']):<{width}}  {100 * one['base']:>4.0f} %  {100 * one['tuned']:>4.0f} %"
             f"  {interval:<26}  {counts}{mark}"
@@ -184,10 +202,16 @@ def _table(scores: list[dict[str, Any]]) -> Iterator[str]:
 def _tasks(tasks: dict[str, Any] | None) -> Iterator[str]:
     if not tasks:
         return
-    yield "benchmarks (lm-evaluation-harness)"
+    yield _("benchmarks (lm-evaluation-harness)")
     for one in tasks["tasks"]:
         yield (
-            f"  {visible(one['task'])} {visible(one['metric'])}: {100 * one['base']:.1f} % → {100 * one['tuned']:.1f} %"
-            f" (standard error {100 * one['stderr']:.1f})"
+            _(
+                "  {task} {metric}: {base:.1f} % → {tuned:.1f} % (standard error {stderr:.1f})",
+                task=visible(one["task"]),
+                metric=visible(one["metric"]),
+                base=100 * one["base"],
+                tuned=100 * one["tuned"],
+                stderr=100 * one["stderr"],
+            )
         )
     yield ""

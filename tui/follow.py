@@ -12,14 +12,15 @@ from typing import TextIO
 
 from compiler.codes import code_info
 from compiler.diagnostics import Diagnostic
+from compiler.phrases import phrase
 from compiler.render.concise import visible
 from runtime.journal import Event, unreadable
 from runtime.outcome import DIED, FAILED, NOT_BETTER, Comparison, comparison, samples
 from runtime.run_folder import RunFolder
 from runtime.state import State, Story, Verdict
 from tui.reader import RunReader
-from tui.text import N_, _
-from tui.words import count, duration, size
+from tui.text import N_, _, ngettext
+from tui.words import duration, size
 
 EVERY = 5.0
 """Seconds between two progress lines where a line cannot be rewritten."""
@@ -40,16 +41,16 @@ def progress_line(event: Event, story: Story) -> str:
     """One metric event in words: step, loss, speed, memory, time left."""
     loss = event.number("loss")
     parts = [f"step {_step(event)}/{story.steps}"]
-    parts.append(f"loss {_loss(loss)}")
+    parts.append(_("loss {loss}", loss=_loss(loss)))
     rate = event.number("tokens_per_second")
     if rate is not None and math.isfinite(rate):
         parts.append(f"{rate:,.0f} tokens/s")
     memory = event.number("memory")
     if memory is not None:
-        parts.append(f"memory {size(memory)}")
+        parts.append(_("memory {size}", size=size(memory)))
     left = event.number("seconds_left")
     if left is not None and math.isfinite(left):
-        parts.append(f"{duration(left)} left")
+        parts.append(_("{duration} left", duration=duration(left)))
     return "  ".join(parts)
 
 
@@ -65,7 +66,12 @@ def _step(event: Event, name: str = "step") -> int | str:
 def counting_line(event: Event, story: Story) -> str:
     """How far a measurement of the held-out rows has come."""
     what = _(STAGES.get(story.stage, N_("measuring")))
-    return f"{what}: {_step(event, 'done')} of {count(event.whole('total') or 0, 'row')}"
+    return _(
+        "{what}: {step} of {count}",
+        what=what,
+        step=_step(event, "done"),
+        count=ngettext("{n:,} row", "{n:,} rows", event.whole("total") or 0),
+    )
 
 
 def event_line(event: Event, story: Story) -> str | None:
@@ -157,7 +163,13 @@ class Follower:
 
     def _warn_of_gap(self, first: int, last: int) -> None:
         self._end_live_line()
-        self._say(f"warning: {count(last - first + 1, 'event')} missing in the journal, from number {first} on")
+        self._say(
+            _(
+                "warning: {count} missing in the journal, from number {first} on",
+                count=ngettext("{n:,} event", "{n:,} events", last - first + 1),
+                first=first,
+            )
+        )
 
     def _tell(self, event: Event) -> None:
         if event.kind == "metric":
@@ -198,24 +210,34 @@ def verdict_lines(run: RunFolder, story: Story) -> list[str]:
     if compared is not None:
         lines += [_comparison(compared), ""]
     for sample in samples(story):
-        lines += [f"question: {one_paragraph(sample.question)}"]
-        lines += [f"  base:   {one_paragraph('-' if sample.base is None else sample.base)}"]
-        lines += [f"  tuned:  {one_paragraph('-' if sample.tuned is None else sample.tuned)}", ""]
-    for name, folder in (("adapter", run.adapter), ("model", run.model)):
+        lines += [_("question: {one_paragraph}", one_paragraph=one_paragraph(sample.question))]
+        lines += [
+            _("  base:   {one_paragraph}", one_paragraph=one_paragraph("-" if sample.base is None else sample.base))
+        ]
+        lines += [
+            _("  tuned:  {one_paragraph}", one_paragraph=one_paragraph("-" if sample.tuned is None else sample.tuned)),
+            "",
+        ]
+    for name, folder in ((N_("adapter"), run.adapter), (N_("model"), run.model)):
         if folder.is_dir():
-            lines.append(f"{name}: {folder}")
-    lines.append(f"report:  {run.page if run.page.is_file() else run.report}")
+            lines.append(_("{what}: {path}", what=_(name), path=folder))
+    lines.append(_("report:  {page}", page=run.page if run.page.is_file() else run.report))
     return lines
 
 
 def _comparison(compared: Comparison) -> str:
     """Base against tuned; by how much only where both are numbers."""
-    losses = f"base {_loss(compared.base_loss)} → tuned {_loss(compared.tuned_loss)}"
+    losses = _("base {base} → tuned {tuned}", base=_loss(compared.base_loss), tuned=_loss(compared.tuned_loss))
     if not math.isfinite(compared.better_by):
-        return f"held-out loss: {losses}: {'' if compared.better else 'NOT '}better"
-    word = "better" if compared.better else "WORSE" if compared.better_by else "NOT better,"
-    by = f"{abs(compared.better_by):.4f} nats ({abs(compared.better_by_percent):.1f} %)"
-    return f"held-out loss: {losses}: {word} by {by}"
+        word = _("better") if compared.better else _("NOT better")
+        return _("held-out loss: {losses}: {word}", losses=losses, word=word)
+    word = _("better") if compared.better else _("WORSE") if compared.better_by else _("NOT better,")
+    by = _(
+        "{better_by:.4f} nats ({better_by_percent:.1f} %)",
+        better_by=abs(compared.better_by),
+        better_by_percent=abs(compared.better_by_percent),
+    )
+    return _("held-out loss: {losses}: {word} by {by}", losses=losses, word=word, by=by)
 
 
 def ending_problem(run: RunFolder, verdict: Verdict, story: Story) -> Diagnostic | None:
@@ -223,19 +245,29 @@ def ending_problem(run: RunFolder, verdict: Verdict, story: Story) -> Diagnostic
     end, compared = story.end, comparison(story)
     if verdict.state is State.FAILED and end is not None:
         code = end.text("code") if code_info(end.text("code")) else FAILED
-        help_text = end.text("help") or f"see {run.output}"
-        return Diagnostic(code, f"run {run.id} failed: {verdict.why or 'it did not say why'}", help=help_text)
+        help_text = end.text("help") or phrase("see {output}", output=run.output)
+        return Diagnostic(
+            code,
+            phrase("run {id} failed: {why}", id=run.id, why=verdict.why or phrase("it did not say why")),
+            help=help_text,
+        )
     if verdict.state is State.DIED:
         full = shutil.disk_usage(run.path).free < 1 << 20
-        reason = "; the disk is full" if full else ""
-        help_text = f"`recipe resume {run.id}` goes on from the last checkpoint; {run.output} may say why it died"
-        return Diagnostic(DIED, f"run {run.id} died: {verdict.why}{reason}", help=help_text)
+        reason = phrase("; the disk is full") if full else ""
+        help_text = phrase(
+            "`recipe resume {id}` goes on from the last checkpoint; {output} may say why it died",
+            id=run.id,
+            output=run.output,
+        )
+        return Diagnostic(
+            DIED, phrase("run {id} died: {why}{reason}", id=run.id, why=verdict.why, reason=reason), help=help_text
+        )
     if verdict.state is State.UNREADABLE and story.foreign is not None:
         return unreadable(run.events, story.foreign)
     if verdict.state is State.FINISHED and compared is not None and not compared.better:
-        help_text = "`recipe explain X020` tells what to look at; the adapter is kept"
+        help_text = phrase("`recipe explain X020` tells what to look at; the adapter is kept")
         return Diagnostic(
-            NOT_BETTER, "the tuned model is not better than its base on the held-out rows", help=help_text
+            NOT_BETTER, phrase("the tuned model is not better than its base on the held-out rows"), help=help_text
         )
     return None
 

@@ -15,7 +15,7 @@ from runtime.state import State, Story, Verdict, look
 from tui.follow import Follower, ending_problem, verdict_lines
 from tui.report import print_diagnostics
 from tui.terminal import opens_screen
-from tui.text import choose
+from tui.text import _, choose
 
 
 def follow_own(launched: Launched, runs_dir: Path, *, plain: bool, language: str | None) -> int:
@@ -37,16 +37,18 @@ def follow_own(launched: Launched, runs_dir: Path, *, plain: bool, language: str
             again = begun_again(run, follower.story) if verdict.state is State.DIED else None
             if again is None:
                 return tell_end(run, verdict, follower.story)
-            click.echo("the system killed the executor for want of memory; another one goes on", err=True)
+            click.echo(_("the system killed the executor for want of memory; another one goes on"), err=True)
             process = again.process
             follower = _own_follower(again)
         except KeyboardInterrupt:
             if asked:
-                click.echo(f"\nleft to itself; follow it with: recipe attach {run.id}", err=True)
+                click.echo(_("\nleft to itself; follow it with: recipe attach {id}", id=run.id), err=True)
                 return 130
             asked = True
             process.send_signal(signal.SIGINT)
-            click.echo("\nstopping, with a checkpoint of what is trained; Ctrl-C again leaves it to itself", err=True)
+            click.echo(
+                _("\nstopping, with a checkpoint of what is trained; Ctrl-C again leaves it to itself"), err=True
+            )
 
 
 def _own_follower(launched: Launched) -> Follower:
@@ -65,7 +67,7 @@ def follow_other(run: RunFolder, runs_dir: Path, *, plain: bool, language: str |
     try:
         return tell_end(run, follower.follow(), follower.story)
     except KeyboardInterrupt:
-        click.echo(f"\nlet go; run {run.id} goes on", err=True)
+        click.echo(_("\nlet go; run {id} goes on", id=run.id), err=True)
         return 0
 
 
@@ -73,7 +75,7 @@ def _after_the_screen(run: RunFolder) -> int:
     """What is left to say once the screen has closed: how the run ended, or that it goes on."""
     story, verdict = look(run)
     if verdict.state.is_alive():
-        click.echo(f"run {run.id} goes on; follow it with: recipe attach {run.id}", err=True)
+        click.echo(_("run {id} goes on; follow it with: recipe attach {id}", id=run.id), err=True)
         return 0
     return tell_end(run, verdict, story)
 
@@ -84,7 +86,7 @@ def tell_end(run: RunFolder, verdict: Verdict, story: Story) -> int:
         for line in verdict_lines(run, story):
             click.echo(line)
     if verdict.state is State.STOPPED:
-        click.echo(f"{visible(verdict.why)}; go on with: recipe resume {run.id}", err=True)
+        click.echo(_("{why}; go on with: recipe resume {id}", why=visible(verdict.why), id=run.id), err=True)
     problem = ending_problem(run, verdict, story)
     if problem is not None:
         print_diagnostics([problem], sources={})

@@ -27,6 +27,7 @@ from compiler.language.toml_source import parse_document
 from compiler.language.validate import read_recipe
 from compiler.permissions import Permissions
 from tui.estimates import summary
+from tui.text import _
 
 if TYPE_CHECKING:
     from compiler.decide import Decision
@@ -88,8 +89,8 @@ def _takes(checked: Checked, target: Target) -> tuple[tuple[str, ...], list[Diag
         return (), []
     found = estimate_of(subject, target)
     if isinstance(found, Unknown):
-        return (f"no estimate: {found.reason}; {found.help}",), []
-    device = target.gpu or "this machine's memory"
+        return (_("no estimate: {reason}; {help}", reason=found.reason, help=found.help),), []
+    device = target.gpu or _("this machine's memory")
     return summary(found, device), refusals(subject.recipe, subject.document, found)
 
 

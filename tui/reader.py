@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from compiler.phrases import phrase
 from runtime.journal import Event, JournalTail
 from runtime.lock import Holder, lock_holder
 from runtime.run_folder import RunFolder
@@ -62,5 +63,5 @@ class RunReader:
         # Until the new executor has spoken, an old end event or a free lock means nothing.
         silent = self.story.last_seq <= self.before
         if not found.state.is_alive() and silent and self.ended is not None and not self.ended():
-            return Verdict(State.STARTING, "the executor has not reported yet")
+            return Verdict(State.STARTING, phrase("the executor has not reported yet"))
         return found

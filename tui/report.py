@@ -11,6 +11,7 @@ from typing import Any, NoReturn, TextIO
 
 from compiler.codes import exit_code
 from compiler.diagnostics import Diagnostic, Severity, describe_os_error
+from compiler.phrases import phrase
 from compiler.render import FOR_PEOPLE, OutputFormat, render, summary
 from tui.text import say
 
@@ -46,7 +47,7 @@ def print_diagnostics(
         _discard(out)
         if out is sys.stderr:  # there is nowhere left to say it
             return
-        exit_with([describe_os_error(error, "the output", doing="writing the diagnostics")])
+        exit_with([describe_os_error(error, phrase("the output"), doing=phrase("writing the diagnostics"))])
 
 
 def exit_with(

@@ -164,7 +164,7 @@ def machine_rows(snapshot: Snapshot) -> list[tuple[str, str]]:
         rows += _gpu(gpu) if isinstance(gpu, dict) else []
     energy, money = told.number("energy"), told.number("money")
     if energy is not None:
-        rows.append((_("energy"), f"{energy / 3.6e6:.3f} kWh"))
+        rows.append((_("energy"), _("{energy:.3f} kWh", energy=energy / 3600000.0)))
     if money is not None:
         currency = told.text("currency")
         rows.append((_("spent"), f"{money:.2f} {currency}"))
@@ -176,7 +176,7 @@ def machine_rows(snapshot: Snapshot) -> list[tuple[str, str]]:
 
 def _gpu(gpu: dict[str, object]) -> list[tuple[str, str]]:
     """Utilisation, power, temperature and memory of a card, each where it is told."""
-    name = f"GPU {gpu.get('index', '?')}"
+    name = _("GPU {gpu}", gpu=gpu.get("index", "?"))
     parts = []
     for field, form in (("utilization", "{:.0f} %"), ("power", "{:.0f} W"), ("temperature", "{:.0f} °C")):
         value = read_number(gpu.get(field))

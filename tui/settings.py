@@ -14,6 +14,7 @@ from pathlib import Path
 
 from compiler.phrases import LANGUAGES
 from tui.keys import key_ids
+from tui.text import _
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,18 +44,22 @@ def read_settings(path: Path) -> Settings:
         return Settings()
     except (OSError, UnicodeDecodeError, tomli.TOMLDecodeError) as error:
         return Settings(problems=(f"{path}: {error}",))
-    problems = [f"{path}: unknown setting {name!r}" for name in document if name not in {"theme", "language", "keys"}]
+    problems = [
+        _("{path}: unknown setting {name!r}", path=path, name=name)
+        for name in document
+        if name not in {"theme", "language", "keys"}
+    ]
     keys = {}
     given = document.get("keys", {})
     for name, value in (given if isinstance(given, dict) else {}).items():
         if name not in key_ids():
-            problems.append(f"{path}: no key has the id {name!r}; `?` shows them")
+            problems.append(_("{path}: no key has the id {name!r}; `?` shows them", path=path, name=name))
         elif not isinstance(value, str) or not value:
-            problems.append(f'{path}: {name}: a key such as "ctrl+x" is expected')
+            problems.append(_('{path}: {name}: a key such as "ctrl+x" is expected', path=path, name=name))
         else:
             keys[name] = value
     theme, language = document.get("theme"), document.get("language")
     if language is not None and language not in LANGUAGES:
-        problems.append(f"{path}: language is one of {', '.join(LANGUAGES)}")
+        problems.append(_("{path}: language is one of {languages}", path=path, languages=", ".join(LANGUAGES)))
         language = None
     return Settings(theme if isinstance(theme, str) else None, language, keys, tuple(problems))

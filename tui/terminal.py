@@ -6,6 +6,8 @@ import os
 import sys
 from typing import TextIO
 
+from tui.text import _
+
 PLAIN_TERMINALS = frozenset({"dumb", "unknown", ""})
 """Values of TERM under which no screen can be drawn."""
 
@@ -23,14 +25,14 @@ def why_plain() -> str | None:
     standard output: what is piped on is for a program.
     """
     if os.environ.get("RECIPE_PLAIN", "0") not in {"", "0"}:
-        return "RECIPE_PLAIN is set"
+        return _("RECIPE_PLAIN is set")
     if os.environ.get("CI"):
-        return "CI is set"
+        return _("CI is set")
     if os.environ.get("TERM", "") in PLAIN_TERMINALS:
-        return f"TERM is {os.environ.get('TERM') or 'not set'}"
+        return _("TERM is {environ}", environ=os.environ.get("TERM") or _("not set"))
     for stream in (sys.stdin, sys.stdout, sys.stderr):
         if stream is None or not stream.isatty():
-            return "no terminal"
+            return _("no terminal")
     return None
 
 

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tui.text import N_, _
+
 if TYPE_CHECKING:
     from compiler.permissions import Permissions
 
 _NAMES = {
-    "forward": "forward, with logits and loss",
-    "backward": "backward",
-    "optimizer": "optimizer step",
+    "forward": N_("forward, with logits and loss"),
+    "backward": N_("backward"),
+    "optimizer": N_("optimizer step"),
 }
 
 
@@ -31,7 +33,7 @@ def trace_recipe(path: Path, allowed: Permissions, *, as_json: bool) -> None:
     facts, problems = locate_model(plan.named_model(), root=compiled.root, offline=True)
     if facts is None:
         exit_with(problems)
-    click.echo("tracing a step of the model's own code on fake tensors", err=True)
+    click.echo(_("tracing a step of the model's own code on fake tensors"), err=True)
     seen, problems = traced_memory(plan, facts.path)
     if seen is None:
         exit_with(problems)
@@ -39,13 +41,13 @@ def trace_recipe(path: Path, allowed: Permissions, *, as_json: bool) -> None:
 
 
 def _in_words(seen: dict[str, Any]) -> str:
-    lines = [f"{'weights':<32}{_gib(seen['weights'])}", f"{'between steps':<32}{_gib(seen['between_steps'])}"]
-    lines += [f"{_NAMES.get(phase, phase):<32}{_gib(most)}" for phase, most in seen["peaks"].items()]
-    lines.append(f"{'allocated at most':<32}{_gib(seen['allocated'])}")
+    lines = [f"{_('weights'):<32}{_gib(seen['weights'])}", f"{_('between steps'):<32}{_gib(seen['between_steps'])}"]
+    lines += [f"{_(_NAMES.get(phase, phase)):<32}{_gib(most)}" for phase, most in seen["peaks"].items()]
+    lines.append(f"{_('allocated at most'):<32}{_gib(seen['allocated'])}")
     if seen["reserved"] is not None:
-        lines.append(f"{'reserved by the allocator':<32}{_gib(seen['reserved'])}")
+        lines.append(f"{_('reserved by the allocator'):<32}{_gib(seen['reserved'])}")
     return "\n".join(lines)
 
 
 def _gib(size: int) -> str:
-    return f"{size / (1 << 30):9.3f} GiB"
+    return _("{size:9.3f} GiB", size=size / (1 << 30))

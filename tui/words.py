@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from compiler.plan import Plan
+from tui.text import N_, _, ngettext, say
 
 
 def duration(seconds: float) -> str:
@@ -21,57 +22,71 @@ def duration(seconds: float) -> str:
 
 def size(count: float) -> str:
     """Bytes in binary units: ``1.5 GiB``."""
-    for unit in ("B", "KiB", "MiB"):
+    for unit in (N_("{count:.0f} B"), N_("{count:.0f} KiB"), N_("{count:.0f} MiB")):
         if count < 1024:
-            return f"{count:.0f} {unit}"
+            return _(unit, count=count)
         count /= 1024
-    return f"{count:.1f} GiB"
+    return _("{count:.1f} GiB", count=count)
 
 
 def band(low: float, high: float) -> str:
     """A range of bytes, the unit once where both have it: ``1.2 to 1.5 GiB``."""
     least, most = size(low).split(), size(high).split()
-    return f"{least[0]} to {size(high)}" if least[1] == most[1] else f"{size(low)} to {size(high)}"
-
-
-def count(number: int, one: str, many: str | None = None) -> str:
-    """``1 row``, ``4,800 rows``."""
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
+    return _("{low} to {high}", low=least[0] if least[1] == most[1] else size(low), high=size(high))
 
 
 def decided(plan: Plan) -> list[tuple[str, str, str]]:
     """What the compiler decided, in a few lines: what about, the value, and why."""
     setting = plan.setting
-    data, schedule = plan.data, plan.schedule
-    rows = [("model", plan.model.id, _architecture(plan))]
-    rows.append(("backend", plan.backend, setting("training.backend").reason))
-    rows.append(("method", plan.method, setting("adapter.method").reason))
+    schedule = plan.schedule
+    rows = [(_("model"), plan.model.id, _architecture(plan))]
+    rows.append((_("backend"), plan.backend, say(setting("training.backend").reason)))
+    rows.append((_("method"), plan.method, say(setting("adapter.method").reason)))
     if plan.method != "full":
         r, alpha = setting("adapter.r"), setting("adapter.lora_alpha")
-        rows.append(("rank", f"r = {r.value}, lora_alpha = {alpha.value}", r.reason))
+        rows.append((_("rank"), f"r = {r.value}, lora_alpha = {alpha.value}", say(r.reason)))
     rate = setting("training.learning_rate")
-    rows.append(("learning rate", f"{rate.value:g}", rate.reason))
+    rows.append((_("learning rate"), f"{rate.value:g}", say(rate.reason)))
     dtype = setting("model.dtype")
-    rows.append(("precision", str(dtype.value), dtype.reason))
-    rows.append(("data", f"{count(data.train_rows, 'row')}, {data.held_out_rows} held out", _tokens(plan)))
-    split = f"batch {schedule.batch_size} = {schedule.micro_batch} × {schedule.accumulation}"
+    rows.append((_("precision"), str(dtype.value), say(dtype.reason)))
+    rows.append((_("data"), _rows(plan), _tokens(plan)))
+    split = f"{schedule.batch_size} = {schedule.micro_batch} × {schedule.accumulation}"
     if schedule.devices > 1:
         split += f" × {schedule.devices}"
     micro = setting("training.per_device_train_batch_size")
-    rows.append(("steps", f"{schedule.steps}, {split}", micro.reason))
+    rows.append((_("steps"), _("{steps}, batch {split}", steps=schedule.steps, split=split), say(micro.reason)))
     return rows
+
+
+def _rows(plan: Plan) -> str:
+    return ngettext(
+        "{n:,} row, {held_out} held out",
+        "{n:,} rows, {held_out} held out",
+        plan.data.train_rows,
+        held_out=plan.data.held_out_rows,
+    )
 
 
 def _architecture(plan: Plan) -> str:
     facts = plan.model.architecture
     if facts is None:
-        return "architecture read when it is loaded"
-    return f"{facts['model_type']}, {facts['num_hidden_layers']} layers of {facts['hidden_size']}"
+        return _("architecture read when it is loaded")
+    return _(
+        "{family}, {layers} layers of {width}",
+        family=facts["model_type"],
+        layers=facts["num_hidden_layers"],
+        width=facts["hidden_size"],
+    )
 
 
 def _tokens(plan: Plan) -> str:
     data = plan.data
     share = 100 * data.supervised_tokens / data.train_tokens
     dropped = sum(data.ledger.get("dropped", {}).values()) if isinstance(data.ledger.get("dropped"), dict) else 0
-    lost = f"; {count(dropped, 'row')} dropped" if dropped else "; no row dropped"
-    return f"{data.train_tokens:,} tokens, {share:.0f} % of them learnt, longest {data.longest}{lost}"
+    return _(
+        "{tokens:,} tokens, {share:.0f} % of them learnt, longest {longest}; {lost}",
+        tokens=data.train_tokens,
+        share=share,
+        longest=data.longest,
+        lost=ngettext("{n:,} row dropped", "{n:,} rows dropped", dropped) if dropped else _("no row dropped"),
+    )

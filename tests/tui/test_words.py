@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.runtime.plans import make_plan
-from tui.words import count, decided, duration, size
+from tui.words import decided, duration, size
 
 
 @pytest.mark.parametrize(
@@ -64,11 +64,6 @@ def test_a_size_is_the_number_within_its_rounding(number: int) -> None:
     told, unit = size(number).split()
     assert math.isclose(float(told) * {"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}[unit], number, rel_tol=0.5)
     assert unit == "GiB" or float(told) <= 1024
-
-
-def test_counts() -> None:
-    assert [count(n, "row") for n in (0, 1, 2, 4800)] == ["0 rows", "1 row", "2 rows", "4,800 rows"]
-    assert [count(n, "entry", "entries") for n in (1, 2)] == ["1 entry", "2 entries"]
 
 
 def test_decisions_are_told_with_value_and_reason() -> None:

@@ -14,6 +14,7 @@ from tui.chart.canvas import ASCII_CELL, BRAILLE_CELL, Canvas
 from tui.chart.scale import Scale, label, scale_of
 from tui.chart.series import Series
 from tui.chart.view import View
+from tui.text import N_
 
 COLORS = 8
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
@@ -46,7 +47,7 @@ class Chart:
     title: str = ""
     x_name: str = "step"
     ascii: bool = False
-    bad_words: str = "{count} × NaN/Inf, first at {x}"
+    bad_words: str = N_("{count} × NaN/Inf, first at {x}")
     """What is said of values that are no numbers."""
 
     def extent(self) -> tuple[float, float]:

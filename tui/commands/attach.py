@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from compiler.phrases import phrase
 from tui.options import runs_dir, screen
 
 
@@ -24,6 +25,6 @@ def command(run: str, runs_dir: Path, *, plain: bool, language: str | None) -> N
     from tui.edge import edge
     from tui.following import follow_other
 
-    with edge("following the run"):
+    with edge(phrase("following the run")):
         code = follow_other(find_run(runs_dir, run), runs_dir, plain=plain, language=language)
     sys.exit(code)

@@ -9,18 +9,20 @@ from typing import TYPE_CHECKING
 
 import click
 
+from compiler.phrases import phrase
 from tui.options import runs_dir
+from tui.text import N_, _
 
 if TYPE_CHECKING:
     from runtime.chat.client import Client, Talk
 
-HELP = """/base, /tuned    ask that model from here on; the conversation goes on with it
-/use NAME        ask the adapter of another run that was named on the command line
-/models          who can be asked
-/again           the last question again, to the model that is asked now
-/reset           begin anew
-/system TEXT     begin anew with another system message
-/help, /quit"""
+HELP = N_(
+    "/base, /tuned    ask that model from here on; the conversation goes on with it\n/use "
+    "NAME        ask the adapter of another run that was named on the command line\n"
+    "/models          who can be asked\n/again           the last question again, to the model "
+    "that is asked now\n/reset           begin anew\n/system TEXT     begin anew with another "
+    "system message\n/help, /quit"
+)
 
 
 @click.command(name="chat")
@@ -40,7 +42,7 @@ def command(
     from tui.asking_models import find_runs, open_models, system_of
     from tui.edge import edge
 
-    with edge("talking to the model"):
+    with edge(phrase("talking to the model")):
         found, plan = find_runs(runs, runs_dir)
         with open_models(found, plan) as client:
             _Conversation(client, system_of(plan, system), max_new_tokens, temperature).go_on()
@@ -59,7 +61,7 @@ class _Conversation:
 
     def go_on(self) -> None:
         """Until the end of the input, or /quit."""
-        click.echo(f"models: {', '.join(self._client.models)}; /help tells the rest", err=True)
+        click.echo(_("models: {models}; /help tells the rest", models=", ".join(self._client.models)), err=True)
         while True:
             line = self._read()
             if line is None or line.strip() in {"/quit", "/exit"}:
@@ -125,7 +127,7 @@ class _Conversation:
             case "/help":
                 click.echo(HELP, err=True)
             case _:
-                click.echo(f"there is no {name}; /help lists what there is", err=True)
+                click.echo(_("there is no {name}; /help lists what there is", name=name), err=True)
 
     def _use(self, name: str) -> None:
         hits = [model for model in self._client.models if model == name or model.startswith(name)] if name else []
@@ -133,9 +135,11 @@ class _Conversation:
             hits = [name]
         if len(hits) == 1:
             self._model = hits[0]
-            click.echo(f"{self._model} answers from here on", err=True)
+            click.echo(_("{model} answers from here on", model=self._model), err=True)
         else:
-            click.echo(f"no model {name!r}; there are {', '.join(self._client.models)}", err=True)
+            click.echo(
+                _("no model {name!r}; there are {models}", name=name, models=", ".join(self._client.models)), err=True
+            )
 
     def _again(self) -> None:
         if self._talk and self._talk[-1]["role"] == "assistant":
@@ -143,4 +147,4 @@ class _Conversation:
         if self._talk and self._talk[-1]["role"] == "user":
             self._answer()
         else:
-            click.echo("nothing has been asked yet", err=True)
+            click.echo(_("nothing has been asked yet"), err=True)

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from compiler.phrases import phrase
 from compiler.render import FOR_PEOPLE, FORMATS, OutputFormat
 from tui.options import permissions
+from tui.text import _
 
 if TYPE_CHECKING:
     from compiler.check import Checked, Fixed
@@ -57,7 +59,7 @@ def command(
         _trace(recipes, Permissions(allow_outside, trust_remote_code, offline), output, fix=fix)
         return
     if fix and STDIN in recipes and output not in FOR_PEOPLE:
-        raise click.UsageError(f"--fix - prints the recipe, so it cannot print {output} as well")
+        raise click.UsageError(_("--fix - prints the recipe, so it cannot print {output} as well", output=output))
     allowed = Permissions(allow_outside, trust_remote_code, offline)
     checked = [one for path in recipes or (Path(),) for one in _check(path, allowed, fix=fix)]
     from tui.estimating import Asked, Told, estimated
@@ -75,7 +77,7 @@ def _trace(recipes: tuple[Path, ...], allowed: Permissions, output: OutputFormat
 
     path = recipes[0] if recipes else Path()
     if len(recipes) > 1 or path == STDIN or fix or output not in {"full", "concise", "json"}:
-        raise click.UsageError("--trace takes one recipe, and tells of it in words or with --json")
+        raise click.UsageError(_("--trace takes one recipe, and tells of it in words or with --json"))
     trace_recipe(path, allowed, as_json=output == "json")
 
 
@@ -98,7 +100,7 @@ def _check_stdin(allowed: Permissions, *, fix: bool) -> Checked:
     try:
         data = sys.stdin.buffer.read() if sys.stdin is not None else b""  # closed before the program began
     except OSError as error:
-        return Checked("<stdin>", "", [describe_os_error(error, "<stdin>", doing="reading the recipe")])
+        return Checked("<stdin>", "", [describe_os_error(error, "<stdin>", doing=phrase("reading the recipe"))])
     if not fix:
         return check_bytes(data, "<stdin>", Path(), allowed)
     fixed = fix_bytes(data, "<stdin>", Path(), allowed)
@@ -112,7 +114,15 @@ def _told(fixed: Fixed) -> Checked:
 
     file = visible(fixed.checked.file)
     for change in fixed.applied:
-        click.echo(f"{file}:{change.line}: fixed: {visible(change.description)}", err=True)
+        click.echo(
+            _(
+                "{file}:{line}: fixed: {description}",
+                file=file,
+                line=change.line,
+                description=visible(change.description),
+            ),
+            err=True,
+        )
     return fixed.checked
 
 
@@ -127,9 +137,12 @@ def _tell(checked: list[Checked], output: OutputFormat, estimate: dict[str, Any]
         return
     if len(checked) > 1:
         faulty = sum(bool(one.diagnostics) for one in checked)
-        click.echo(f"{len(checked):,} recipes checked, {faulty:,} with something to say", err=True)
+        click.echo(
+            _("{count:,} recipes checked, {faulty:,} with something to say", count=len(checked), faulty=faulty),
+            err=True,
+        )
     elif not diagnostics:
-        click.echo(f"{checked[0].file}: no problems found", err=True)
+        click.echo(_("{file}: no problems found", file=checked[0].file), err=True)
 
 
 def _exit_code(checked: list[Checked], *, strict: bool) -> int:

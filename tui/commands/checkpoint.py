@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from compiler.phrases import phrase
 from tui.options import runs_dir
+from tui.text import _
 
 if TYPE_CHECKING:
     from runtime.journal import Event
@@ -24,17 +26,20 @@ def command(run: str, runs_dir: Path, wait: float) -> None:
     from tui.asking import ask, wait_for
     from tui.edge import edge
 
-    with edge("asking the run for a checkpoint"):
+    with edge(phrase("asking the run for a checkpoint")):
         asked = ask(runs_dir, run, "checkpoint")
-        click.echo(f"asked run {asked.run.id} for a checkpoint", err=True)
+        click.echo(_("asked run {id} for a checkpoint", id=asked.run.id), err=True)
         answer = wait_for(asked, _Settled(), wait)
     if answer is None:
-        click.echo(f"none was made within {wait:.0f} s; follow it with: recipe attach {asked.run.id}", err=True)
+        click.echo(
+            _("none was made within {wait:.0f} s; follow it with: recipe attach {id}", wait=wait, id=asked.run.id),
+            err=True,
+        )
         sys.exit(4)
     if answer.kind == "checkpoint":
         click.echo(asked.run.path / "checkpoints" / f"checkpoint-{answer.whole('step')}")
         return
-    click.echo(f"no checkpoint: {visible(answer.text('declined'))}", err=True)
+    click.echo(_("no checkpoint: {text}", text=visible(answer.text("declined"))), err=True)
     sys.exit(1)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from compiler.phrases import phrase
 from tui.options import runs_dir
 
 
@@ -25,7 +26,7 @@ def command(runs: tuple[str, ...], runs_dir: Path, *, as_json: bool) -> None:
     from tui.comparing import table_lines
     from tui.edge import edge
 
-    with edge("comparing runs"):
+    with edge(phrase("comparing runs")):
         known = all_runs(runs_dir)
         meant: list[RunFolder] = []
         for one in runs:

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import click
 
+from compiler.phrases import phrase
 from tui.options import permissions
+from tui.text import _
 
 
 @click.command(name="compile")
@@ -28,7 +30,7 @@ def command(recipe: Path, output: Path | None, *, allow_outside: bool, trust_rem
     from tui.report import exit_with
 
     if output is not None:
-        with edge("looking at the place for the plan"):
+        with edge(phrase("looking at the place for the plan")):
             refused = would_replace_other_work(output)
         if refused is not None:
             exit_with([refused])
@@ -39,7 +41,10 @@ def command(recipe: Path, output: Path | None, *, allow_outside: bool, trust_rem
     if output is None or str(output) == "-":
         click.echo(plan.as_bytes(), nl=False)
     else:
-        with edge("writing the plan"):
+        with edge(phrase("writing the plan")):
             write_atomically(output, plan.as_bytes())
-        click.echo(f"{output}: plan {plan.sha256()[:12]}, run it with: recipe run {output}", err=True)
+        click.echo(
+            _("{output}: plan {sha256}, run it with: recipe run {output}", output=output, sha256=plan.sha256()[:12]),
+            err=True,
+        )
     remember_root(plan, compiled.root)

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from compiler.phrases import phrase
 from tui.options import runs_dir
+from tui.text import _
 
 if TYPE_CHECKING:
     from tui.chart.drawing import Chart
@@ -45,7 +47,7 @@ def command(
     from tui.curves import read_curves
     from tui.edge import edge
 
-    with edge("reading the run"):
+    with edge(phrase("reading the run")):
         found = [find_run(runs_dir, run) for run in runs or ("latest",)]
         curves = [(run.id, read_curves(run)) for run in found]
         names = list(dict.fromkeys(name for _, one in curves for name in one.names()))
@@ -71,7 +73,7 @@ def _table(curves: list[tuple[str, Curves]]) -> str:
     from tui.chart.table import as_csv
 
     if len(curves) > 1:
-        raise click.UsageError("--csv takes one run")
+        raise click.UsageError(_("--csv takes one run"))
     one = curves[0][1]
     return as_csv("step", [one.get(name) for name in one.names()])
 
@@ -93,11 +95,11 @@ def _refuse_unknown(metric: str, names: list[str]) -> None:
     from compiler.diagnostics import nearest
 
     if not names:
-        click.echo("the journal has no numbers yet", err=True)
+        click.echo(_("the journal has no numbers yet"), err=True)
         sys.exit(1)
     close = nearest(metric, names)
-    hint = f"did you mean {close[0]}?" if close else f"there are: {', '.join(names)}"
-    click.echo(f"no metric {metric!r}; {hint}", err=True)
+    hint = _("did you mean {close}?", close=close[0]) if close else _("there are: {names}", names=", ".join(names))
+    click.echo(_("no metric {metric!r}; {hint}", metric=metric, hint=hint), err=True)
     sys.exit(2)
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from tui.options import permissions
+from tui.text import _
 
 if TYPE_CHECKING:
     from compiler.data.examples import Example
@@ -75,10 +76,12 @@ def _tell_where(data: PreparedData, row: int) -> None:
     for reason, rows in data.ledger.dropped.items():
         for source, number in rows:
             if number == row:
-                click.echo(f"row {row} of {source} was dropped: {reason}", err=True)
+                click.echo(
+                    _("row {row} of {source} was dropped: {reason}", row=row, source=source, reason=reason), err=True
+                )
                 sys.exit(1)
-    listed = ", ".join(f"{name} has {count:,}" for name, count in data.ledger.sources)
-    click.echo(f"there is no row {row}: {listed}", err=True)
+    listed = ", ".join(_("{name} has {count:,}", name=name, count=count) for name, count in data.ledger.sources)
+    click.echo(_("there is no row {row}: {listed}", row=row, listed=listed), err=True)
     sys.exit(2)
 
 

@@ -6,6 +6,8 @@ import sys
 
 import click
 
+from tui.text import _
+
 
 @click.command(name="docs")
 @click.argument("name", required=False, metavar="[TABLE[.FIELD]]")
@@ -43,6 +45,6 @@ def _refuse(name: str) -> None:
     from compiler.render.concise import visible
 
     close = nearest(name[:64].strip("[] "), all_names())
-    hint = f"did you mean {close[0]}?" if close else "`recipe docs` prints everything"
-    click.echo(f'the language has no "{visible(name[:64])}"; {hint}', err=True)
+    hint = _("did you mean {close}?", close=close[0]) if close else _("`recipe docs` prints everything")
+    click.echo(_('the language has no "{name}"; {hint}', name=visible(name[:64]), hint=hint), err=True)
     sys.exit(2)

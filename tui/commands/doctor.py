@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from compiler.phrases import phrase
 from tui.options import runs_dir
+from tui.text import _
 
 if TYPE_CHECKING:
     from runtime.doctor.finding import Finding
@@ -32,7 +34,7 @@ def command(runs_dir: Path, *, offline: bool, as_json: bool) -> None:
     from tui.edge import edge
 
     findings = []
-    with edge("looking at this machine"):
+    with edge(phrase("looking at this machine")):
         for finding in examine(runs_dir, offline=offline):
             findings.append(finding)
             if not as_json:
@@ -42,7 +44,7 @@ def command(runs_dir: Path, *, offline: bool, as_json: bool) -> None:
         document = {"version": 1, "ok": not wrong, "findings": [finding.as_json() for finding in findings]}
         click.echo(json.dumps(document, indent=2, ensure_ascii=False))
     elif wrong:
-        click.echo("this machine cannot train yet: mend what is marked ERROR", err=True)
+        click.echo(_("this machine cannot train yet: mend what is marked ERROR"), err=True)
     sys.exit(3 if wrong else 0)
 
 

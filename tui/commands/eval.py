@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from compiler.phrases import phrase
 from tui.options import runs_dir
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def command(
     from tui.edge import edge
     from tui.evaluating import evaluate, tell_results
 
-    with edge("evaluating the run"):
+    with edge(phrase("evaluating the run")):
         given: dict[str, Any] = {
             "rows": rows,
             "max_new_tokens": max_new_tokens,

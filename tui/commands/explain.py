@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tui.text import _
+
 if TYPE_CHECKING:
     from compiler.codes import CodeInfo, RuleInfo
 
@@ -47,8 +49,8 @@ def _find(text: str) -> CodeInfo | RuleInfo:
     known = [*all_codes(), *all_rules()]
     padded = [f"{inside[1]}{int(inside[2]):0{digits}}".upper() for digits in (2, 3)] if inside else []
     close = [code for code in padded if code in known] or nearest(text[:64], known)
-    hint = f"did you mean {close[0]}?" if close else "`recipe explain` lists them all"
-    click.echo(f'there is no code "{visible(text[:64])}"; {hint}', err=True)
+    hint = _("did you mean {close}?", close=close[0]) if close else _("`recipe explain` lists them all")
+    click.echo(_('there is no code "{text}"; {hint}', text=visible(text[:64]), hint=hint), err=True)
     sys.exit(2)
 
 
@@ -56,17 +58,23 @@ def _story(info: CodeInfo | RuleInfo) -> str:
     from compiler.codes import RuleInfo
 
     if isinstance(info, RuleInfo):
-        return f"{info.code}: {info.title}\n\n{info.explanation}\n\nSource: {info.source}"
-    parts = [f"{info.code}: {info.title}", info.explanation.strip(), _example("For example:", info.example)]
+        return _(
+            "{code}: {title}\n\n{explanation}\n\nSource: {source}",
+            code=info.code,
+            title=info.title,
+            explanation=info.explanation,
+            source=info.source,
+        )
+    parts = [f"{info.code}: {info.title}", info.explanation.strip(), _example(_("For example:"), info.example)]
     if info.fixed:
         parts.append(_example("Mended:", info.fixed))
-    parts.append(f"What to do: {info.remedy.strip()}\n{_exits(info)}")
+    parts.append(_("What to do: {remedy}\n{exits}", remedy=info.remedy.strip(), exits=_exits(info)))
     return "\n\n".join(parts)
 
 
 def _exits(info: CodeInfo) -> str:
     warns = re.fullmatch(r"[A-Z]2\d\d", info.code) is not None
-    return "A warning; `recipe check --strict` exits with 1." if warns else f"Exit code: {info.exit}"
+    return _("A warning; `recipe check --strict` exits with 1.") if warns else _("Exit code: {exit}", exit=info.exit)
 
 
 def _example(title: str, text: str) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from compiler.phrases import phrase
 from tui.options import runs_dir
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def command(
     from tui.asking_models import find_runs, open_models, system_of
     from tui.edge import edge
 
-    with edge("asking the model"):
+    with edge(phrase("asking the model")):
         found, plan = find_runs((run,), runs_dir)
         before = system_of(plan, system)
         talks = iter([[*before, {"role": "user", "content": question}]]) if question else _talks(before)
@@ -85,6 +86,13 @@ def _talk(line: str, before: Talk, number: int) -> Talk:
             return talk if talk and talk[0]["role"] == "system" else [*before, *talk]
         return [*before, {"role": "user", "content": str(row["question"] if "question" in row else row["prompt"])}]
     except (ValueError, KeyError, TypeError) as error:
-        message = f"line {number} of the input is no question ({type(error).__name__}: {error})"
-        help_text = 'write a question, or {"question": "…"}, or {"messages": [{"role": "user", "content": "…"}]}'
+        message = phrase(
+            "line {number} of the input is no question ({name}: {error})",
+            number=number,
+            name=type(error).__name__,
+            error=error,
+        )
+        help_text = phrase(
+            'write a question, or {"question": "…"}, or {"messages": [{"role": "user", "content": "…"}]}'
+        )
         raise Refusal(Diagnostic("X082", message, help=help_text)) from error

@@ -7,6 +7,9 @@ from pathlib import Path
 
 import click
 
+from compiler.phrases import phrase
+from tui.text import _
+
 
 @click.command(name="init")
 @click.argument("domain", required=False)
@@ -30,24 +33,26 @@ def command(domain: str | None, folder: Path | None) -> None:
         from compiler.render.concise import visible
 
         close = nearest(domain[:64], known)
-        hint = f"; did you mean {close[0]}?" if close else f"; there are: {', '.join(known)}"
-        click.echo(f"there is no domain {visible(domain[:64])}{hint}", err=True)
+        hint = (
+            _("; did you mean {close}?", close=close[0]) if close else _("; there are: {known}", known=", ".join(known))
+        )
+        click.echo(_("there is no domain {domain}{hint}", domain=visible(domain[:64]), hint=hint), err=True)
         sys.exit(2)
     target = folder or Path(domain)
-    with edge("writing the recipe"):
+    with edge(phrase("writing the recipe")):
         _refuse_to_overwrite(target)
         written = write_domain(domain, target, schema=_schema())
     for path in written:
         click.echo(path)
-    click.echo(f"next: recipe check {target}", err=True)
+    click.echo(_("next: recipe check {target}", target=target), err=True)
 
 
 def _refuse_to_overwrite(target: Path) -> None:
     from compiler.diagnostics import Diagnostic, Refusal
 
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        message = f"{target} exists and is not empty; nothing was written"
-        raise Refusal(Diagnostic("E007", message, help="name another folder: recipe init DOMAIN FOLDER"))
+        message = phrase("{target} exists and is not empty; nothing was written", target=target)
+        raise Refusal(Diagnostic("E007", message, help=phrase("name another folder: recipe init DOMAIN FOLDER")))
 
 
 def _schema() -> str:

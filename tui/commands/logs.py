@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from compiler.phrases import phrase
 from tui.options import runs_dir
+from tui.text import _
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,8 +33,8 @@ def command(run: str, runs_dir: Path, *, follow: bool, as_json: bool, output: bo
     from tui.edge import edge
 
     if as_json and output:
-        raise click.UsageError("--output is text of libraries; it has no --json")
-    with edge("reading the run"):
+        raise click.UsageError(_("--output is text of libraries; it has no --json"))
+    with edge(phrase("reading the run")):
         found = find_run(runs_dir, run)
         try:
             for piece in _output(found, follow=follow) if output else _events(found, follow=follow, as_json=as_json):

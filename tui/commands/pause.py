@@ -7,7 +7,9 @@ from pathlib import Path
 
 import click
 
+from compiler.phrases import phrase
 from tui.options import runs_dir
+from tui.text import _
 
 
 @click.command(name="pause")
@@ -23,15 +25,18 @@ def command(run: str, runs_dir: Path, wait: float) -> None:
     from tui.asking import ask, wait_for
     from tui.edge import edge
 
-    with edge("asking the run to pause"):
+    with edge(phrase("asking the run to pause")):
         asked = ask(runs_dir, run, "pause")
-        click.echo(f"asked run {asked.run.id} to pause", err=True)
+        click.echo(_("asked run {id} to pause", id=asked.run.id), err=True)
         answer = wait_for(asked, lambda event: event.kind in {"pause", "end"}, wait)
     if answer is None:
-        click.echo(f"it does not rest within {wait:.0f} s; follow it with: recipe attach {asked.run.id}", err=True)
+        click.echo(
+            _("it does not rest within {wait:.0f} s; follow it with: recipe attach {id}", wait=wait, id=asked.run.id),
+            err=True,
+        )
         sys.exit(4)
     if answer.kind == "end":
-        click.echo("it has ended instead", err=True)
+        click.echo(_("it has ended instead"), err=True)
         sys.exit(1)
     step = answer.whole("step")
-    click.echo(f"paused at step {step}; let it go on with: recipe resume {asked.run.id}", err=True)
+    click.echo(_("paused at step {step}; let it go on with: recipe resume {id}", step=step, id=asked.run.id), err=True)

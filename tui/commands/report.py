@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from compiler.phrases import phrase
 from tui.options import runs_dir
 
 
@@ -20,7 +21,7 @@ def command(run: str, runs_dir: Path) -> None:
     from runtime.run_folder import find_run
     from tui.edge import edge
 
-    with edge("writing the page"):
+    with edge(phrase("writing the page")):
         found = find_run(runs_dir, run)
         plan, problems = read_plan(found.plan)
         if plan is None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from compiler.phrases import phrase
 from runtime.launcher import Launched
 from tui.asking import Asked
 from tui.options import grace, runs_dir, screen
@@ -34,7 +35,7 @@ def command(run: str, runs_dir: Path, *, plain: bool, language: str | None, deta
     from tui.edge import edge
     from tui.following import follow_other, follow_own
 
-    with edge("resuming the run"):
+    with edge(phrase("resuming the run")):
         launched = _resume(runs_dir, run, meant)
     if detach:
         click.echo(launched.run.path)
@@ -61,10 +62,14 @@ def _resume(runs: Path, wanted: str, meant: dict[str, Any]) -> Launched | Asked:
     if state is State.PAUSED:
         return ask(runs, wanted, "continue")
     if state is State.FINISHED:
-        message = f"run {found.id} has finished; there is nothing to resume"
-        raise Refusal(Diagnostic("X003", message, help="`recipe run` starts a new one"))
+        message = phrase("run {id} has finished; there is nothing to resume", id=found.id)
+        raise Refusal(Diagnostic("X003", message, help=phrase("`recipe run` starts a new one")))
     if state.is_alive():
-        raise Refusal(Diagnostic("X002", f"run {found.id} already has an executor", help=f"recipe attach {found.id}"))
+        raise Refusal(
+            Diagnostic(
+                "X002", phrase("run {id} already has an executor", id=found.id), help=f"recipe attach {found.id}"
+            )
+        )
     plan, problems = read_plan(found.plan)
     if plan is None:
         raise Refusal(*problems)

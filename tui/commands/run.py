@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from compiler.phrases import phrase
 from tui.options import grace, permissions, runs_dir, screen
+from tui.text import _
 
 if TYPE_CHECKING:
     from compiler.permissions import Permissions
@@ -61,7 +63,7 @@ def command(
     from tui.following import follow_other, follow_own
 
     allowed = Permissions(allow_outside=allow_outside, trust_remote_code=trust_remote_code, offline=offline)
-    with edge("making the run folder"):
+    with edge(phrase("making the run folder")):
         plan, recipe_root = _plan_of(recipe, root, allowed)
         _check_packages(plan, any_packages=any_packages)
         _tell_decisions(plan, plan.title or run_name(plan, recipe_root))
@@ -69,16 +71,18 @@ def command(
         _check_estimate(plan, launch, anyway=anyway)
         running = None if fresh else running_run(runs_dir, plan, recipe_root)
         if running is not None:
-            click.echo(f"run {running.id} of this plan is under way; following it (--fresh starts another)", err=True)
+            click.echo(
+                _("run {id} of this plan is under way; following it (--fresh starts another)", id=running.id), err=True
+            )
             sys.exit(0 if detach else follow_other(running, runs_dir, plain=plain, language=language))
         launched = _start(plan, runs_dir, launch, fresh=fresh)
     if detach:
         click.echo(launched.run.path)
-        click.echo(f"it runs on its own; follow it with: recipe attach {launched.run.id}", err=True)
+        click.echo(_("it runs on its own; follow it with: recipe attach {id}", id=launched.run.id), err=True)
         return
     code = follow_own(launched, runs_dir, plain=plain, language=language)
     if code == 0 and not no_eval:
-        with edge("evaluating the run"):
+        with edge(phrase("evaluating the run")):
             code = evaluate_after(launched.run, plan)
     sys.exit(code)
 
@@ -105,13 +109,17 @@ def _check_estimate(plan: Plan, launch: Launch, *, anyway: bool) -> None:
     problems = beyond(limits_of(plan, launch), seconds=told.seconds.low, cost=cost)
     if told.verdict == "does not fit":
         least, usable = told.process.low / GIB, told.usable / GIB
-        message = f"it does not fit: a run takes {least:.1f} GiB or more, and {usable:.1f} GiB can be used"
-        advice = "recipe check says which lines to change; --anyway starts it all the same"
+        message = phrase(
+            "it does not fit: a run takes {least:.1f} GiB or more, and {usable:.1f} GiB can be used",
+            least=least,
+            usable=usable,
+        )
+        advice = phrase("recipe check says which lines to change; --anyway starts it all the same")
         problems.append(Diagnostic("E030", message, help=advice))
     if problems and not anyway:
         raise Refusal(*problems)
     for problem in problems:
-        click.echo(f"warning: {problem.message}", err=True)
+        click.echo(_("warning: {problem}", problem=problem.message), err=True)
 
 
 def _start(plan: Plan, runs: Path, launch: Launch, *, fresh: bool) -> Launched:
@@ -123,11 +131,11 @@ def _start(plan: Plan, runs: Path, launch: Launch, *, fresh: bool) -> Launched:
 
     again = None if fresh else interrupted_run(runs, plan, launch.root)
     if again is not None:
-        click.echo(f"going on with run {again.id}, which broke off (--fresh starts anew)", err=True)
+        click.echo(_("going on with run {id}, which broke off (--fresh starts anew)", id=again.id), err=True)
         write_launch(again, replace(read_launch(again), grace=launch.grace))
         return spawn(again, plan)
     launched = start(plan, runs, launch)
-    click.echo(f"run {launched.run.id}", err=True)
+    click.echo(_("run {id}", id=launched.run.id), err=True)
     return launched
 
 
@@ -157,6 +165,6 @@ def _plan_of(recipe: Path, root: Path | None, allowed: Permissions) -> tuple[Pla
 def _tell_decisions(plan: Plan, name: str) -> None:
     from tui.words import decided
 
-    click.echo(f"{name} (plan {plan.sha256()[:12]})", err=True)
+    click.echo(_("{name} (plan {sha256})", name=name, sha256=plan.sha256()[:12]), err=True)
     for what, value, why in decided(plan):
         click.echo(f"  {what:<14} {value}  ({why})", err=True)

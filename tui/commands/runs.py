@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from compiler.phrases import phrase
 from tui.options import runs_dir
+from tui.text import N_, _
 
 if TYPE_CHECKING:
     from runtime.outcome import Summary
 
-HEAD = ("RUN", "RECIPE", "STATE", "STEP", "HELD-OUT LOSS")
+HEAD = ("RUN", "RECIPE", "STATE", "STEP", N_("HELD-OUT LOSS"))
 
 
 @click.command(name="runs")
@@ -26,14 +28,14 @@ def command(runs_dir: Path, *, as_json: bool) -> None:
     from runtime.run_folder import all_runs
     from tui.edge import edge
 
-    with edge("reading the runs"):
+    with edge(phrase("reading the runs")):
         runs = [summary(run) for run in all_runs(runs_dir)]
     if as_json:
         document = writable({"version": 1, "runs": [run.as_json() for run in runs]})
         click.echo(json.dumps(document, indent=2, ensure_ascii=False))
         return
     if not runs:
-        click.echo(f"no run in {runs_dir} yet; start one with: recipe run RECIPE", err=True)
+        click.echo(_("no run in {runs_dir} yet; start one with: recipe run RECIPE", runs_dir=runs_dir), err=True)
         return
     table = [HEAD, *map(_cells, runs)]
     widths = [max(len(row[i]) for row in table) for i in range(len(HEAD))]

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import click
 
+from compiler.phrases import phrase
 from tui.options import runs_dir
+from tui.text import _
 
 
 @click.command(name="stop")
@@ -21,13 +23,18 @@ def command(run: str, runs_dir: Path, wait: float) -> None:
     from tui.asking import ask, wait_for
     from tui.edge import edge
 
-    with edge("asking the run to stop"):
+    with edge(phrase("asking the run to stop")):
         asked = ask(runs_dir, run, "stop")
-        click.echo(f"asked run {asked.run.id} to stop after a checkpoint", err=True)
+        click.echo(_("asked run {id} to stop after a checkpoint", id=asked.run.id), err=True)
         end = wait_for(asked, lambda event: event.kind == "end", wait)
         gone = end is None and not look(asked.run)[1].state.is_alive()
     if end is not None or gone:
-        click.echo("the executor is gone" if end is None else visible(end.text("message", "it has finished")), err=True)
+        click.echo(
+            _("the executor is gone") if end is None else visible(end.text("message", _("it has finished"))), err=True
+        )
         return
-    click.echo(f"it has not ended within {wait:.0f} s; follow it with: recipe attach {asked.run.id}", err=True)
+    click.echo(
+        _("it has not ended within {wait:.0f} s; follow it with: recipe attach {id}", wait=wait, id=asked.run.id),
+        err=True,
+    )
     sys.exit(4)

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from compiler.phrases import phrase
 from tui.options import permissions, runs_dir
+from tui.text import _
 
 if TYPE_CHECKING:
     from compiler.permissions import Permissions
@@ -43,17 +45,17 @@ def command(
     from tui.report import exit_with
 
     allowed = Permissions(allow_outside=allow_outside, trust_remote_code=trust_remote_code, offline=offline)
-    with edge("writing the recipes of the sweep"):
+    with edge(phrase("writing the recipes of the sweep")):
         written, problems = write_variants(find_recipe(recipe))
     if not written:
         exit_with(problems)
     if dry_run:
-        for _, path in written:
+        for _variant, path in written:
             click.echo(path)
         return
     done = []
     for number, (variant, path) in enumerate(written, 1):
-        click.echo(f"{number} of {len(written)}: {variant.name}", err=True)
+        click.echo(_("{number} of {count}: {name}", number=number, count=len(written), name=variant.name), err=True)
         done.append(_train(path, runs_dir, allowed, evaluate=not no_eval))
     _compare(done)
 
@@ -72,7 +74,7 @@ def _train(recipe: Path, runs_dir: Path, allowed: Permissions, *, evaluate: bool
     compiled = compile_or_exit(recipe, allowed)
     plan = compiled.plan
     assert plan is not None
-    with edge("training a combination"):
+    with edge(phrase("training a combination")):
         run = finished_run(runs_dir, plan, compiled.root)
         if run is None:
             again = interrupted_run(runs_dir, plan, compiled.root)
@@ -83,7 +85,7 @@ def _train(recipe: Path, runs_dir: Path, allowed: Permissions, *, evaluate: bool
             if not run.report.is_file():
                 sys.exit(code or 1)
         else:
-            click.echo(f"run {run.id} has it already", err=True)
+            click.echo(_("run {id} has it already", id=run.id), err=True)
         if evaluate and read_results(run) is None:
             code = evaluate_run(run, plan, usual_settings(plan), fresh=False)
             if code:
@@ -96,7 +98,7 @@ def _compare(runs: list[RunFolder]) -> None:
     from tui.comparing import table_lines
     from tui.edge import edge
 
-    with edge("comparing the runs"):
+    with edge(phrase("comparing the runs")):
         compared = across([numbers for run in runs if (numbers := numbers_of(run)) is not None])
     for line in table_lines(compared):
         click.echo(line)

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from tui.options import runs_dir
+from tui.text import _
 
 
 @click.command(name="tui")
@@ -27,9 +28,9 @@ def command(runs_dir: Path, *, language: str | None, web: bool, port: int) -> No
         return
     why = why_plain()
     if why is not None:
-        click.echo(f"no screen can be opened here ({why}); these do the same in lines:\n", err=True)
+        click.echo(_("no screen can be opened here ({why}); these do the same in lines:\n", why=why), err=True)
         click.echo(
-            "  recipe check RECIPE, recipe run RECIPE, recipe runs, recipe attach RUN, recipe curve RUN", err=True
+            _("  recipe check RECIPE, recipe run RECIPE, recipe runs, recipe attach RUN, recipe curve RUN"), err=True
         )
         sys.exit(2)
     from tui.opening import open_ui
@@ -47,9 +48,16 @@ def _serve(runs: Path, language: str | None, port: int) -> None:
     try:
         from textual_serve.server import Server
     except ModuleNotFoundError:
-        click.echo("the browser needs textual-serve: pip install 'recipec[web]'", err=True)
+        click.echo(_("the browser needs textual-serve: pip install 'recipec[web]'"), err=True)
         sys.exit(3)
     chosen = f" --lang {language}" if language else ""
     called = f"{shlex.quote(sys.executable)} -m tui --runs-dir {shlex.quote(str(runs.resolve()))}{chosen}"
-    click.echo(f"http://{HOST}:{port}  (this machine only; from elsewhere: ssh -L {port}:{HOST}:{port})", err=True)
+    click.echo(
+        _(
+            "http://{host}:{port}  (this machine only; from elsewhere: ssh -L {port}:{host}:{port})",
+            host=HOST,
+            port=port,
+        ),
+        err=True,
+    )
     Server(called, host=HOST, port=port, title="recipe").serve()
