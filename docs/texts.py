@@ -26,6 +26,10 @@ MARKS = {"phrase": 1, "_": 1, "N_": 1, "counted": 2, "ngettext": 2}
 """Functions whose first arguments are texts, and how many of them are."""
 
 
+HEADER = "Content-Type: text/plain; charset=UTF-8\nPlural-Forms: nplurals=2; plural=(n > 1);\n"
+"""Of a new file; the plural is that of French, to be set for another language."""
+
+
 def texts() -> dict[str, dict[str, Entry]]:
     """The texts of every part of the catalogue, by their originals."""
     found = {room: {entry.one: entry for entry in _marked(ROOT / room)} for room in ("tui", "compiler", "runtime")}
@@ -91,7 +95,7 @@ def brought_in_line(language: str, part: str, wanted: dict[str, Entry]) -> tuple
     """The file as it should be, what has no translation in it, and what is left over."""
     file = catalogue_file(language, part)
     now = {entry.one: entry for entry in read_po(file.read_text(encoding="utf-8"))} if file.exists() else {}
-    header = now.pop("", Entry("", "", (f"Language: {language}\nContent-Type: text/plain; charset=UTF-8\n",)))
+    header = now.pop("", Entry("", "", (f"Language: {language}\n{HEADER}",)))
     entries = []
     for text, entry in sorted(wanted.items()):
         old = now.get(text)
