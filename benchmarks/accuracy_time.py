@@ -173,6 +173,7 @@ def _work(row: dict[str, Any], shape: Architecture, length: int) -> Work:
         optim="adamw_bnb_8bit" if "8bit" in str(row.get("optimizer")) else "adamw_torch_fused",
         loss_type="nll",
         packing=False,
+        even=False,
         gradient_checkpointing=row.get("grad_checkpoint") not in {False, None},
         micro_batch=row["micro_batch"],
         length=length,

@@ -70,7 +70,7 @@ def works() -> Iterator[tuple[str, Work]]:
         {"dtype": "float32"},
         {"attention": "eager"},
         {"optim": "adamw_torch"},
-        {"packing": True},
+        {"even": True},
         {"r": 64},
     )
     for architecture, changes in itertools.product(
@@ -100,6 +100,7 @@ def _work(architecture: Architecture) -> Work:
         optim="adamw_torch_fused",
         loss_type="chunked_nll",
         packing=False,
+        even=False,
         gradient_checkpointing=False,
         micro_batch=1,
         length=512,
@@ -150,7 +151,7 @@ def compare(name: str, work: Work) -> Compared:
             micro_batch=work.micro_batch,
             length=work.length,
             accumulation=min(2, work.accumulation),
-            padded=work.micro_batch > 1 and not work.packing,
+            padded=work.micro_batch > 1 and not work.even,
             device=work.device,
         )
     )

@@ -1,6 +1,7 @@
-"""The quickstart as a person would write it by hand with TRL alone: the same model, rows and settings.
+"""The quickstart as a person would write it by hand with TRL alone: the same model and rows.
 
-``python benchmarks/plain_trl.py MODEL_FOLDER STEPS`` prints the tokens of all steps and their seconds.
+``python benchmarks/plain_trl.py MODEL_FOLDER STEPS ROWS [defaults]`` prints the tokens of all steps and their seconds:
+with the settings of the recipe's plan, or with ``defaults`` those of TRL where a script says nothing.
 """
 
 import json
@@ -15,13 +16,22 @@ from peft import LoraConfig
 from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
-QUICKSTART = Path(__file__).resolve().parents[1] / "recipes" / "quickstart"
 SYSTEM = "Vous répondez en français, brièvement, et terminez par une phrase qui commence par « En bref : »."
 
 
-def rows(name: str) -> Dataset:
+BY_HAND = {
+    "lr_scheduler_type": "cosine",
+    "warmup_steps": 2,
+    "bf16": True,
+    "gradient_checkpointing": False,
+    "optim": "adamw_torch_fused",
+}
+"""What the recipe's plan says and TRL or Transformers say otherwise, or not at all."""
+
+
+def rows(file: Path) -> Dataset:
     """Prompt and completion as TRL wants them."""
-    lines = [json.loads(line) for line in (QUICKSTART / name).read_text(encoding="utf-8").splitlines()]
+    lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
     return Dataset.from_list(
         [
             {
@@ -47,9 +57,10 @@ class Clock(TrainerCallback):
         self.seconds += time.perf_counter() - self.started
 
 
-def main(folder: str, steps: int) -> None:
+def main(folder: str, steps: int, file: Path, settings: dict[str, Any]) -> None:
     """Train."""
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.bfloat16)
+    given = {"dtype": torch.bfloat16} if settings else {}
+    model = AutoModelForCausalLM.from_pretrained(folder, **given)
     clock = Clock()
     trainer = SFTTrainer(
         model=model,
@@ -58,19 +69,15 @@ def main(folder: str, steps: int) -> None:
             max_steps=steps,
             per_device_train_batch_size=8,
             learning_rate=1e-3,
-            lr_scheduler_type="cosine",
-            warmup_steps=2,
-            bf16=True,
             use_cpu=True,
-            gradient_checkpointing=False,
-            optim="adamw_torch_fused",
             logging_steps=1,
             save_strategy="no",
             report_to="none",
             disable_tqdm=True,
             seed=42,
+            **settings,
         ),
-        train_dataset=rows("train.jsonl"),
+        train_dataset=rows(file),
         processing_class=AutoTokenizer.from_pretrained(folder),
         peft_config=LoraConfig(r=16, lora_alpha=32, target_modules="all-linear", task_type="CAUSAL_LM"),
         callbacks=[clock],
@@ -81,4 +88,4 @@ def main(folder: str, steps: int) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]))
+    main(sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]), {} if "defaults" in sys.argv[4:] else BY_HAND)

@@ -1,8 +1,13 @@
-"""Tokens per second of the quickstart with each backend, beside a plain TRL script with the same settings."""
+"""Tokens per second with each backend, beside plain TRL scripts: with the same settings, and with TRL's own defaults.
+
+Twice: on the rows of the quickstart, which are of nearly one length, and on rows as people's own are, where the longest
+of a batch is several times the mean.
+"""
 
 from __future__ import annotations
 
 import json
+import random
 import shutil
 import subprocess
 import sys
@@ -17,25 +22,59 @@ from compiler.cache import cache_folder
 
 ROOT = Path(__file__).resolve().parents[1]
 RECIPE = Path(sys.executable).with_name("recipe")
+QUICKSTART = ROOT / "recipes" / "quickstart"
 STEPS = 24
 BACKENDS = ("peft", "unsloth")
+MOST_ANSWERS = 10
+"""Of a row of varied length; drawn so that short ones are frequent (geometric, mean 2)."""
 
 
 def run() -> Iterator[str]:
-    """The table's lines. All are run twice, in turn, and the better one of each counts: the machine is shared."""
-    measured: dict[str, list[dict[str, Any]]] = {}
+    """The tables' lines. All are run twice, in turn, and the better one of each counts: the machine is shared."""
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        for number in range(2):
-            for backend in BACKENDS:
-                told = _recipe(folder / f"{backend}-{number}", backend)
-                measured.setdefault(f"`recipe run`, {backend}", []).append(told)
-            measured.setdefault("plain TRL script", []).append(_plain(folder))
+        for title, lines in (("rows of the quickstart", _rows()), ("rows of varied length", _varied(_rows()))):
+            yield f"{title}:"
+            yield ""
+            yield from _table(Path(name) / title.replace(" ", "-"), lines)
+            yield ""
+
+
+def _table(folder: Path, lines: list[dict[str, str]]) -> Iterator[str]:
+    measured: dict[str, list[dict[str, Any]]] = {}
+    folder.mkdir()
+    file = folder / "rows.jsonl"
+    file.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), encoding="utf-8")
+    for number in range(2):
+        for backend in BACKENDS:
+            told = _recipe(folder / f"{backend}-{number}", backend, file)
+            measured.setdefault(f"`recipe run`, {backend}", []).append(told)
+        measured.setdefault("plain TRL script, the same settings", []).append(_plain(folder, file))
+        measured.setdefault("plain TRL script, TRL's defaults", []).append(_plain(folder, file, "defaults"))
     best = {name: max(times, key=_rate) for name, times in measured.items()}
     yield from table(
         ["", "tokens/s", "tokens", "seconds in steps", "command to first step, s", "peak MiB"],
         [(name, *_cells(one), f"{one['start']:.1f}", one.get("peak", "")) for name, one in best.items()],
     )
+
+
+def _rows() -> list[dict[str, str]]:
+    lines: list[dict[str, str]] = [
+        json.loads(line) for line in (QUICKSTART / "train.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
+    return lines
+
+
+def _varied(lines: list[dict[str, str]]) -> list[dict[str, str]]:
+    """The same questions, each with one to ten answers."""
+    chance = random.Random(7)
+    found = []
+    for line in lines:
+        count = 1
+        while count < MOST_ANSWERS and chance.random() < 0.5:
+            count += 1
+        answers = [line["reponse"], *(chance.choice(lines)["reponse"] for _ in range(count - 1))]
+        found.append({**line, "reponse": "\n\n".join(answers)})
+    return found
 
 
 def _rate(measured: dict[str, Any]) -> float:
@@ -46,8 +85,9 @@ def _cells(measured: dict[str, Any]) -> tuple[str, str, str]:
     return f"{_rate(measured):.0f}", f"{measured['tokens']:,.0f}", f"{measured['seconds']:.1f}"
 
 
-def _recipe(folder: Path, backend: str) -> dict[str, Any]:
-    shutil.copytree(ROOT / "recipes" / "quickstart", folder)
+def _recipe(folder: Path, backend: str, rows: Path) -> dict[str, Any]:
+    shutil.copytree(QUICKSTART, folder)
+    shutil.copy(rows, folder / "train.jsonl")
     recipe = folder / "recipe.toml"
     text = recipe.read_text(encoding="utf-8").replace(
         "[training]", f'[training]\nbackend = "{backend}"\nmax_steps = {STEPS}\nsave_steps = 500'
@@ -66,10 +106,11 @@ def _recipe(folder: Path, backend: str) -> dict[str, Any]:
     }
 
 
-def _plain(folder: Path) -> dict[str, Any]:
+def _plain(folder: Path, rows: Path, *settings: str) -> dict[str, Any]:
     (model,) = (path for path in (cache_folder() / "models").iterdir() if path.name.endswith("-bfloat16"))
     started = time.time()
-    command: list[str | Path] = [sys.executable, ROOT / "benchmarks" / "plain_trl.py", model, str(STEPS)]
+    script = ROOT / "benchmarks" / "plain_trl.py"
+    command: list[str | Path] = [sys.executable, script, model, str(STEPS), rows, *settings]
     said = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True).stdout
     measured: dict[str, Any] = json.loads(said.splitlines()[-1])
     return {**measured, "start": time.time() - started - measured["seconds"]}

@@ -111,7 +111,7 @@ def sft_call(recipe: Recipe, resolved: Resolved, target: Target, *, held_out: in
         "max_length": resolved.max_length,
         "max_steps": schedule.steps,
         "optim": resolved.optim,
-        "packing": resolved.packing,
+        "dataset_kwargs": {"skip_prepare_dataset": True},
         "per_device_eval_batch_size": schedule.micro_batch,
         "per_device_train_batch_size": schedule.micro_batch,
         "report_to": list(training.report_to) or "none",
@@ -122,8 +122,6 @@ def sft_call(recipe: Recipe, resolved: Resolved, target: Target, *, held_out: in
         "warmup_steps": schedule.warmup_steps,
         "weight_decay": training.weight_decay,
     }
-    if not resolved.packing:
-        kwargs["dataset_kwargs"] = {"skip_prepare_dataset": True}
     if resolved.gradient_checkpointing:
         kwargs["gradient_checkpointing_kwargs"] = {"use_reentrant": False}
     if measures:

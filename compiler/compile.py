@@ -21,11 +21,12 @@ from compiler.facts.packages import package_set
 from compiler.gather import Inputs, gather
 from compiler.language.recipe import Recipe
 from compiler.language.toml_source import TomlDocument
+from compiler.packing import pair_cost
 from compiler.permissions import Permissions
 from compiler.phrases import phrase
-from compiler.plan import DataPart, EvaluationPart, InputFile, ModelPart, Plan, TargetPart
+from compiler.plan import DataPart, EvaluationPart, InputFile, ModelPart, PackingPart, Plan, TargetPart
 from compiler.progress import Progress
-from compiler.resolve import resolve
+from compiler.resolve import Resolved, resolve
 from compiler.search.answer import decisions
 from compiler.settle import Settings
 
@@ -135,9 +136,16 @@ def plan_of(inputs: Inputs, allowed: Permissions, *, file: Path) -> tuple[Plan |
             gguf=any(file.suffix == ".gguf" for file in facts.weight_files),
         ),
         seed=recipe.training.seed,
+        packing=_packing_part(facts, resolved) if resolved.packing else None,
         estimate=part_of(estimated) if estimated else None,
     )
     return plan, problems
+
+
+def _packing_part(facts: ModelFacts, resolved: Resolved) -> PackingPart:
+    """A pair costs nothing where the model's shape is not known: then rows are joined as far as they may be."""
+    pair = pair_cost(facts.architecture, facts.weights) if facts.architecture else 0.0
+    return PackingPart(pair=round(pair, 9), whole=resolved.attn_implementation == "flash_attention_2")
 
 
 def _data_part(data: PreparedData) -> DataPart:

@@ -16,6 +16,7 @@ from compiler.facts.architecture import Architecture
 from compiler.facts.linear_layers import linear_layers
 from compiler.facts.machine import Target
 from compiler.language.recipe import TARGET_PRESETS, AdapterTable, Recipe, TrainingTable
+from compiler.packing import FAMILIES
 from compiler.phrases import phrase
 from compiler.plan import Rejected
 
@@ -200,21 +201,31 @@ def micro_batch(training: TrainingTable, target: Target, *, longest: int) -> Dec
     return Decision(value, "T07", reason)
 
 
-def packing(lengths: RowLengths | None = None, *, micro_batch: int = 1) -> Decision:
-    """Off: without a kernel that knows the borders, packed examples see each other.
+def may_pack(architecture: Architecture | None) -> bool:
+    """Whether the attention of the model's family is known to keep rows of one sequence apart."""
+    return architecture is not None and architecture.model_type in FAMILIES
 
-    What it would save is told where the rows' lengths are known: the share of a batch's positions that only pad.
+
+def packing(
+    architecture: Architecture | None, lengths: RowLengths | None = None, *, micro_batch: int | None = None
+) -> Decision:
+    """Off where nothing tells that it pays; the search tells where it does (S06).
+
+    What only pads is told where the rows' lengths are known.
     """
-    why = phrase("only FlashAttention's variable-length kernel keeps packed examples apart")
-    if lengths is None or not lengths.ordered:
+    if not may_pack(architecture):
+        family = architecture.model_type if architecture else phrase("this model")
+        why = phrase("whether {family} keeps rows of one sequence apart was not looked at", family=family)
         return Decision(False, "T08", why)
+    if lengths is None or not lengths.ordered or micro_batch is None:
+        return Decision(False, "T20", phrase("joining rows pays where many positions only pad: the rows tell"))
     share = max(0.0, 1 - lengths.mean / lengths.padded(micro_batch))
-    pays = phrase(
-        "would save the {share:.0%} of positions that only pad batches of {micro_batch}",
+    why = phrase(
+        "{share:.0%} of the positions only pad batches of {micro_batch}; joining rows would save little of a step",
         share=share,
         micro_batch=micro_batch,
     )
-    return Decision(False, "T08", why, [Rejected(value=True, code="T08", reason=pays)])
+    return Decision(False, "T20", why, from_data=True)
 
 
 def gradient_checkpointing(target: Target) -> Decision:

@@ -120,6 +120,13 @@ class Schedule(_Part):
     warmup_steps: int
 
 
+class PackingPart(_Part):
+    """How rows of a micro-batch are joined (``compiler.packing.Joining``)."""
+
+    pair: float
+    whole: bool
+
+
 class LibraryCall(_Part):
     """A library class and the keyword arguments it is called with, exactly."""
 
@@ -217,6 +224,8 @@ class Plan(_Part):
     trust_remote_code: bool
     packages: dict[str, str]
     seed: int
+    packing: PackingPart | None = None
+    """None where each row is a sequence of its own."""
     estimate: EstimatePart | None = None
     """None where the model's shape or the device's figures are not known."""
 

@@ -101,7 +101,11 @@ def resolve(
         r=r,
         lora_alpha=lora_alpha,
         learning_rate=rate,
-        packing=settle("training.packing", decide.packing(row_lengths(data.train.lengths()), micro_batch=micro)),
+        packing=settle(
+            "training.packing",
+            searched.get("training.packing")
+            or decide.packing(architecture, row_lengths(data.train.lengths()), micro_batch=micro),
+        ),
         gradient_checkpointing=settle(again, searched.get(again) or decide.gradient_checkpointing(target)),
         optim=settle("training.optim", searched.get("training.optim") or decide.optimizer(method, target)),
         max_length=data.max_length,

@@ -225,6 +225,7 @@ class Executor:
         return load(plan, folder)
 
     def _train(self, plan: Plan, inputs: Inputs, loaded: Loaded, checkpoint: Path | None) -> dict[str, Any]:
+        from runtime.packing import refuse_leaks
         from runtime.saving import save_tuned
         from runtime.starts import remember_start
         from runtime.training import Watcher, build_trainer, held_out_loss, train
@@ -238,6 +239,8 @@ class Executor:
             story=self.story,
             every_step=self._between_steps,
         )
+        if plan.packing is not None:
+            refuse_leaks(loaded.model)
         trainer = build_trainer(plan, loaded, self.run, data, watcher, checkpoint=checkpoint)
         start = remember_start(loaded.model)
         trainable = sum(p.numel() for p in loaded.model.parameters() if p.requires_grad)

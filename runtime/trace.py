@@ -81,7 +81,7 @@ def job_of(plan: Plan, model: Path | None) -> tuple[Job | None, str]:
         micro_batch=work.micro_batch,
         length=work.length,
         accumulation=min(2, work.accumulation),
-        padded=work.micro_batch > 1 and not work.packing,
+        padded=work.micro_batch > 1 and not work.even,
         device=work.device,
     ), ""
 

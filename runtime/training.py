@@ -21,6 +21,7 @@ import trl
 
 from compiler.data.prepare import Example, PreparedData
 from compiler.diagnostics import Diagnostic, Refusal
+from compiler.packing import Joining
 from compiler.phrases import joined, phrase
 from compiler.plan import Plan
 from runtime import checkpoints, preflight
@@ -31,6 +32,7 @@ from runtime.backends.promises import refuse_other_arguments
 from runtime.faults import first_line, is_out_of_memory
 from runtime.journal import JournalWriter
 from runtime.orders import Orders
+from runtime.packing import TOKENS, JoiningCollator
 from runtime.peak import memory
 from runtime.randomness import RandomStates
 from runtime.run_folder import RunFolder
@@ -69,6 +71,27 @@ class Trainer(trl.SFTTrainer):
     """
 
     watcher: Watcher
+    data_collator: Any
+    joining: JoiningCollator | None = None
+    """Joins the rows of training; held-out rows are measured each on its own."""
+
+    def get_train_dataloader(self) -> Any:
+        """Transformers' own, with the rows joined where the plan says so."""
+        usual, self.data_collator = self.data_collator, self.joining or self.data_collator
+        try:
+            return super().get_train_dataloader()
+        finally:
+            self.data_collator = usual
+
+    def compute_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        """TRL's; of joined rows it would count the positions of one sequence for the tokens of all."""
+        tokens = inputs.pop(TOKENS, None)
+        before = getattr(self, "_total_train_tokens", 0)
+        result = super().compute_loss(model, inputs, *args, **kwargs)
+        if tokens is not None:
+            self._total_train_tokens = before + int(tokens.sum())
+            self._metrics["train"]["num_tokens"] = [self._total_train_tokens]
+        return result
 
     def _maybe_log_save_evaluate(self, *args: Any, **kwargs: Any) -> None:
         """Where a step is over, checkpoint and all: what a checkpoint of it would hold of the generators."""
@@ -143,6 +166,9 @@ def build_trainer(
         processing_class=loaded.tokenizer,
         callbacks=callbacks,
     )
+    if plan.packing is not None:
+        joining = Joining(plan.packing.pair, whole=plan.packing.whole)
+        trainer.joining = JoiningCollator(joining, loaded.tokenizer.pad_token_id)
     trainer.watcher, watcher.scaled = watcher, trainer.accelerator.scaler is not None
     trainer.remove_callback(transformers.PrinterCallback)
     trainer.remove_callback(transformers.ProgressCallback)

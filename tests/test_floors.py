@@ -19,6 +19,7 @@ EXECUTOR_ONLY = {
     "runtime.backends.unsloth",
     "runtime.chat.speakers",
     "runtime.inference",
+    "runtime.packing",
     "runtime.starts",
     "runtime.tracing.four_bit",
     "runtime.tracing.live",

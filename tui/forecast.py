@@ -118,7 +118,7 @@ def _decided(recipe: Recipe, target: Target, root: Path) -> list[Decided]:
         ("training.learning_rate", training.learning_rate, decide.learning_rate(method)),
         ("training.optim", training.optim, decide.optimizer(method, target)),
         ("training.gradient_checkpointing", training.gradient_checkpointing, decide.gradient_checkpointing(target)),
-        ("training.packing", training.packing, decide.packing()),
+        ("training.packing", training.packing, decide.packing(facts.architecture if facts else None)),
     ]
     return [
         _one(path, own, decision)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def mask_for(step: Step, width: int) -> Tensor | None:
     """The mask of a batch: a byte for each pair of tokens for one kernel, a number for scores (masking_utils.py)."""
-    pairs = step.length * step.length * ROW
+    pairs = step.length * step.reach * ROW
     if step.attention == "eager":
         return Tensor(step.tape, pairs, width)
     return Tensor(step.tape, pairs, 1) if step.masked and step.attention == "sdpa" else None
@@ -78,7 +78,7 @@ def _by_score(step: Step, query: Tensor, key: Tensor, value: Tensor, mask: Tenso
     width = query.width
     if shape.shared != shape.heads:
         key, value = repeat(key, query.numbers), repeat(value, query.numbers)
-    scores = _product(query, key, step.tokens * shape.heads * step.length, copies_first=True)
+    scores = _product(query, key, step.tokens * shape.heads * step.reach, copies_first=True)
     scores = times_number(scores)
     if mask is not None:
         scores = _with_mask(scores)

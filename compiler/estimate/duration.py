@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from compiler.estimate.device import Device
 from compiler.estimate.lengths import RowLengths
 from compiler.estimate.time import step_time
-from compiler.estimate.work import Work
+from compiler.estimate.work import Work, joining_of
 from compiler.facts.parameters import adapter_parameters
 
 
@@ -65,8 +65,8 @@ def duration(
     work: Work, device: Device, lengths: RowLengths, course: Course, *, known: tuple[float, float] | None = None
 ) -> Duration:
     """The run's time. ``known`` takes the place of the usual range: what runs on this machine came to, as shares."""
-    padded = float(work.length) if work.packing else lengths.padded(work.micro_batch)
-    step = step_time(work, device, length=padded).seconds
+    rows, length = lengths.sequences(work.micro_batch, joining_of(work))
+    step = step_time(work, device, rows=rows, length=length).seconds
     training = course.steps * step
     measuring = _measuring(work, device, lengths, course)
     weights = course.weights_bytes
@@ -76,7 +76,7 @@ def duration(
     low, high = known or (GPU_RANGE if device.kind == "cuda" else CPU_RANGE)
     low, high = low * (1 - lengths.unsure), high * (1 + lengths.unsure)
     total = Span(expected, start * 0.5 + (expected - start) * low, start * 2 + (expected - start) * high)
-    real = (work.length if work.packing else lengths.mean) * work.micro_batch * work.accumulation * work.devices
+    real = lengths.mean * work.micro_batch * work.accumulation * work.devices
     return Duration(total, start, training, measuring, checkpoints, step, real / step if step else 0.0)
 
 
@@ -84,7 +84,7 @@ def _measuring(work: Work, device: Device, lengths: RowLengths, course: Course) 
     """Held-out rows go forward only, a third of a step without checkpointing; answers are read weight by weight."""
     seconds = 0.0
     if course.held_out and course.measurements:
-        once = replace(work, gradient_checkpointing=False, accumulation=1, packing=False)
+        once = replace(work, gradient_checkpointing=False, accumulation=1)
         forward = step_time(once, device, length=lengths.padded(work.micro_batch)).compute / 3
         seconds += course.measurements * forward * course.held_out / work.micro_batch
     if course.answers:

@@ -90,6 +90,7 @@ class Step:
     attention: str
     masked: bool
     several: bool
+    reach: int
     second_begins: int = -1
     last_begins: int = -1
     leaves: dict[tuple[int, str], Leaf] = field(default_factory=dict)

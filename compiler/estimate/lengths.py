@@ -1,10 +1,12 @@
-"""How long the rows are, as time and memory see it: padded to the longest of a micro-batch, or packed."""
+"""How long the rows are, as time and memory see it: padded to the longest of a micro-batch, or joined."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+
+from compiler.packing import Joining, joined
 
 _MOST_KEPT = 2048
 """Lengths that stand for all rows: enough for the mean of a micro-batch's longest to within a per cent."""
@@ -49,13 +51,16 @@ class RowLengths:
             below = upto
         return total
 
+    def sequences(self, rows: int, joining: Joining | None) -> tuple[float, float]:
+        """Sequences that ``rows`` rows, taken by chance, make, and the length they are padded to; means of many."""
+        if joining is None or rows == 1 or not self.ordered:
+            return float(rows), self.padded(rows)
+        found = joined(self.ordered, rows, joining)
+        return found.positions / found.length, found.length
+
     def cut(self, most: int) -> RowLengths:
         """The same rows with a lower limit: longer ones are cut to it."""
         return RowLengths(tuple(min(length, most) for length in self.ordered), self.rows, self.unsure)
-
-    def packed_rows(self, length: int) -> int:
-        """Full sequences of ``length`` tokens that the rows fill."""
-        return max(1, math.ceil(self.mean * self.rows / length))
 
 
 def row_lengths(lengths: Iterable[int], *, rows: int | None = None, unsure: float = 0.0) -> RowLengths:

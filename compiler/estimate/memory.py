@@ -22,6 +22,7 @@ from compiler.estimate.static import OptimizerKind, base_weights, optimizer_kind
 from compiler.estimate.step import Walk, walk
 from compiler.estimate.unsloth import chunk_of
 from compiler.estimate.work import Work
+from compiler.packing import STRETCH
 from compiler.phrases import phrase
 
 _LONGEST = 1 << 32
@@ -178,7 +179,8 @@ def walk_of(work: Work, stack: Stack, shape: Shape) -> Walk:
         gpu=work.device == "cuda",
         chunks=min(3, math.ceil(tokens / chunk)),
         several=work.micro_batch > 1,
-        masked=stack.masked if stack.masked is not None else work.micro_batch > 1 and not work.packing,
+        masked=stack.masked if stack.masked is not None else work.micro_batch > 1 and not work.even,
+        reach=STRETCH * work.length if work.packing and work.micro_batch > 1 else work.length,
     )
 
 

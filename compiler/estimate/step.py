@@ -19,7 +19,8 @@ class Walk:
 
     ``packed`` is how linear layers are quantised ("none": not at all). ``chunks`` are those of a loss in chunks, of
     which three stand for any more. ``masked`` says that attention gets a mask, since rows differ in length;
-    ``several`` that there are more rows than one.
+    ``several`` that there are more rows than one; ``reach`` is the length of the sequence that a token lies in, more
+    than ``length`` where rows are joined.
     """
 
     shape: Shape
@@ -32,6 +33,7 @@ class Walk:
     chunks: int
     masked: bool
     several: bool
+    reach: int
 
 
 def walk(asked: Walk, told: Callable[[int, int], None] | None = None) -> dict[str, tuple[Line, ...]]:
@@ -42,13 +44,25 @@ def walk(asked: Walk, told: Callable[[int, int], None] | None = None) -> dict[st
     """
     tape = Tape(on_cpu=not asked.gpu, told=told)
     shape, stack, length = asked.shape, asked.stack, asked.length
-    step = Step(tape, shape, stack, length, asked.adapters, asked.packed, asked.attention, asked.masked, asked.several)
+    step = Step(
+        tape,
+        shape,
+        stack,
+        length,
+        asked.adapters,
+        asked.packed,
+        asked.attention,
+        asked.masked,
+        asked.several,
+        asked.reach,
+    )
     tape.enter("forward")
     ids = Tensor(tape, step.tokens, 8)
     labels = Tensor(tape, step.tokens, 8)
     hidden = embed(step)
-    cosine = Tensor(tape, length * shape.head_dim, hidden.width)
-    sine = Tensor(tape, length * shape.head_dim, hidden.width)
+    angles = (step.tokens if asked.reach > length else length) * shape.head_dim  # positions of their own, or one row's
+    cosine = Tensor(tape, angles, hidden.width)
+    sine = Tensor(tape, angles, hidden.width)
     shared = Shared(cosine, sine, mask_for(step, hidden.width))
     hidden = run_layers(step, hidden, shared)
     head_begins = len(tape.nodes)

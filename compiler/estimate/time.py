@@ -131,8 +131,8 @@ class Clock:
     update: float
     beside: bool
 
-    def step(self, *, rows: int, length: float, accumulation: int) -> Step:
-        """One optimizer step of ``accumulation`` micro-steps of ``rows`` rows, padded to ``length`` tokens."""
+    def step(self, *, rows: float, length: float, accumulation: int) -> Step:
+        """One optimizer step of ``accumulation`` micro-steps of ``rows`` sequences, padded to ``length`` tokens."""
         tokens = rows * length
         own = self.fixed + tokens * (self.token + length * self.pair)
         micro = max(own, self.started) if self.beside else own + self.started
@@ -154,10 +154,17 @@ def clock(work: Work, device: Device, *, kernels: Kernels | None = None) -> Cloc
     )
 
 
-def step_time(work: Work, device: Device, *, length: float | None = None, kernels: Kernels | None = None) -> Step:
-    """One optimizer step whose micro-batches are padded to ``length`` tokens (the work's own when not given)."""
+def step_time(
+    work: Work,
+    device: Device,
+    *,
+    rows: float | None = None,
+    length: float | None = None,
+    kernels: Kernels | None = None,
+) -> Step:
+    """One optimizer step of ``rows`` sequences, padded to ``length`` tokens (the work's own when not given)."""
     timed = clock(work, device, kernels=kernels)
-    return timed.step(rows=work.micro_batch, length=length or work.length, accumulation=work.accumulation)
+    return timed.step(rows=rows or work.micro_batch, length=length or work.length, accumulation=work.accumulation)
 
 
 def _passes(work: Work) -> tuple[float, float]:

@@ -7,6 +7,7 @@ from typing import Literal
 
 from compiler.facts.architecture import Architecture
 from compiler.facts.parameters import Weight
+from compiler.packing import Joining, pair_cost
 
 Backend = Literal["peft", "unsloth"]
 Method = Literal["lora", "qlora", "dora", "adalora", "full"]
@@ -17,7 +18,8 @@ Sharding = Literal["none", "ddp", "fsdp"]
 class Work:
     """What one device does in one optimizer step.
 
-    ``length`` is the longest padded (or packed) row in tokens; a micro-step sees ``micro_batch`` such rows, and
+    ``length`` is the longest row in tokens; a micro-step sees ``micro_batch`` rows, padded to its longest, or joined
+    into fewer sequences (``packing``). ``even`` says that all rows are that long: nothing pads, and no mask is needed.
     ``accumulation`` micro-steps make an optimizer step. ``target_modules`` are the short names that really carry
     an adapter (empty for full fine-tuning). ``loss_type`` is TRL's: "chunked_nll" never builds whole logits.
     ``versions`` are those of the package set that will run ("trl", "peft", …): memory differs by version.
@@ -38,6 +40,7 @@ class Work:
     optim: str
     loss_type: str
     packing: bool
+    even: bool
     gradient_checkpointing: bool
     micro_batch: int
     length: int
@@ -46,3 +49,10 @@ class Work:
     sharding: Sharding
     device: Literal["cpu", "cuda"]
     versions: tuple[tuple[str, str], ...]
+
+
+def joining_of(work: Work) -> Joining | None:
+    """How the work's rows are joined; None where each is a sequence of its own."""
+    if not work.packing:
+        return None
+    return Joining(pair_cost(work.architecture, work.weights), whole=work.attention == "flash_attention_2")

@@ -293,7 +293,10 @@ class TrainingTable(Table):
     on_too_long: Literal["drop", "truncate", "fail"] = field(
         "drop", "What happens to a row longer than max_length; each one is counted and named."
     )
-    packing: Auto | bool = field("auto", "Put several examples into one sequence; true is not built yet.")
+    packing: Auto | bool = field(
+        "auto",
+        "Join rows of a micro-batch into fewer sequences, kept apart: less padding, the same rows in every step.",
+    )
     completion_only_loss: bool = field(True, "Learn from the answers only, not from the prompts.")
     gradient_checkpointing: Auto | bool = field(
         "auto", "Recompute activations in the backward pass: less memory, about a third more time."

@@ -27,12 +27,6 @@ def not_built_yet(reading: Reading) -> Iterator[Diagnostic]:
             "2-bit HQQ",
             phrase('write quantization = "nf4"'),
         ),
-        (
-            recipe.training.packing is True,
-            ("training", "packing"),
-            "packing",
-            phrase("write packing = false, or remove it"),
-        ),
         (recipe.adapter.init_lora_weights == "loftq", ("adapter", "init_lora_weights"), "LoftQ", start),
     )
     for wanted, path, what, help_text in asked:

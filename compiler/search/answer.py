@@ -104,6 +104,7 @@ def decisions(found: Answer) -> dict[str, Decision]:
             [(again, replace(left, checkpointing=(again,))) for again in left.checkpointing],
         ),
         ("training.optim", "S03", work.optim, [(name, replace(left, optims=(name,))) for name in left.optims]),
+        ("training.packing", "S06", work.packing, [(joins, replace(left, packing=(joins,))) for joins in left.packing]),
     )
     for path, code, value, choices in asked:
         others = [(other, opened) for other, opened in choices if other != value]

@@ -52,7 +52,7 @@ def ways(base: Work, left: Open, lengths: RowLengths) -> Iterator[Work]:
             gradient_checkpointing=checkpointing,
             optim=optim,
             packing=packing,
-            length=base.length if packing else longest,
+            length=longest,
         )
         yield replace(way, r=0, target_modules=()) if method == "full" else way
 

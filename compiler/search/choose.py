@@ -10,7 +10,8 @@ from compiler.estimate.lengths import RowLengths
 from compiler.estimate.memory import memory
 from compiler.estimate.result import Memory, Unknown
 from compiler.estimate.time import clock
-from compiler.estimate.work import Work
+from compiler.estimate.work import Work, joining_of
+from compiler.packing import Joining
 from compiler.search.candidates import Open, split, ways
 
 NEAR = 0.03
@@ -91,20 +92,19 @@ class _Timer:
 
     device: Device
     lengths: RowLengths
-    padded: dict[int, float] = field(default_factory=dict)
+    seen: dict[tuple[int, Joining | None], tuple[float, float]] = field(default_factory=dict)
 
     def paces(self, way: Work, left: Open) -> list[float]:
         """One for each micro-batch."""
-        timed = clock(way, self.device)
+        timed, joining = clock(way, self.device), joining_of(way)
         found = []
         for rows in left.micro_batches:
-            length = float(way.length)
-            if not way.packing:
-                length = self.padded.get(rows) or self.padded.setdefault(rows, max(1.0, self.lengths.padded(rows)))
+            if (rows, joining) not in self.seen:
+                self.seen[rows, joining] = self.lengths.sequences(rows, joining)
+            sequences, length = self.seen[rows, joining]
             accumulation = left.batch // (rows * way.devices)
-            real = length if way.packing else max(1.0, self.lengths.mean)
-            step = timed.step(rows=rows, length=length, accumulation=accumulation)
-            found.append(step.seconds / (real * rows * accumulation * way.devices))
+            step = timed.step(rows=sequences, length=max(1.0, length), accumulation=accumulation)
+            found.append(step.seconds / (max(1.0, self.lengths.mean) * rows * accumulation * way.devices))
         return found
 
 

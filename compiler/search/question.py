@@ -13,6 +13,7 @@ from compiler.estimate.lengths import RowLengths
 from compiler.estimate.matrices import llama_weights
 from compiler.estimate.result import GIB, Unknown
 from compiler.estimate.work import Work
+from compiler.facts.architecture import Architecture
 from compiler.facts.gpus import catalogue
 from compiler.facts.linear_layers import linear_layers
 from compiler.facts.machine import Target
@@ -24,6 +25,9 @@ from compiler.search.candidates import Base, Open, micro_batches
 from compiler.search.choose import Room
 
 OPTIMS = ("adamw_torch_fused", "paged_adamw_8bit")
+
+LEAST_PADDING = 1.05
+"""Padded beside real tokens below which joining rows is not looked at: it would save less than what is told apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +88,7 @@ def question(
         optim=OPTIMS[0],
         loss_type=decide.loss_type(recipe, backend),
         packing=False,
+        even=False,
         gradient_checkpointing=False,
         micro_batch=1,
         length=max_length,
@@ -98,11 +103,19 @@ def question(
         bases=bases,
         checkpointing=_either(training.gradient_checkpointing, (False, True)),
         optims=_either(training.optim, OPTIMS if target.device == "cuda" else OPTIMS[:1]),
-        packing=(training.packing is True,),
+        packing=_packing(recipe, architecture, lengths, backend),
         micro_batches=_either(training.per_device_train_batch_size, splits),
         batch=training.batch_size,
     )
     return Question(base, left, room, lengths)
+
+
+def _packing(recipe: Recipe, architecture: Architecture, lengths: RowLengths, backend: str) -> tuple[bool, ...]:
+    """Without and with it where the recipe leaves it open, if attention is known to keep rows apart and much pads."""
+    if recipe.training.packing != "auto":
+        return (recipe.training.packing,)
+    pays = lengths.padded(recipe.training.batch_size) > LEAST_PADDING * lengths.mean
+    return (False, True) if pays and backend == "peft" and decide.may_pack(architecture) else (False,)
 
 
 def room_of(target: Target) -> Room | Unknown:

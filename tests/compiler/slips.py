@@ -336,7 +336,7 @@ NAMES: list[Slip] = [
     ("[training]\ninit_lr=1e-4\n", "6:1 R014", None),
     ("[adapter]\nmax_r=3\n", "6:1 R012", None),
     ("[training]\nbetas=[0.9,0.95]\n", "6:1 R014", None),
-    ("[training]\nneft=5\npacked=true\n", "6:1 R012, 7:1 R014, 7:8 R190", "[training]\nneft=5\npacking=true\n"),
+    ("[training]\nneft=5\npacked=true\n", "6:1 R012, 7:1 R014", "[training]\nneft=5\npacking=true\n"),
     ('style="chatml"\n', "5:1 R014", None),
     ('fields="a"\n', "5:1 R014", None),
     (

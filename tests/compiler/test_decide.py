@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +13,7 @@ from compiler.codes import all_rules
 from compiler.estimate.lengths import RowLengths
 from compiler.facts.machine import Target
 from compiler.language.recipe import AdapterTable, DataTable, ModelTable, Recipe, RecipeTable, TrainingTable
+from tests.compiler.estimate.works import SMALL
 
 CPU = Target("cpu", True, "", 0, "")
 OLD_CPU = Target("cpu", False, "", 0, "")
@@ -89,7 +91,9 @@ def test_every_reason_is_a_sentence_a_person_can_use() -> None:
         decide.attention(),
         decide.learning_rate("full"),
         decide.learning_rate("lora"),
-        decide.packing(),
+        decide.packing(None),
+        decide.packing(SMALL),
+        decide.packing(SMALL, RowLengths((10, 30), 2), micro_batch=2),
         decide.gradient_checkpointing(CPU),
         decide.gradient_checkpointing(GPU),
         decide.optimizer("qlora", GPU),
@@ -103,10 +107,10 @@ def test_every_reason_is_a_sentence_a_person_can_use() -> None:
     assert RecipeTable().complexity == "simple"
 
 
-def test_packing_tells_what_it_would_save() -> None:
+def test_without_a_search_packing_stays_off_and_tells_what_pads() -> None:
     lengths = RowLengths((10, 30), 2)  # two rows taken by chance: 10 once in four, 30 else
-    (packed,) = decide.packing(lengths, micro_batch=2).rejected
-    assert packed.reason == "would save the 20% of positions that only pad batches of 2"
-    (alone,) = decide.packing(lengths, micro_batch=1).rejected
-    assert "0%" in alone.reason
-    assert not decide.packing().rejected
+    known, unknown = SMALL, replace(SMALL, model_type="falcon")
+    assert decide.packing(known, lengths, micro_batch=2).reason.startswith("20% of the positions only pad batches of 2")
+    assert decide.packing(known, lengths, micro_batch=1).reason.startswith("0%")
+    assert decide.packing(unknown, lengths, micro_batch=2).code == "T08"
+    assert not any(decide.packing(each, lengths, micro_batch=2).value for each in (known, unknown, None))

@@ -33,6 +33,7 @@ def long_rows(folder: Path, base: Path, micro: int) -> Path:
     """Three steps of sixteen rows, of which only the last meets a long one."""
     training = (
         "max_steps = 3\nbatch_size = 16\nlearning_rate = 5e-3\nsave_steps = 1\neval_steps = 9\nmax_length = 4096\n"
+        "packing = false\n"
         f"per_device_train_batch_size = {micro}"
     )
     write_tiny_recipe(folder, base, rows=48, training=training, evaluation="sample_count = 0")

@@ -58,6 +58,7 @@ def work(**changes: Any) -> Work:
         "optim": "adamw_torch_fused",
         "loss_type": "chunked_nll",
         "packing": False,
+        "even": False,
         "gradient_checkpointing": True,
         "micro_batch": 1,
         "length": 1024,

@@ -14,6 +14,7 @@ from compiler.estimate.device import cpu_device, gpu_device
 from compiler.estimate.duration import Course, duration
 from compiler.estimate.lengths import RowLengths, row_lengths
 from compiler.estimate.time import sizes_of, step_time
+from compiler.estimate.work import joining_of
 from tests.compiler.estimate.loads import a100, work
 
 COURSE = Course(steps=100, measurements=4, held_out=20, checkpoints=5, weights_bytes=13_500_000_000)
@@ -108,8 +109,14 @@ def test_many_lengths_are_thinned_out_and_keep_their_mean_and_longest() -> None:
 
 def test_packing_saves_the_padding() -> None:
     lengths = row_lengths([100] * 90 + [2000] * 10)
-    assert lengths.packed_rows(2048) == 15
-    assert lengths.padded(8) * 100 > 3 * 15 * 2048
+    padded, joined = work(micro_batch=8), work(micro_batch=8, packing=True)
+    rows, length = lengths.sequences(8, joining_of(joined))
+    assert lengths.mean * 8 <= rows * length * 1.05
+    assert rows * length < lengths.padded(8) * 8 / 2
+    assert lengths.sequences(8, joining_of(padded)) == (8, lengths.padded(8))
+    slow, fast = (duration(each, a100(), lengths, COURSE) for each in (padded, joined))
+    assert fast.training < slow.training / 2
+    assert fast.tokens_per_second > 2 * slow.tokens_per_second
 
 
 def test_a_run_is_its_parts_and_lies_in_its_range() -> None:

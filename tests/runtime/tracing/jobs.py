@@ -90,6 +90,7 @@ def walked(asked: Job) -> int:
             chunks=-(-tokens // asked.stack.chunk),
             masked=asked.padded,
             several=asked.micro_batch > 1,
+            reach=asked.length,
         )
     )
     return max(base + slope * asked.micro_batch for phase in lines.values() for base, slope in phase)

@@ -1,0 +1,146 @@
+"""Several rows of a micro-batch in one sequence: fewer positions that only pad, the same rows in every step.
+
+TRL's packing fills sequences from all rows, so that a step sees another number of rows than the recipe's batch_size.
+Here the rows of a micro-batch are joined among themselves: batch, steps, schedule and loss stay those of the recipe,
+and only padding goes. Who trains and who estimates take the same function: a plan's figures are those of its run.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from compiler.facts.architecture import Architecture
+from compiler.facts.parameters import Weight
+
+STRETCH = 2
+"""How much longer than its longest row a micro-batch's sequences may become: so much more a mask may take at most."""
+
+_STRETCHES = (1.0, 1.1, 1.25, 1.5, 1.75, STRETCH)
+"""Lengths of sequences that are looked at, in longest rows."""
+
+KERNEL = 3.0
+"""How much longer an operation of attention under a mask takes than one of a matrix product: our own choice, from
+runs of SmolLM2-135M on a CPU (``python -m benchmarks packing``)."""
+
+FAMILIES = frozenset(
+    {
+        "apertus",
+        "arcee",
+        "cohere",
+        "cohere2",
+        "ernie4_5",
+        "exaone4",
+        "gemma",
+        "gemma2",
+        "gemma3_text",
+        "glm",
+        "glm4",
+        "glm4_moe",
+        "gpt2",
+        "gpt_neox",
+        "granite",
+        "helium",
+        "hunyuan_v1_dense",
+        "llama",
+        "ministral",
+        "mistral",
+        "mixtral",
+        "olmo",
+        "nemotron",
+        "olmo2",
+        "olmo3",
+        "phi",
+        "phi3",
+        "phimoe",
+        "qwen2",
+        "qwen2_moe",
+        "qwen3",
+        "qwen3_moe",
+        "seed_oss",
+        "smollm3",
+        "stablelm",
+        "starcoder2",
+    }
+)
+"""Families of Transformers whose attention keeps joined rows apart, as tests/runtime/test_packing.py shows of each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Joining:
+    """How the rows of a micro-batch are joined.
+
+    ``pair`` is what a pair of tokens in one sequence costs, in tokens; ``whole`` joins all rows into one sequence, as
+    FlashAttention's kernels for sequences of different lengths take them.
+    """
+
+    pair: float
+    whole: bool = False
+
+    def bins(self, lengths: Sequence[int]) -> list[list[int]]:
+        """The rows of each sequence, by their numbers in ``lengths``: the cheapest of what was looked at.
+
+        For each number of sequences the rows go, longest first, to the shortest sequence so far (Graham 1969); the
+        cost is that of all positions, padded ones too, and of their pairs.
+        """
+        if self.whole or len(lengths) < 2:
+            return [list(range(len(lengths)))] if lengths else []
+        longest, total = max(lengths), sum(lengths)
+        order = sorted(range(len(lengths)), key=lambda number: (-lengths[number], number))
+        best, least = [[number] for number in range(len(lengths))], self._cost(len(lengths), longest)
+        counts = {math.ceil(total / (stretch * longest)) for stretch in _STRETCHES}
+        for count in sorted(counts - {len(lengths)}, reverse=True):
+            bins, most = _spread(order, lengths, count)
+            cost = self._cost(count, most)
+            if most <= STRETCH * longest and cost < least:
+                best, least = bins, cost
+        return [sorted(each) for each in best]
+
+    def _cost(self, count: int, length: int) -> float:
+        return count * length * (1 + self.pair * length)
+
+
+def _spread(order: Sequence[int], lengths: Sequence[int], count: int) -> tuple[list[list[int]], int]:
+    """The rows over ``count`` sequences, and the longest of these."""
+    bins: list[list[int]] = [[] for _ in range(count)]
+    filled = [(0, number) for number in range(count)]
+    for number in order:
+        length, shortest = filled[0]
+        bins[shortest].append(number)
+        heapq.heapreplace(filled, (length + lengths[number], shortest))
+    return bins, max(filled)[0]
+
+
+def pair_cost(architecture: Architecture, weights: Sequence[Weight]) -> float:
+    """What a pair of tokens costs beside a token, in a step: 4 operations a head's number, 2 a weight (Kaplan 2020)."""
+    linear = sum(weight.numbers for weight in weights if weight.role in {"linear", "expert", "head"})
+    attention = 4 * architecture.num_hidden_layers * architecture.num_attention_heads * architecture.head_dim
+    return KERNEL * attention / (2 * linear) if linear else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """What joining comes to, as a mean of micro-batches: positions, and the length that each token's sequence has."""
+
+    positions: float
+    length: float
+
+
+def joined(ordered: Sequence[int], rows: int, joining: Joining) -> Joined:
+    """Some micro-batches of ``rows``, drawn from ``ordered`` always in the same way, joined."""
+    count, samples = len(ordered), max(8, 256 // rows)
+    positions = pairs = 0
+    step = 0.6180339887498949  # the golden ratio's multiples lie evenly (Weyl): no generator, no seed
+    at = 0.0
+    for _ in range(samples):
+        lengths = []
+        for _ in range(rows):
+            at = (at + step) % 1.0
+            lengths.append(ordered[int(at * count)])
+        bins = joining.bins(lengths)
+        most = max(sum(lengths[number] for number in each) for each in bins)
+        positions += len(bins) * most
+        pairs += len(bins) * most * most
+    return Joined(positions / samples, pairs / positions)
