@@ -13,7 +13,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from runtime.journal import Event, parse_line
+from runtime.journal import STEP, Event, parse_line
 
 LONG = 4 << 20
 """Bytes from which on a journal is skimmed; a shorter one is read in a tenth of a second."""
@@ -21,7 +21,6 @@ LONG = 4 << 20
 BULK = ("metric", "telemetry", "progress")
 _HEAD = rb'{"v":1,"seq":'
 _RARE = re.compile(rb'\n\{"v":1,"seq":\d+,"t":[^,"]+,"k":"(?!metric"|telemetry"|progress")')
-_STEP = re.compile(rb'\{"v":1,"seq":\d+,"t":[^,"]+,"k":"metric"')
 _BEFORE = 64
 """Lines looked at for the step before a rare line: telemetry and progress may stand between them."""
 
@@ -77,7 +76,7 @@ def _step_before(data: mmap.mmap, start: int) -> int | None:
         if start == 0:
             return None
         start = data.rfind(b"\n", 0, start - 1) + 1
-        if _STEP.match(data, start):
+        if STEP.match(data, start):
             return start
     return None
 
@@ -89,5 +88,5 @@ def _last_lines(data: mmap.mmap, end: int, steps: int) -> set[int]:
     while start > 0 and seen < steps:
         start = data.rfind(b"\n", 0, start - 1) + 1
         found.add(start)
-        seen += _STEP.match(data, start) is not None
+        seen += STEP.match(data, start) is not None
     return found

@@ -50,6 +50,10 @@ KEPT = 200
 """Steps that a story keeps one by one; of those before them it keeps what they came to."""
 
 
+MOST_TOLD = 5_000
+"""Evaluations, answers, warnings and the like that a story keeps, the latest of each: no run of ours comes near."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sum:
     """What the steps up to one came to: seconds in them, tokens trained on, the highest memory (bytes)."""
@@ -118,7 +122,7 @@ class Story:
         for event in events:
             self.first_t = event.t if self.first_t is None else self.first_t
             self.last_t = event.t
-            if event.seq > self.last_seq + 1 and not skimmed:
+            if event.seq > self.last_seq + 1 and not skimmed and len(self.gaps) < MOST_TOLD:
                 self.gaps.append((self.last_seq + 1, event.seq - 1))
             self.last_seq = event.seq
             if event.kind != "telemetry":
@@ -126,13 +130,20 @@ class Story:
             self._apply_one(event)
 
     def _apply_one(self, event: Event) -> None:
-        told = {"sample": self.samples, "warning": self.warnings, "advice": self.advice, "recovery": self.recoveries}
-        if event.kind in told:
-            told[event.kind].append(event)
-            if event.kind == "recovery":
+        match event.kind:
+            case "metric":
+                self._train(event)
+            case "sample":
+                _keep(self.samples, event)
+            case "warning":
+                _keep(self.warnings, event)
+            case "advice":
+                _keep(self.advice, event)
+            case "recovery":
+                _keep(self.recoveries, event)
                 self.stage = ""  # the process loads everything anew: silence is no stall
-        else:
-            self._move(event)
+            case _:
+                self._move(event)
 
     def _move(self, event: Event) -> None:
         """Take in what changes how the run stands."""
@@ -145,16 +156,17 @@ class Story:
                 self.predicted = predicted_by(event)
             case "stage":
                 self.stage = event.text("name")
-            case "metric":
-                self._train(event)
             case "eval":
-                self.evaluations.append(event)
+                _keep(self.evaluations, event)
                 if event.get("phase") == "during":
                     self.stage = "train"
             case "checkpoint":
                 self.last_checkpoint = event.whole("step")
                 if self.last_checkpoint is not None:
+                    self._sums.pop(self.last_checkpoint, None)
                     self._sums[self.last_checkpoint] = self.sum
+                    while len(self._sums) > MOST_TOLD:
+                        del self._sums[next(iter(self._sums))]
             case "telemetry":
                 self.telemetry = event
             case "pause" | "continue":
@@ -232,6 +244,14 @@ class Story:
 
 def _higher(one: int | None, other: int | None) -> int | None:
     return max((value for value in (one, other) if value is not None), default=None)
+
+
+def _keep(told: list[Event], event: Event) -> None:
+    """Add an event. The base's measurement and answers come first and are asked for at the end: they stay."""
+    told.append(event)
+    if len(told) >= 2 * MOST_TOLD:
+        first = [old for old in told[:MOST_TOLD] if old.get("phase") == "base"]
+        told[:] = first[: MOST_TOLD // 2] + told[-MOST_TOLD:]
 
 
 def _is_time(seconds: float | None) -> TypeGuard[float]:

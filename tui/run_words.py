@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Iterable
 
 from compiler.plan import Plan
 from runtime.journal import read_number
+from runtime.outcome import Sample
 from runtime.state import State
 from tui.text import N_, _
 from tui.watching import Snapshot
@@ -15,7 +17,6 @@ from tui.words import band, duration, size
 GLYPHS = {
     State.STARTING: "○",
     State.RUNNING: "●",
-    State.PAUSED: "‖",
     State.PAUSED: "‖",
     State.STALLED: "?",
     State.FINISHED: "✓",
@@ -29,7 +30,6 @@ GLYPHS = {
 STATES = {
     State.STARTING: N_("STARTING"),
     State.RUNNING: N_("RUNNING"),
-    State.PAUSED: N_("PAUSED"),
     State.PAUSED: N_("PAUSED"),
     State.STALLED: N_("STALLED"),
     State.FINISHED: N_("FINISHED"),
@@ -120,8 +120,7 @@ def number_rows(snapshot: Snapshot, plan: Plan | None) -> list[tuple[str, str]]:
     add(_("step"), f"{snapshot.step:,}/{snapshot.steps:,}" if snapshot.steps else None)
     add(_("epoch"), _of(snapshot, "epoch", "{:.2f}"))
     add(_("loss"), _of(snapshot, "loss", "{:.4f}"))
-    during = [event.number("loss") for event in snapshot.evaluations]
-    add(_("held-out"), f"{during[-1]:.4f}" if during and during[-1] is not None else None)
+    add(_("held-out"), f"{snapshot.held_out:.4f}" if snapshot.held_out is not None else None)
     add(_("learning rate"), _of(snapshot, "learning_rate", "{:.3g}"))
     add(_("gradient"), _of(snapshot, "grad_norm", "{:.3g}"))
     add(_("tokens/s"), _of(snapshot, "tokens_per_second", "{:,.0f}"))
@@ -188,10 +187,10 @@ def _gpu(gpu: dict[str, object]) -> list[tuple[str, str]]:
     return rows
 
 
-def sample_rows(snapshot: Snapshot) -> list[tuple[str, str, str]]:
+def sample_rows(samples: Iterable[Sample]) -> list[tuple[str, str, str]]:
     """Each sample question with what base and tuned model answered so far; ``-`` for what is not told yet."""
     return [
-        (s.question, "-" if s.base is None else s.base, "-" if s.tuned is None else s.tuned) for s in snapshot.samples
+        (s.question, "-" if s.base is None else s.base, "-" if s.tuned is None else s.tuned) for s in samples
     ]
 
 

@@ -9,27 +9,37 @@ from __future__ import annotations
 
 import re
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from compiler.render.concise import visible
-from runtime.journal import Event
+from runtime.journal import Event, Steps
 from runtime.outcome import Comparison, Sample, comparison, samples
 from runtime.peak import Predicted
 from runtime.run_folder import RunFolder
 from runtime.state import Story, Verdict
+from tui.curves import Gatherer, Piece
 from tui.follow import event_line
 from tui.reader import RunReader
 
 PATIENCE = 0.03
 """Seconds of reading that go into one batch."""
 
+CHUNK = 256 * 1024
+"""Bytes of a journal that are read in one go, about a thousand steps."""
+
 MOST_LINES = 5_000
 """Lines of a log that are kept; the files are the truth."""
 
 MOST_OUTPUT = 256 * 1024
 """Bytes of the output's end that are read when it is first looked at."""
+
+MOST_AT_ONCE = 1000
+"""Lines of the log that one batch hands over, its latest; more than any screen has rows, and the file has them all."""
+
+MOST_NOTES = 100
 
 CURVE_KINDS = frozenset({"metric", "eval", "start", "telemetry"})
 """Events that curves are made from."""
@@ -63,7 +73,8 @@ class Snapshot:
     checkpoint: int | None = None
     counting: Event | None = None
     """How far a measurement has come."""
-    evaluations: tuple[Event, ...] = ()
+    held_out: float | None = None
+    """The latest held-out loss."""
     samples: tuple[Sample, ...] = ()
     compared: Comparison | None = None
     notes: tuple[str, ...] = ()
@@ -84,7 +95,8 @@ class Batch:
     """What came since the last batch. ``caught_up`` says that nothing was left to read."""
 
     snapshot: Snapshot
-    events: list[Event]
+    pieces: list[Piece]
+    """What came of the curves."""
     lines: list[LogLine]
     output: list[str]
     caught_up: bool
@@ -99,32 +111,38 @@ class Watcher:
     ended: Callable[[], bool] | None = None
     _reader: RunReader = field(init=False)
     _output: OutputTail = field(init=False)
-    _notes: list[str] = field(default_factory=list)
+    _gatherer: Gatherer = field(default_factory=Gatherer)
+    _sampled: tuple[Event | None, int, tuple[Sample, ...]] = (None, 0, ())
+    """The samples as of the last answer that was told, and the number of answers then."""
+    _notes: deque[str] = field(default_factory=lambda: deque(maxlen=MOST_NOTES))
     _counting: Event | None = None
     _trainable: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
-        self._reader = RunReader(self.run, ended=self.ended)
+        self._reader = RunReader(self.run, ended=self.ended, chunk=CHUNK)
         self._output = OutputTail(self.run.output)
 
     def next(self, *, output: bool = False) -> Batch:
         """Read on for a moment. Raises OSError when the run's folder has gone."""
         deadline = time.monotonic() + PATIENCE
-        events: list[Event] = []
-        lines: list[LogLine] = []
+        events: list[Event | Steps] = []
+        lines: deque[LogLine] = deque(maxlen=MOST_AT_ONCE)
         caught_up = False
         while not caught_up and time.monotonic() < deadline:
             last = self._reader.story.last_seq
-            for told in self._reader.poll():
+            for told in self._reader.stretches():
+                if isinstance(told, Steps):
+                    events.append(told)
+                    continue
                 self._take(told.event, lines)
                 if told.event.kind in CURVE_KINDS:
                     events.append(told.event)
             caught_up = self._reader.story.last_seq == last
         verdict = self._reader.verdict()
         new_output = self._output.poll() if output else []
-        return Batch(self._snapshot(verdict), events, lines[-MOST_LINES:], new_output, caught_up)
+        return Batch(self._snapshot(verdict), self._gatherer.gather(events), list(lines), new_output, caught_up)
 
-    def _take(self, event: Event, lines: list[LogLine]) -> None:
+    def _take(self, event: Event, lines: deque[LogLine]) -> None:
         story = self._reader.story
         if event.kind == "start" and event.whole("resume_from") is None:
             self._notes.clear()
@@ -139,7 +157,7 @@ class Watcher:
             return
         lines.append(LogLine(event.t, visible(text), event.kind))
         if event.kind in NOTED_KINDS:
-            self._notes = [*self._notes[-99:], visible(text)]
+            self._notes.append(visible(text))
 
     def _snapshot(self, verdict: Verdict) -> Snapshot:
         story = self._reader.story
@@ -151,8 +169,8 @@ class Watcher:
             metric=story.last_metric,
             checkpoint=story.last_checkpoint,
             counting=self._counting,
-            evaluations=tuple(story.evaluations),
-            samples=tuple(samples(story)),
+            held_out=next((loss for e in reversed(story.evaluations) if (loss := e.number("loss")) is not None), None),
+            samples=self._samples(),
             compared=comparison(story),
             notes=tuple(self._notes),
             gaps=len(story.gaps),
@@ -164,6 +182,13 @@ class Watcher:
             trainable=self._trainable,
             telemetry=story.telemetry,
         )
+
+    def _samples(self) -> tuple[Sample, ...]:
+        told = self._reader.story.samples
+        last, number, _found = self._sampled
+        if (told[-1] if told else None) is not last or len(told) != number:
+            self._sampled = (told[-1] if told else None, len(told), tuple(samples(self._reader.story)))
+        return self._sampled[2]
 
     @property
     def story(self) -> Story:

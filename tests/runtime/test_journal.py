@@ -23,6 +23,7 @@ from runtime.journal import (
     Event,
     JournalTail,
     JournalWriter,
+    Steps,
     parse_line,
     read_journal,
     read_number,
@@ -184,3 +185,49 @@ def test_a_killed_writer_leaves_whole_lines_and_the_next_one_goes_on(tmp_path: P
     events = list(read_journal(path))
     assert len(events) > 100
     assert [event.seq for event in events] == list(range(len(events)))
+
+
+def step_line(seq: int, **fields: object) -> bytes:
+    head = {"v": 1, "seq": seq, "t": 1.5, "k": "metric", "up": 2.5, "step": seq}
+    return json.dumps(head | fields, separators=(",", ":")).encode()
+
+
+odd_lines = st.sampled_from(
+    [
+        b"",
+        b'{"v":1,"seq":3,"t":1,"k":"stage","name":"train"}',
+        b'{"v":1,"seq":3,"t":1,"k":"metric","step":"three"}',
+        b'{"v":1,"seq":3,"t":1,"k":"metric","step":3',
+        b'{"v":1,"seq":3,"t":1,"k":"metric","step":3}]',
+        b'{"v":1,"seq":3,"t":1,"k":"metric"},{"v":1,"seq":4,"t":1,"k":"metric"}',
+        b'{"v":1,"seq":3,"t":1,"k":"metric","k":"end"}',
+        b'{"v":1,"seq":3,"t":1,"k":"metric","loss":NaN}',
+        b"\xff\xfe",
+    ]
+)
+
+
+@given(st.lists(st.integers(1, 40) | odd_lines, max_size=12))
+def test_steps_together_are_the_events_one_by_one(
+    tmp_path_factory: pytest.TempPathFactory, parts: list[int | bytes]
+) -> None:
+    lines: list[bytes] = []
+    for part in parts:
+        if isinstance(part, bytes):
+            lines.append(part)
+        else:
+            lines += [step_line(len(lines) + n, loss=0.5 * n) for n in range(part)]
+    path = tmp_path_factory.mktemp("run") / "events.jsonl"
+    path.write_bytes(b"".join(line + b"\n" for line in lines))
+    tail, found = JournalTail(path, chunk=997), []
+    while batch := tail.stretches():
+        for told in batch:
+            found += told.events() if isinstance(told, Steps) else [told]
+    assert repr(found) == repr(list(read_journal(path)))  # as NaN is not itself
+
+
+def test_many_steps_are_understood_together(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    path.write_bytes(b"".join(step_line(seq) + b"\n" for seq in range(1000)))
+    told = JournalTail(path).stretches()
+    assert [len(some.documents) for some in told if isinstance(some, Steps)] == [256, 256, 256, 232]

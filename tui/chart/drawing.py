@@ -290,8 +290,12 @@ def _head(chart: Chart, width: int) -> Row:
 
 def bad_words(chart: Chart) -> str:
     """What is to be said of values in the window that are no numbers; empty when all are."""
-    found = sorted({x for line in chart.lines for x in line.series.bad_between(*chart.window())})
-    return chart.bad_words.format(count=len(found), x=f"{found[0]:,.0f}") if found else ""
+    window = chart.window()
+    count = sum(line.series.bad_count(*window) for line in chart.lines)
+    if not count:
+        return ""
+    first = min(x for line in chart.lines for x in line.series.bad_between(*window)[:1])
+    return chart.bad_words.format(count=f"{count:,}", x=f"{first:,.0f}")
 
 
 def _reading(line: Line, cross: float | None, low: float, high: float) -> str:

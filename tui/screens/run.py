@@ -6,9 +6,9 @@ import re
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import ClassVar, get_args
+from typing import ClassVar, TypeVar, get_args
 
 from textual import on, work
 from textual.app import ComposeResult
@@ -22,12 +22,13 @@ from textual.worker import get_current_worker
 
 from compiler.diagnostics import Refusal
 from compiler.plan import Plan, read_plan
+from runtime.outcome import Sample
 from runtime.run_folder import Request, RunFolder, post_request
 from runtime.state import State, Verdict
 from tui.chart.drawing import Chart
 from tui.chart.view import View
 from tui.charts import run_chart
-from tui.curves import Curves
+from tui.curves import EXACT, Curves
 from tui.run_words import number_rows, outcome_words, sample_rows, stage_rows, status_line
 from tui.screens.dialogs import stop_question
 from tui.screens.filtered import FilteredRoom
@@ -38,18 +39,28 @@ from tui.widgets.bindings import bindings
 from tui.widgets.line_chart import LineChart
 from tui.widgets.ui import ui
 
+T = TypeVar("T")
+
 CHARTS = ("loss", "learning_rate", "grad_norm", "tokens_per_second", "memory", "accuracy")
 """What the charts show at first; the first is the one that small terminals have."""
 
 EVERY = 0.1
 """Seconds between two batches of a living run."""
 
-MANY = 100
-FLOOD = 0.5
-"""Seconds between two drawings of the curves while a batch brings this many events or more: keys come first."""
+DRAWN_EVERY = 0.25
+"""Seconds between two drawings of the curves, at least: keys come first."""
+
+BETWEEN = 0.03
+"""Seconds between the drawings of two of them."""
+
+TURN = 0.006
+"""Seconds of taking in what came, after which keys have their turn."""
 
 SELDOM = 1.0
 """Seconds between two looks at a run that has ended: it may be resumed."""
+
+WRAPPED = frozenset({"#answers", "#pane-static", "#only-numbers", "#outcome"})
+"""Where long lines go on in the next row, so that other text may need more room."""
 
 PANES = (("events", N_("log")), ("output", N_("output")), ("samples", N_("samples")), ("notes", N_("notes")))
 
@@ -133,7 +144,7 @@ class RunScreen(FilteredRoom):
         super().__init__()
         self.watched = watched
         self.run = watched.run
-        self.curves = Curves()
+        self.curves = Curves(EXACT)
         self.snapshot = Snapshot(Verdict(State.STARTING, ""))
         self.plan: Plan | None = None
         self.asked: set[str] = set()
@@ -145,6 +156,11 @@ class RunScreen(FilteredRoom):
         self._shows_output = False
         self._drawn = 0.0
         self._stale = False
+        self._taking: Iterator[None] = iter(())
+        self._to_draw: deque[LineChart] = deque()
+        self._said: dict[str, object] = {}
+        """What is shown by now, by where."""
+        self._shapes: dict[str, list[int]] = {}
 
     def compose_room(self) -> ComposeResult:
         yield Static(id="status", markup=False)
@@ -234,28 +250,41 @@ class RunScreen(FilteredRoom):
     @while_up
     def _take_batch(self, message: Batched) -> None:
         batch = message.batch
-        try:
-            self.curves.apply(batch.events)
-            alive = self.snapshot.verdict.state.is_alive()
-            self.snapshot = batch.snapshot
-            self.logged.extend(batch.lines)
-            self.output.extend(batch.output)
-            self.asked -= {line.text.split(" ")[0] for line in batch.lines if line.kind == "request"}
-            with self.app.batch_update():
-                self._show()
-                self._write(batch.lines, batch.output)
-                self._stale = self._stale or bool(batch.events)
-                calm = len(batch.events) < MANY or time.monotonic() - self._drawn > FLOOD
-                if self._stale and calm:
-                    self._stale, self._drawn = False, time.monotonic()
-                    for chart in self.query(LineChart):
-                        if chart.display:
-                            chart.refresh()
-            if alive != batch.snapshot.verdict.state.is_alive():
-                self.asked.clear()
-                self.refresh_bindings()
-        finally:
-            self._taken.set()
+        alive = self.snapshot.verdict.state.is_alive()
+        self.snapshot = batch.snapshot
+        self.logged.extend(batch.lines)
+        self.output.extend(batch.output)
+        self.asked -= {line.text.split(" ")[0] for line in batch.lines if line.kind == "request"}
+        with self.app.batch_update():
+            self._show()
+            self._write(batch.lines, batch.output)
+        if alive != batch.snapshot.verdict.state.is_alive():
+            self.asked.clear()
+            self.refresh_bindings()
+        self._taking = self.curves.taking(batch.pieces)
+        self._stale = self._stale or bool(batch.pieces)
+        self._go_on_taking()
+
+    def _go_on_taking(self) -> None:
+        """Take in what came for a moment, then let keys have their turn."""
+        deadline = time.monotonic() + TURN
+        for _step in self._taking:
+            if time.monotonic() > deadline:
+                self.set_timer(TURN, self._go_on_taking)
+                return
+        self._taken.set()
+        if self._stale and not self._to_draw and time.monotonic() - self._drawn > DRAWN_EVERY:
+            self._to_draw = deque(chart for chart in self.query(LineChart) if chart.display)
+            self._draw_next(at_once=not self._drawn)
+            self._stale, self._drawn = False, time.monotonic()
+
+    def _draw_next(self, *, at_once: bool = False) -> None:
+        """Draw one chart after the other, so that a key waits for one of them at most; the first time all of them."""
+        while self._to_draw:
+            self._to_draw.popleft().refresh()
+            if not at_once:
+                self.set_timer(BETWEEN, self._draw_next)
+                return
 
     @on(LineChart.Export)
     def _export(self, message: LineChart.Export) -> None:
@@ -266,21 +295,30 @@ class RunScreen(FilteredRoom):
     def _show(self) -> None:
         snapshot = self.snapshot
         asked = "".join(f" · {_('{request} requested…', request=name)}" for name in sorted(self.asked))
-        self.query_one("#status", Static).update(status_line(snapshot, self.run.path.parent.name) + asked)
+        self._put("#status", status_line(snapshot, self.run.path.parent.name) + asked)
         rows = number_rows(snapshot, self.plan)
-        self.query_one("#numbers", Static).update(_table(rows))
-        self.query_one("#only-numbers", Static).update("\n".join(f"{name}: {value}" for name, value in rows))
+        self._put("#numbers", rows, _table)
+        self._put("#only-numbers", "\n".join(f"{name}: {value}" for name, value in rows))
         wanted = (_("learning rate"), _("gradient"), _("held-out"), _("peak"), _("last checkpoint"))
-        figures = [f"{name} {value}" for name, value in rows if name in wanted]
-        self.query_one("#figures", Static).update(" · ".join(figures))
-        self.query_one("#stages", Static).update(_stages(snapshot))
+        self._put("#figures", " · ".join(f"{name} {value}" for name, value in rows if name in wanted))
+        self._put("#stages", stage_rows(snapshot), _stages)
         outcome = outcome_words(snapshot)
-        told = self.query_one("#outcome", Static)
-        told.update(outcome)
-        told.display = bool(outcome)
-        self.query_one("#answers", Static).update(_answers(snapshot))
+        self._put("#outcome", outcome)
+        self.query_one("#outcome").display = bool(outcome)
+        self._put("#answers", snapshot.samples, _answers)
         if self.pane >= 2:
             self._show_text()
+
+    def _put(self, where: str, said: T, as_content: Callable[[T], Content | str] = str) -> None:
+        """Show what is said there. What is there already stays, and what needs as many rows moves nothing else."""
+        before = self._said.get(where)
+        if before == said:
+            return
+        self._said[where] = said
+        content, shown = as_content(said), self.query_one(where, Static)
+        shape = [len(line) // max(1, shown.size.width) for line in str(content).split("\n")]
+        shown.update(content, layout=where in WRAPPED or shape != self._shapes.get(where))
+        self._shapes[where] = shape
 
     def _write(self, lines: list[LogLine], output: list[str]) -> None:
         found = [line.text for line in lines] if self.pane == 0 else output if self.pane == 1 else []
@@ -309,10 +347,10 @@ class RunScreen(FilteredRoom):
         self.query_one("#pane-title", Static).update(" ".join(parts) + state + filtered)
 
     def _show_text(self) -> None:
-        text = (
-            _answers(self.snapshot) if self.pane == 2 else Content("\n".join(self.snapshot.notes) or _("nothing yet"))
-        )
-        self.query_one("#pane-static", Static).update(text)
+        if self.pane == 2:
+            self._put("#pane-static", self.snapshot.samples, _answers)
+        else:
+            self._put("#pane-static", self.snapshot.notes, _notes)
 
     def watch_pane(self) -> None:
         if not self.is_mounted:
@@ -403,15 +441,19 @@ def _table(rows: list[tuple[str, str]]) -> Content:
     return Content("\n").join(lines)
 
 
-def _stages(snapshot: Snapshot) -> Content:
+def _notes(notes: tuple[str, ...]) -> Content:
+    return Content("\n".join(notes) or _("nothing yet"))
+
+
+def _stages(rows: list[tuple[str, str, str]]) -> Content:
     styles = {"done": "$text-success", "now": "bold", "ahead": "dim", "broken": "bold $text-error"}
-    lines = [Content.styled(f"{sign} {words}", styles[how]) for sign, words, how in stage_rows(snapshot)]
+    lines = [Content.styled(f"{sign} {words}", styles[how]) for sign, words, how in rows]
     return Content("\n").join([*lines, Content("")])
 
 
-def _answers(snapshot: Snapshot) -> Content:
+def _answers(samples: tuple[Sample, ...]) -> Content:
     parts = []
-    for question, base, tuned in sample_rows(snapshot):
+    for question, base, tuned in sample_rows(samples):
         parts.append(Content.styled(" ".join(question.split()), "bold"))
         parts.append(Content.assemble((_("base: "), "dim"), " ".join(base.split())))
         parts.append(Content.assemble((_("tuned: "), "$text-success"), " ".join(tuned.split())))
