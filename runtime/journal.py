@@ -311,8 +311,9 @@ class JournalTail:
             lines = self._next_lines()
             if lines is None:
                 return []
-            for steps, some in groupby(lines, key=lambda line: STEP.match(line) is not None):
-                found += _steps(list(some)) if steps else filter(None, map(parse_line, some))
+            for is_step, group in groupby(lines, key=lambda line: STEP.match(line) is not None):
+                some = list(group)
+                found += _steps(some) if is_step else filter(None, map(parse_line, some))
         return found
 
     def _next_lines(self) -> list[bytes] | None:

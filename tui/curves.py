@@ -99,7 +99,7 @@ class Gatherer:
     def _steps(self, documents: Sequence[dict[str, Any]], piece: Piece) -> None:
         """Column by column where all steps tell the same, as they nearly always do; else step by step."""
         names = documents[0].keys()
-        steps = [document.get("step") for document in documents]
+        steps: list[Any] = [document.get("step") for document in documents]
         plain = set(map(type, steps)) == {int} and all(document.keys() == names for document in documents)
         if not plain or not all(map(operator.lt, steps, steps[1:])) or not 0 <= steps[0] <= steps[-1] <= LARGEST:
             for document in documents:

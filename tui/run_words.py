@@ -189,9 +189,7 @@ def _gpu(gpu: dict[str, object]) -> list[tuple[str, str]]:
 
 def sample_rows(samples: Iterable[Sample]) -> list[tuple[str, str, str]]:
     """Each sample question with what base and tuned model answered so far; ``-`` for what is not told yet."""
-    return [
-        (s.question, "-" if s.base is None else s.base, "-" if s.tuned is None else s.tuned) for s in samples
-    ]
+    return [(s.question, "-" if s.base is None else s.base, "-" if s.tuned is None else s.tuned) for s in samples]
 
 
 def outcome_words(snapshot: Snapshot) -> str:
