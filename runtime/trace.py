@@ -92,7 +92,8 @@ def _config(model: Path | None, architecture: dict[str, Any]) -> dict[str, Any]:
     if file is not None and file.is_file():
         config: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
         return {key: value for key, value in config.items() if key not in {"quantization_config", "auto_map"}}
-    return {key: value for key, value in architecture.items() if value}
+    names = {"rotary_share": "partial_rotary_factor", "experts_per_token": "num_experts_per_tok"}
+    return {names.get(key, key): value for key, value in architecture.items() if value and key != "dropout"}
 
 
 def run_child(job: Job) -> tuple[dict[str, Any] | None, str]:

@@ -23,6 +23,8 @@ def attend(step: Step, query: Tensor, key: Tensor, value: Tensor, mask: Tensor |
     """From rotated queries and keys to a result for each head."""
     if step.attention == "eager":
         return _by_score(step, query, key, value, mask)
+    if step.stack.autocast:
+        query, key, value = (to(each, step.stack.autocast) for each in (query, key, value))
     expands = step.shape.shared != step.shape.heads and (mask is not None or step.stack.expands_keys)
     if expands:
         together = step.shape.shared == 1  # one head that all share is spread without a copy

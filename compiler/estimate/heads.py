@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from compiler.estimate.graph import Tensor, checkpoint, record
 from compiler.estimate.layers import Step
-from compiler.estimate.operations import Grads, Matrix, fresh, linear, to
+from compiler.estimate.operations import Grads, Matrix, fresh, linear, times_number, to
 
 
 def whole_loss(step: Step, hidden: Tensor) -> tuple[Tensor, Tensor | None]:
@@ -13,8 +13,7 @@ def whole_loss(step: Step, hidden: Tensor) -> tuple[Tensor, Tensor | None]:
     Logits, their float32 copy and its log-softmax; on the way back two gradients beside what log-softmax kept.
     """
     logits = linear(hidden, _head(step), autocast=step.stack.autocast)
-    if step.shape.dialect.softcap:
-        logits = softcapped(logits)
+    logits = _treated(step, logits)
     outputs = logits
     wide = to(logits, 4)
     loss = _chosen(_log_softmax(wide))
@@ -44,6 +43,13 @@ def _head(step: Step) -> Matrix:
     layer_name = "embed_tokens" if shape.tied else "lm_head"
     leaf = step.trained(-1, layer_name, numbers)
     return Matrix(shape.hidden, shape.vocabulary, step.stack.kept_width, leaf)
+
+
+def _treated(step: Step, logits: Tensor) -> Tensor:
+    """Logits as the family's head leaves them: scaled, or pressed between two numbers."""
+    if step.shape.dialect.scaled_logits:
+        logits = times_number(logits)
+    return softcapped(logits) if step.shape.dialect.softcap else logits
 
 
 def _log_softmax(logits: Tensor) -> Tensor:
@@ -103,8 +109,7 @@ def chunked_loss(step: Step, hidden: Tensor, rows: int) -> Tensor:
         logits = linear(piece, head, autocast=step.stack.autocast)
         logits = to(logits, 4)
         numbers = logits.numbers
-        if shape.dialect.softcap:
-            logits = softcapped(logits)
+        logits = _treated(step, logits)
         chances = _log_softmax(logits)
         loss = _chosen(chances)
         raised = Tensor(tape, numbers, 4)

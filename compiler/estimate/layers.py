@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
+from compiler.estimate.activations import Activation, activated
 from compiler.estimate.attention import attend
+from compiler.estimate.experts import expert_mlp
 from compiler.estimate.graph import ROW, Leaf, Tape, Tensor, checkpoint, record
+from compiler.estimate.norms import NormKind, norm_of
 from compiler.estimate.operations import (
     Grads,
     Matrix,
     add,
     dropout,
-    gemma_norm,
     int8_linear,
     linear,
     parts,
     quantized_linear,
-    rms_norm,
     rotary,
     scaled_by_row,
     silu,
@@ -26,31 +28,52 @@ from compiler.estimate.operations import (
 )
 from compiler.estimate.stack import Stack
 
+Order = Literal["before", "before, held", "sandwich", "after", "parallel", "parallel with two norms"]
+"""Where a layer's norms are: before attention and MLP (``held``: what attention read and gave is there to the layer's
+end); before and after each; only after; once before both, which read the same; or each its own before both."""
+
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
     """How a family builds its layer out of the common parts.
 
-    ``gemma_norm``: one is added to the norm's weight, and all of it is done in float32. ``head_norm``: queries and keys
-    are normed by head. ``sandwich``: results of attention and MLP are normed too. ``attention`` names the linear layers
-    of query, key, value and result, or a fused one and that of the result; ``mlp`` those of gate, up and down, or a
-    fused one and down. ``joined``: what rotary embeddings turned is joined with the rest of the head anew.
-    ``scaled_embedding``: embeddings are multiplied once. ``softcap``: logits are pressed between two numbers.
+    ``attention`` names the linear layers of query, key, value and result, or a fused one and that of the result;
+    ``mlp`` those of gate, up and down, or a fused one and down; ``plain_mlp``: two layers with an activation between
+    them. ``head_norm``: queries and keys are normed, by head or whole. ``joined``: what rotary embeddings turned is
+    joined with the rest of the head anew; ``turned`` is the share of a head that they turn where the config does not
+    say; ``wide_rotary``: they do it in float32. ``scaled_residual`` and ``scaled_logits`` are multiplied by a number,
+    and so are embeddings, inside their module or outside. ``softcap``: logits are pressed between two numbers.
+    ``experts``: the MLP is a mixture, of whose experts each token passes ``chosen`` unless the config says another
+    number; ``float_scores``: their scores stay float32.
     """
 
-    gemma_norm: bool = False
-    head_norm: bool = False
-    sandwich: bool = False
+    norm: NormKind = "rms"
+    order: Order = "before"
+    head_norm: Literal["", "head", "whole"] = ""
     attention: tuple[str, ...] = ("q_proj", "k_proj", "v_proj", "o_proj")
     mlp: tuple[str, ...] = ("gate_proj", "up_proj", "down_proj")
+    plain_mlp: bool = False
+    activation: Activation = "kernel"
     joined: bool = False
-    scaled_embedding: bool = False
+    turned: float = 1.0
+    wide_rotary: bool = False
+    scaled_embedding: Literal["", "inside", "outside"] = ""
+    scaled_residual: bool = False
+    scaled_logits: bool = False
     softcap: bool = False
+    experts: bool = False
+    chosen: int = 0
+    float_scores: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """A decoder's sizes, as the walk through a step needs them."""
+    """A decoder's sizes, as the walk through a step needs them.
+
+    ``turned`` numbers of a head have rotary embeddings (0: all). With ``experts``, ``inner`` is the size of one,
+    ``chosen`` how many each token passes, ``shared_inner`` the size of the one that all pass (0: none). ``dropout``:
+    results of attention and MLP are dropped in part.
+    """
 
     hidden: int
     heads: int
@@ -61,6 +84,11 @@ class Shape:
     tied: bool
     layers: int
     dialect: Dialect = field(default_factory=Dialect)
+    turned: int = 0
+    experts: int = 0
+    chosen: int = 0
+    shared_inner: int = 0
+    dropout: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,29 +235,65 @@ class Shared:
 
 def decoder_layer(step: Step, number: int, hidden: Tensor, shared: Shared) -> Tensor:
     """A layer of the family, e.g. ``LlamaDecoderLayer``."""
-    dialect = step.shape.dialect
+    if step.shape.dialect.order.startswith("parallel"):
+        return _parallel_layer(step, number, hidden, shared)
+    before = step.shape.dialect.order != "after"
+    after = step.shape.dialect.order in {"after", "sandwich"}
+    held = []
     residual = hidden
-    hidden = norm(step, number, "input_layernorm", hidden)
-    hidden = _attention(step, number, hidden, shared)
-    if dialect.sandwich:
+    if before:
+        hidden = norm(step, number, "input_layernorm", hidden)
+        held.append(hidden)
+    hidden = _dropped(step, _attention(step, number, hidden, shared))
+    held.append(hidden)
+    if step.shape.dialect.order != "before, held":
+        held.clear()
+    if after:
         hidden = norm(step, number, "post_attention_layernorm", hidden)
-    hidden = add(residual, hidden)
+    hidden = add(residual, _scaled(step, hidden))
     residual = hidden
-    hidden = norm(step, number, "pre_feedforward_layernorm", hidden)
-    hidden = _mlp(step, number, hidden)
-    if dialect.sandwich:
+    if before:
+        hidden = norm(step, number, "pre_feedforward_layernorm", hidden)
+    hidden = _dropped(step, _mlp(step, number, hidden))
+    if after:
         hidden = norm(step, number, "post_feedforward_layernorm", hidden)
-    return add(residual, hidden)
+    return add(residual, _scaled(step, hidden))
+
+
+def _parallel_layer(step: Step, number: int, hidden: Tensor, shared: Shared) -> Tensor:
+    """Attention and MLP read the same hidden states, e.g. ``PhiDecoderLayer`` and ``GPTNeoXLayer``."""
+    residual = hidden
+    normed = norm(step, number, "input_layernorm", hidden)
+    mixed = _dropped(step, _attention(step, number, normed, shared))
+    if step.shape.dialect.order == "parallel with two norms":
+        normed = norm(step, number, "post_attention_layernorm", hidden)
+    inner = _dropped(step, _mlp(step, number, normed))
+    del normed, hidden
+    both = add(mixed, inner)
+    del mixed, inner
+    return add(both, residual)
+
+
+def _dropped(step: Step, x: Tensor) -> Tensor:
+    return dropout(x) if step.shape.dropout else x
+
+
+def _scaled(step: Step, x: Tensor) -> Tensor:
+    return times_number(x) if step.shape.dialect.scaled_residual else x
 
 
 def norm(step: Step, number: int, name: str, x: Tensor, size: int = 0) -> Tensor:
     """The family's norm over the hidden size, or over ``size`` numbers."""
     size = size or step.shape.hidden
-    width = step.stack.kept_width
-    weight = step.trained(number, name, size)
-    if step.shape.dialect.gemma_norm:
-        return gemma_norm(x, size, weight_width=width, weight=weight)
-    return rms_norm(x, size, weight_width=width, weight=weight)
+    kind = step.shape.dialect.norm
+    return norm_of(
+        kind,
+        x,
+        size,
+        weight_width=step.stack.kept_width,
+        weight=step.trained(number, name, size) if kind != "bare" else None,
+        autocast=step.stack.autocast,
+    )
 
 
 def _attention(step: Step, number: int, hidden: Tensor, shared: Shared) -> Tensor:
@@ -241,24 +305,44 @@ def _attention(step: Step, number: int, hidden: Tensor, shared: Shared) -> Tenso
         query, key, value = parts(whole, (all_heads, few, few))
         del whole
     else:
-        query = step.project(hidden, number, names[0], size, all_heads)
-        if dialect.head_norm:
-            query = norm(step, number, "q_norm", query, shape.head_dim)
-        key = step.project(hidden, number, names[1], size, few)
-        if dialect.head_norm:
-            key = norm(step, number, "k_norm", key, shape.head_dim)
+        query = _head_normed(step, number, "q_norm", step.project(hidden, number, names[0], size, all_heads))
+        key = _head_normed(step, number, "k_norm", step.project(hidden, number, names[1], size, few))
         value = step.project(hidden, number, names[2], size, few)
-    turned_query = rotary(query, shared.cosine, shared.sine, joined=dialect.joined)
-    turned_key = rotary(key, shared.cosine, shared.sine, joined=dialect.joined)
+    turned_query, turned_key = (
+        rotary(
+            each,
+            shared.cosine,
+            shared.sine,
+            joined=dialect.joined,
+            head=shape.head_dim,
+            turned=shape.turned,
+            wide=dialect.wide_rotary,
+        )
+        for each in (query, key)
+    )
     query, key = turned_query, turned_key
     del turned_query, turned_key
     out = attend(step, query, key, value, shared.mask)
     return step.project(out, number, names[-1], all_heads, size)
 
 
+def _head_normed(step: Step, number: int, name: str, x: Tensor) -> Tensor:
+    """Queries or keys, normed by head or all heads together if the family does it."""
+    how = step.shape.dialect.head_norm
+    if not how:
+        return x
+    return norm(step, number, name, x, step.shape.head_dim if how == "head" else x.numbers // step.tokens)
+
+
 def _mlp(step: Step, number: int, x: Tensor) -> Tensor:
     size, inner, dialect = step.shape.hidden, step.shape.inner, step.shape.dialect
     names = dialect.mlp
+    if dialect.experts:
+        return expert_mlp(step, number, x)
+    if dialect.plain_mlp:
+        wide = step.project(x, number, names[0], size, inner)
+        wide = activated(dialect.activation, wide, autocast=step.stack.autocast)
+        return step.project(wide, number, names[1], inner, size)
     if len(names) == 2:
         up = step.project(x, number, names[0], size, 2 * inner)
         gate, up = parts(up, (inner, inner))
@@ -280,17 +364,21 @@ def embed(step: Step) -> Tensor:
     def back(grad: Tensor, saved: tuple[Tensor, ...]) -> Grads:
         return [Tensor(tape, shape.vocabulary * shape.hidden, width)]
 
+    how = shape.dialect.scaled_embedding
     out = record(tape, [leaf], (), back, out=lambda: Tensor(tape, step.tokens * shape.hidden, width))
+    if how == "inside":
+        out = times_number(out)
     if leaf is None and step.stack.input_gradients:
-        out.node = _Ignored(tape)
-    return times_number(out) if shape.dialect.scaled_embedding else out
+        out.node = _Ignored(tape, out.view())
+    return times_number(out) if how == "outside" else out
 
 
 class _Ignored(Leaf):
     """An input that wants a gradient and keeps it: ``enable_input_require_grads`` makes the embeddings one."""
 
-    def __init__(self, tape: Tape) -> None:
+    def __init__(self, tape: Tape, values: Tensor) -> None:
         super().__init__(tape, 0, 0)
+        self.values = values
 
     def accumulate(self, grad: Tensor) -> None:
         """The gradient of a leaf stays with it as long as the leaf, which goes with the step."""

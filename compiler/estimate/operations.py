@@ -61,11 +61,27 @@ def times(x: Tensor, y: Tensor) -> Tensor:
     """``x * y`` of the same shape: each is kept for the other's gradient."""
     saved = tuple(kept.view() for kept, other in ((y, x), (x, y)) if other.node)
     wants = [x.node is not None, y.node is not None]
+    widths = x.width, y.width
+    wide = max(widths)
+    copies = x.numbers * wide if x.tape.on_cpu and widths[0] != widths[1] else 0
+
+    def forward() -> Tensor:
+        result = Tensor(x.tape, x.numbers, wide)
+        x.tape.transient(copies)
+        return result
 
     def back(grad: Tensor, saved: tuple[Tensor, ...]) -> Grads:
-        return [Tensor(grad.tape, grad.numbers, grad.width) if each else None for each in wants]
+        found: Grads = []
+        for each, other in zip(wants, reversed(widths), strict=True):
+            found.append(Tensor(grad.tape, grad.numbers, grad.width) if each else None)
+            if each and other != grad.width:
+                grad.tape.transient(copies)
+        for number, width in enumerate(widths):  # the engine casts what a formula returned
+            if found[number] is not None and width != grad.width:
+                found[number] = Tensor(grad.tape, grad.numbers, width)
+        return found
 
-    return record(x.tape, [x, y], saved, back, out=fresh(x.tape, x.numbers, max(x.width, y.width)))
+    return record(x.tape, [x, y], saved, back, out=forward)
 
 
 def times_constant(x: Tensor, constant: Tensor, *, keep: bool = True) -> Tensor:
@@ -227,11 +243,11 @@ def scaled_by_row(x: Tensor, width: int) -> Tensor:
 def rms_norm(x: Tensor, size: int, *, weight_width: int, weight: Leaf | None) -> Tensor:
     """``LlamaRMSNorm``: square, mean, scale in float32, back to the input's type, times the weight."""
     narrow = x.width
-    normal = _normalised(to(x, 4), size)
+    normal = normalised(to(x, 4), size)
     return scaled(to(normal, narrow), size, weight_width=weight_width, weight=weight)
 
 
-def _normalised(x: Tensor, size: int) -> Tensor:
+def normalised(x: Tensor, size: int) -> Tensor:
     """``x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + eps)`` in float32."""
     tape, numbers = x.tape, x.numbers
     scale = Tensor(tape, numbers // size, 4)
@@ -275,7 +291,7 @@ def scaled(x: Tensor, size: int, *, weight_width: int, weight: Leaf | None) -> T
 def gemma_norm(x: Tensor, size: int, *, weight_width: int, weight: Leaf | None) -> Tensor:
     """``Gemma3RMSNorm``: the same in float32, times one more than the weight, and the cast comes last."""
     narrow = x.width
-    normal = _normalised(to(x, 4), size)
+    normal = normalised(to(x, 4), size)
     raised = Tensor(x.tape, size, 4)
     result = _times_raised(normal, raised, size, weight_width=weight_width, weight=weight)
     del normal
@@ -310,31 +326,44 @@ def parts(x: Tensor, sizes: tuple[int, ...]) -> list[Tensor]:
     return [piece(size) for size in sizes]
 
 
-def rotary(x: Tensor, cosine: Tensor, sine: Tensor, *, joined: bool) -> Tensor:
-    """``apply_rotary_pos_emb`` of one of query and key: x * cos + rotate_half(x) * sin; ``joined`` makes it anew."""
+def rotary(
+    x: Tensor, cosine: Tensor, sine: Tensor, *, joined: bool, head: int = 0, turned: int = 0, wide: bool = False
+) -> Tensor:
+    """``apply_rotary_pos_emb`` of one of query and key: x * cos + rotate_half(x) * sin.
+
+    ``joined`` makes it anew, with whatever of a head is not ``turned`` (numbers of ``head``; 0: all of it). ``wide``:
+    cosines are float32, and so is what they are multiplied with, until it is cast back.
+    """
     tape, numbers, width = x.tape, x.numbers, x.width
+    some = numbers // head * turned if turned else numbers
+    inner = 4 if wide else width
+    copies = some * 4 if wide and width != 4 and tape.on_cpu else 0
 
     def forward() -> Tensor:
-        first = Tensor(tape, numbers, width)
-        half = Tensor(tape, numbers // 2, width)
-        turned = Tensor(tape, numbers, width)
+        first = Tensor(tape, some, inner)
+        tape.transient(copies)
+        half = Tensor(tape, some // 2, width)
+        rotated = Tensor(tape, some, width)
         del half
-        second = Tensor(tape, numbers, width)
-        del turned
-        result = Tensor(tape, numbers, width)
+        second = Tensor(tape, some, inner)
+        tape.transient(copies)
+        del rotated
+        result = Tensor(tape, some, inner)
         del first, second
+        if inner != width:
+            result = Tensor(tape, some, width)
         return Tensor(tape, numbers, width) if joined else result
 
     def back(grad: Tensor, saved: tuple[Tensor, ...]) -> Grads:
         rest = Tensor(tape, numbers, width) if joined else None
-        turned = Tensor(tape, numbers, width)
-        half = Tensor(tape, numbers // 2, width)
-        upper = Tensor(tape, numbers, width)
-        del half
-        lower = Tensor(tape, numbers, width)
-        del turned, lower
-        straight = Tensor(tape, numbers, width)
-        del grad, straight
+        if inner != width:
+            grad = Tensor(tape, some, inner)
+        upper = _unrotated(tape, some, width, inner)
+        straight = Tensor(tape, some, inner)
+        del grad
+        if inner != width:
+            straight = Tensor(tape, some, width)
+        del straight
         if rest is None:
             return [upper]
         spread = Tensor(tape, numbers, width)
@@ -342,3 +371,16 @@ def rotary(x: Tensor, cosine: Tensor, sine: Tensor, *, joined: bool) -> Tensor:
         return [rest]
 
     return record(tape, [x], (cosine.view(), sine.view()), back, out=forward)
+
+
+def _unrotated(tape: Tape, some: int, width: int, inner: int) -> Tensor:
+    """The gradient that comes back through ``rotate_half``: two slices spread over the whole, and added."""
+    rotated = Tensor(tape, some, inner)
+    if inner != width:
+        rotated = Tensor(tape, some, width)
+    half = Tensor(tape, some // 2, width)
+    upper = Tensor(tape, some, width)
+    del half
+    lower = Tensor(tape, some, width)
+    del rotated, lower
+    return upper

@@ -67,7 +67,12 @@ _TIED_BY_DEFAULT = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
-    """The numbers that decide a model's size. ``max_position_embeddings`` is 0 when it is not said."""
+    """The numbers that decide a model's size. ``max_position_embeddings`` is 0 when it is not said.
+
+    The last four decide how a layer runs and not its size, in the families that have such a setting: the share of a
+    head that rotary embeddings turn (0: not said), experts that a token passes (0: not said), whether attention and
+    MLP run side by side (None: not said), and whether their results are dropped in part.
+    """
 
     model_type: str
     hidden_size: int
@@ -79,6 +84,10 @@ class Architecture:
     vocab_size: int
     tie_word_embeddings: bool
     max_position_embeddings: int
+    rotary_share: float = 0.0
+    experts_per_token: int = 0
+    parallel: bool | None = None
+    dropout: bool = False
 
 
 def from_config(config: dict[str, Any]) -> Architecture:
@@ -124,7 +133,30 @@ def from_config(config: dict[str, Any]) -> Architecture:
         intermediate_size=optional["intermediate_size"] or 4 * hidden,
         max_position_embeddings=optional["max_position_embeddings"] or 0,
         tie_word_embeddings=tied if isinstance(tied, bool) else model_type in _TIED_BY_DEFAULT,
+        rotary_share=_share(text),
+        experts_per_token=_experts_per_token(text),
+        parallel=text["use_parallel_residual"] if isinstance(text.get("use_parallel_residual"), bool) else None,
+        dropout=any(isinstance(text.get(name), float) and text[name] > 0 for name in _DROPOUTS),
     )
+
+
+_DROPOUTS = ("resid_pdrop", "residual_dropout", "hidden_dropout")
+
+
+def _share(config: dict[str, Any]) -> float:
+    """``partial_rotary_factor`` where Transformers 4 and 5 have it; 0 where it is not said, or is no share."""
+    inner = config.get("rope_parameters")
+    places = (inner if isinstance(inner, dict) else {}, config)
+    names = ("partial_rotary_factor", "rotary_pct", "rope_pct")
+    for value in (place.get(name) for place in places for name in names):
+        if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= 1:
+            return float(value)
+    return 0.0
+
+
+def _experts_per_token(config: dict[str, Any]) -> int:
+    value = config.get("num_experts_per_tok")
+    return value if type(value) is int and 0 < value < 1 << 14 else 0
 
 
 def _number(config: dict[str, Any], field: str, names: tuple[str, ...]) -> int | None:

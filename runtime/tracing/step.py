@@ -130,18 +130,39 @@ def _as_without_numbers(job: Job) -> Iterator[None]:
 
 @contextmanager
 def _as_on_cuda() -> Iterator[None]:
-    """Dropout keeps a mask of bytes on CUDA, and one of the input's type on a CPU."""
+    """What a CPU does otherwise: dropout keeps a mask of bytes on CUDA, and one of the input's type on a CPU.
+
+    Autocast on CUDA runs layer norms, powers and sums in float32, and leaves them as they are on a CPU
+    (aten/src/ATen/autocast_mode.h, ``AT_FORALL_FP32``). PEFT asks for CUDA's autocast when it asks for none by name.
+    """
     module: Any = functional
-    before = module.dropout
+    library: Any = torch
+    before = module.dropout, module.layer_norm, library.pow, torch.Tensor.sum, library.is_autocast_enabled
 
     def dropout(x: torch.Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> torch.Tensor:
         return torch.native_dropout(x, p, train=True)[0] if training and p > 0 else x
 
-    module.dropout = dropout
+    def layer_norm(x: torch.Tensor, shape: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Any:
+        wide = [each.float() if _autocast() and each is not None else each for each in (x, weight, bias)]
+        return before[1](wide[0], shape, *wide[1:], eps)
+
+    def pow(x: torch.Tensor, *args: Any, **kwargs: Any) -> Any:  # noqa: A001 - torch's own name
+        return before[2](x.float() if _autocast() else x, *args, **kwargs)
+
+    def sum(x: torch.Tensor, *args: Any, **kwargs: Any) -> Any:  # noqa: A001 - torch's own name
+        if _autocast() and x.is_floating_point() and "dtype" not in kwargs:
+            kwargs["dtype"] = torch.float32
+        return before[3](x, *args, **kwargs)
+
+    def _autocast(device: str = "cpu") -> bool:
+        return bool(before[4]("cpu" if device == "cuda" else device))
+
+    module.dropout, module.layer_norm, library.pow = dropout, layer_norm, pow
+    torch.Tensor.sum, library.is_autocast_enabled = sum, _autocast  # type: ignore[method-assign, assignment]
     try:
         yield
     finally:
-        module.dropout = before
+        module.dropout, module.layer_norm, library.pow, torch.Tensor.sum, library.is_autocast_enabled = before  # type: ignore[method-assign]
 
 
 @contextmanager

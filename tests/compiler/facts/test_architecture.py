@@ -145,8 +145,11 @@ def test_any_config_gives_positive_sizes_or_a_fault(changes: dict[str, Any]) -> 
     except ModelFault:
         return
     sizes = {name: value for name, value in found.items() if type(value) is int}
-    assert len(sizes) == 8
-    assert all(value > 0 for name, value in sizes.items() if name != "max_position_embeddings")
+    assert len(sizes) == 9
+    assert all(
+        value > 0 for name, value in sizes.items() if name not in {"max_position_embeddings", "experts_per_token"}
+    )
+    assert 0 <= found["rotary_share"] <= 1
 
 
 def header(file: Path, entries: list[Entry], tensors: list[bytes] | None = None) -> Header:

@@ -9,7 +9,8 @@ from compiler.estimate.graph import Line
 from compiler.estimate.layers import Adapters, Shape
 from compiler.estimate.stack import Stack
 from compiler.estimate.step import Walk, walk
-from compiler.facts.architecture import Architecture
+from compiler.facts.architecture import from_config
+from compiler.facts.parameters import weights_of
 from runtime.tracing.job import Job
 
 CONFIG = {
@@ -64,8 +65,7 @@ def job(method: str, *, checkpoint: bool = False, config: dict[str, Any] | None 
 
 def shape(asked: Job) -> Shape:
     """The decoder of the job's config."""
-    known = {name: asked.config[name] for name in Architecture.__slots__ if name in asked.config}
-    found = shape_of(Architecture(max_position_embeddings=4096, **known), ())
+    found = shape_of(from_config(asked.config), weights_of(asked.config))
     assert isinstance(found, Shape)
     return found
 

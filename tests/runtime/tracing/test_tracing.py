@@ -69,6 +69,9 @@ def test_a_trace_is_what_the_allocator_was_asked_for(name: str) -> None:
     assert max(seen.peaks.values()) == pytest.approx(real_peak(STEPS[name]), rel=0.005)
 
 
+ATTENTION = ["q_proj", "k_proj", "v_proj", "o_proj"]
+EXPERTS = {"num_experts": 8, "num_experts_per_tok": 2, "moe_intermediate_size": 352}
+
 WALKS = {
     **STEPS,
     "eager": job("lora", attention="eager", padded=True, checkpoint=True),
@@ -82,12 +85,39 @@ WALKS = {
     "gemma2": job("lora", config={"model_type": "gemma2"}, checkpoint=True),
     "gemma3": job("full", config={"model_type": "gemma3_text"}),
     "phi3": job("qlora", config={"model_type": "phi3", "pad_token_id": 0}, targets=["qkv_proj", "gate_up_proj"]),
+    "granite": job("lora", config={"model_type": "granite"}, checkpoint=True),
+    "olmo": job("full", config={"model_type": "olmo"}, checkpoint=True),
+    "olmo2": job("qlora", config={"model_type": "olmo2"}),
+    "phi": job("lora", config={"model_type": "phi"}, checkpoint=True, targets=["q_proj", "dense", "fc1", "fc2"]),
+    "gpt_neox": job(
+        "lora",
+        config={"model_type": "gpt_neox", "num_key_value_heads": 4},
+        targets=["query_key_value", "dense", "dense_h_to_4h", "dense_4h_to_h"],
+    ),
+    "stablelm": job("lora", config={"model_type": "stablelm"}),
+    "starcoder2": job("full", config={"model_type": "starcoder2", "residual_dropout": 0.1}),
+    "phi, CUDA": job("qlora", config={"model_type": "phi", "vocab_size": 500}, device="cuda", targets=["fc1", "fc2"]),
+    "stablelm, CUDA": job("lora", config={"model_type": "stablelm", "vocab_size": 500}, device="cuda", checkpoint=True),
+    "starcoder2, CUDA": job(
+        "qlora", config={"model_type": "starcoder2", "vocab_size": 500}, device="cuda", targets=["q_proj", "c_fc"]
+    ),
+    "mixtral": job("lora", config={"model_type": "mixtral", "num_local_experts": 4}, targets=ATTENTION),
+    "olmoe": job("full", config={"model_type": "olmoe", "num_experts": 4, "num_experts_per_tok": 2}),
+    "qwen3_moe": job("lora", config=EXPERTS | {"model_type": "qwen3_moe"}, targets=ATTENTION),
+    "qwen2_moe": job(
+        "lora",
+        config=EXPERTS | {"model_type": "qwen2_moe", "shared_expert_intermediate_size": 512},
+        checkpoint=True,
+        targets=ATTENTION,
+    ),
 }
+COARSER = {"dora": 0.01, "mixtral": 0.003, "olmoe": 0.003, "qwen3_moe": 0.005, "qwen2_moe": 0.005}
+"""Families with experts index rows by numbers that are small and many, and are left out."""
 
 
 @pytest.mark.parametrize("name", WALKS)
 def test_a_walk_is_what_a_trace_saw(name: str) -> None:
-    """Within a tenth of a percent, DoRA within one; benchmarks/grid.py has two hundred more."""
+    """Within a tenth of a percent, DoRA within one; benchmarks/grid.py has hundreds more."""
     from runtime.tracing.step import trace
 
     asked = WALKS[name]
@@ -97,8 +127,7 @@ def test_a_walk_is_what_a_trace_saw(name: str) -> None:
         assert asked.peft is not None
         kept += _gradients(asked)
     most = max(seen.peaks["forward"], seen.peaks["backward"])
-    dora = asked.peft is not None and asked.peft["use_dora"]
-    assert kept + walked(asked) == pytest.approx(most, rel=0.01 if dora else 0.001)
+    assert kept + walked(asked) == pytest.approx(most, rel=COARSER.get(name, 0.001))
 
 
 def _gradients(asked: Job) -> int:
