@@ -131,6 +131,12 @@ def _look_around(read: Read, root: Path, allowed: Permissions) -> tuple[list[Dia
         problems += placed(found, document, "model", "chat_template")
         if facts is not None:
             problems += against_model(recipe, document, facts)
+    goes_on = recipe.adapter.continue_from and not _touches(read.faulty, "adapter")
+    if goes_on and not _touches(read.faulty, "model"):
+        from compiler.continuing import take_up
+
+        recipe, _start, found = take_up(recipe, facts, root, allowed, thorough=False)
+        problems += placed(found, document, "adapter", "continue_from")
     if not _touches(read.faulty, "evaluation"):
         _, found = evaluation_material(recipe.evaluation, root, allow_outside=allowed.allow_outside)
         problems += placed(found, document, "evaluation")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from compiler import calls
 from compiler.against.machine import against_machine
 from compiler.against.schedule import against_data
+from compiler.continuing import Start
 from compiler.diagnostics import Diagnostic, describe_os_error, has_errors, in_reading_order
 from compiler.estimate.lengths import row_lengths
 from compiler.estimate.result import Unknown
@@ -24,7 +25,16 @@ from compiler.language.toml_source import TomlDocument
 from compiler.packing import pair_cost
 from compiler.permissions import Permissions
 from compiler.phrases import phrase
-from compiler.plan import DataPart, EvaluationPart, InputFile, ModelPart, PackingPart, Plan, TargetPart
+from compiler.plan import (
+    DataPart,
+    EvaluationPart,
+    InputFile,
+    ModelPart,
+    PackingPart,
+    Plan,
+    StartPart,
+    TargetPart,
+)
 from compiler.progress import Progress
 from compiler.resolve import Resolved, resolve
 from compiler.search.answer import decisions
@@ -65,9 +75,12 @@ def plan_of(inputs: Inputs, allowed: Permissions, *, file: Path) -> tuple[Plan |
     """The plan of what was gathered from the recipe ``file``, or None and what stands against it."""
     recipe, document, facts, data = inputs.recipe, inputs.document, inputs.facts, inputs.data
     target = target_of(recipe.hardware)
-    settings = Settings(recipe, document, file_name=file.name)
+    start = inputs.start
+    adopted = start.adopted if start is not None else None
+    settings = Settings(recipe, document, file_name=file.name, adopted=adopted)
     try:
         files = model_files(facts)
+        started = _start_part(start, recipe, data) if start is not None else None
     except OSError as error:
         return None, [describe_os_error(error, facts.id, doing=phrase("reading the model"))]
     told = estimate(
@@ -138,6 +151,7 @@ def plan_of(inputs: Inputs, allowed: Permissions, *, file: Path) -> tuple[Plan |
         seed=recipe.training.seed,
         packing=_packing_part(facts, resolved) if resolved.packing else None,
         estimate=part_of(estimated) if estimated else None,
+        start=started,
     )
     return plan, problems
 
@@ -161,6 +175,20 @@ def _data_part(data: PreparedData) -> DataPart:
         ledger=data.ledger.as_json(),
         audit=data.audit.as_json(),
         lengths=data.lengths.as_json(),
+    )
+
+
+def _start_part(start: Start, recipe: Recipe, data: PreparedData) -> StartPart:
+    """What the plan says of the adapter that training goes on from. Raises OSError."""
+    replayed, made = data.replayed, start.found.plan
+    read = made.inputs if made is not None and replayed is not None else []
+    return StartPart(
+        path=start.found.name,
+        plan_sha256=start.found.adapter.plan_sha256,
+        files=start.inputs(),
+        replay=recipe.data.replay,
+        replay_rows=replayed.rows if replayed is not None else 0,
+        replay_files=[file.model_copy(update={"role": "replay"}) for file in read if file.role == "data"],
     )
 
 

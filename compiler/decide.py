@@ -140,6 +140,11 @@ def alpha(r: int, *, rslora: bool = False) -> Decision:
     return Decision(2 * r, "A11", phrase("twice r, so that the adapter's scale stays 2 (r = {r})", r=r))
 
 
+def carried_over(value: Any, name: str) -> Decision:
+    """A setting of the adapter ``name`` that training goes on from."""
+    return Decision(value, "A13", phrase("as the adapter that training goes on from ({name})", name=name))
+
+
 def learning_rate(method_name: str) -> Decision:
     """2e-4 for adapters (QLoRA paper, table 9, for 7B and 13B), 2e-5 for all weights."""
     if method_name == "full":

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 from compiler.acceptance.material import Material, evaluation_material
 from compiler.against.model import against_model
 from compiler.against.vocabulary import beyond_vocabulary
+from compiler.continuing import Start, take_up
 from compiler.diagnostics import Diagnostic, has_errors
+from compiler.earlier import rows_of, runs_folder
 from compiler.facts.models import ModelFacts, NamedModel, locate_model
 from compiler.language.recipe import Recipe
 from compiler.language.toml_source import TomlDocument, read_document
@@ -23,12 +25,16 @@ from compiler.progress import Progress
 
 if TYPE_CHECKING:
     from compiler.data.prepare import PreparedData
+    from compiler.data.replay import Earlier
     from compiler.data.tokenizer import ChatTokenizer
 
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """The recipe with its text, the model's facts, the tokenizer, the rows as tokens, what the evaluation needs."""
+    """The recipe with its text, the model's facts, the tokenizer, the rows as tokens, what the evaluation needs.
+
+    ``start`` is the adapter that training goes on from; the recipe has taken up what that is.
+    """
 
     document: TomlDocument
     recipe: Recipe
@@ -36,6 +42,7 @@ class Inputs:
     tokenizer: ChatTokenizer
     data: PreparedData
     material: Material
+    start: Start | None = None
 
 
 @dataclass(slots=True)
@@ -87,16 +94,24 @@ def gather(
     done.diagnostics += placed(problems, document, "model", "id")
     if facts is None or done.failed():
         return done
+    recipe, start, problems = take_up(recipe, facts, done.root, allowed, thorough=True)
+    done.diagnostics += placed(problems, document, "adapter", "continue_from")
+    if done.failed():
+        return done
     tokenizer, problems = _tokenizer(recipe, document, facts, done.root, allow_outside=allowed.allow_outside)
     done.diagnostics += problems
     if tokenizer is None or done.failed():
         return done
-    data, problems = _data(recipe, facts, tokenizer, done.root, allowed=allowed, progress=progress)
+    earlier, problems = _earlier(recipe, start, done.root, allowed)
+    done.diagnostics += placed(problems, document, "data", "replay")
+    if problems:
+        return done
+    data, problems = _data(recipe, facts, tokenizer, done.root, allowed=allowed, progress=progress, earlier=earlier)
     done.diagnostics += [*placed(problems, document, "data", "path"), *against_model(recipe, document, facts)]
     if data is not None:
         done.diagnostics += placed(beyond_vocabulary(data, facts), document, "model", "id")
     if data is not None and not done.failed():
-        done.inputs = Inputs(document, recipe, facts, tokenizer, data, material)
+        done.inputs = Inputs(document, recipe, facts, tokenizer, data, material, start)
     return done
 
 
@@ -123,6 +138,7 @@ def _data(
     *,
     allowed: Permissions,
     progress: Progress | None,
+    earlier: Earlier | None,
 ) -> tuple[PreparedData | None, list[Diagnostic]]:
     from compiler.data.fetching import fetch_data_sets
     from compiler.data.prepare import prepare
@@ -137,4 +153,16 @@ def _data(
         context_length=facts.architecture.max_position_embeddings if facts.architecture else 0,
         allow_outside=allowed.allow_outside,
         progress=progress,
+        earlier=earlier,
     )
+
+
+def _earlier(
+    recipe: Recipe, start: Start | None, root: Path, allowed: Permissions
+) -> tuple[Earlier | None, list[Diagnostic]]:
+    """The run whose rows are replayed, where the recipe asks for them."""
+    if start is None or not recipe.data.replay:
+        return None, []
+    runs = allowed.runs if allowed.runs is not None else runs_folder()
+    found = rows_of(start.found, root, runs, allow_outside=allowed.allow_outside)
+    return (None, [found]) if isinstance(found, Diagnostic) else (found, [])

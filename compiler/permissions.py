@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from compiler.diagnostics import Diagnostic
 from compiler.language.recipe import Recipe
@@ -13,11 +14,15 @@ from compiler.placing import placed
 
 @dataclass(frozen=True, slots=True)
 class Permissions:
-    """Reading outside the recipe's folder, running a model's own code, asking the hub."""
+    """Reading outside the recipe's folder, running a model's own code, asking the hub.
+
+    ``runs`` is where a run that a recipe names by its id is looked for; the usual place when it is not given.
+    """
 
     allow_outside: bool = False
     trust_remote_code: bool = False
     offline: bool = False
+    runs: Path | None = None
 
 
 def forbidden(recipe: Recipe, document: TomlDocument, *, allowed: Permissions) -> list[Diagnostic]:

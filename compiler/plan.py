@@ -185,6 +185,22 @@ class EvaluationPart(_Part):
     ship: ShipTable = ShipTable()
 
 
+class StartPart(_Part):
+    """The adapter that training goes on from, and what is replayed of the rows that made it.
+
+    ``path`` is as the recipe writes it, ``plan_sha256`` the plan that made the adapter, where that is known.
+    ``replay_rows`` of the earlier run's rows are among the training rows; ``replay_files`` are what they are read
+    from, by the earlier recipe's paths.
+    """
+
+    path: str
+    plan_sha256: str | None
+    files: list[InputFile]
+    replay: float
+    replay_rows: int
+    replay_files: list[InputFile]
+
+
 @dataclass(frozen=True, slots=True)
 class PinnedModel:
     """A model as a plan names it (``facts.models.NamedModel``)."""
@@ -228,6 +244,8 @@ class Plan(_Part):
     """None where each row is a sequence of its own."""
     estimate: EstimatePart | None = None
     """None where the model's shape or the device's figures are not known."""
+    start: StartPart | None = None
+    """None where a new adapter is trained."""
 
     def as_bytes(self) -> bytes:
         """The document: UTF-8 JSON, keys in the order of this class, one newline at the end."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel
@@ -16,7 +17,16 @@ from compiler.plan import Choice, Origin, Setting
 class Settings:
     """Collects the resolved settings of one recipe, with origin and reason, in the schema's order."""
 
-    def __init__(self, recipe: Recipe, document: TomlDocument, *, file_name: str) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        document: TomlDocument,
+        *,
+        file_name: str,
+        adopted: Mapping[str, Decision] | None = None,
+    ) -> None:
+        """``adopted`` are settings that the recipe has from elsewhere than its text, by path, each with its reason."""
+        self._adopted = adopted or {}
         self._document = document
         self._file_name = file_name
         self._settings: dict[str, Setting] = {}
@@ -30,7 +40,11 @@ class Settings:
             value = getattr(table, key)
             path = f"{name}.{key}"
             plain = value.model_dump(mode="json") if isinstance(value, BaseModel) else _plain(value)
-            if key in table.model_fields_set:
+            adopted = self._adopted.get(path)
+            if adopted is not None:
+                origin = Origin(kind="rule", place=adopted.code)
+                self._settings[path] = Setting(path=path, value=plain, origin=origin, reason=adopted.reason)
+            elif key in table.model_fields_set:
                 self._settings[path] = Setting(
                     path=path, value=plain, origin=self._written_at(name, key), reason=phrase("the recipe says so")
                 )
@@ -45,6 +59,8 @@ class Settings:
     def settle(self, path: str, decision: Decision, *, preset: str | None = None) -> Any:
         """The recipe's value where it has one that is not "auto", else the decision's."""
         present = self._settings[path]
+        if path in self._adopted:
+            return present.value
         if present.origin.kind == "recipe" and present.value != "auto":
             reason = phrase("the recipe says so")
             if present.value != decision.value:

@@ -5,68 +5,48 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
-from compiler.diagnostics import Diagnostic, describe_os_error
-from compiler.facts.hashes import sha256_file
-from compiler.facts.hub_data import hub_data, place_in_cache
+from compiler.diagnostics import Diagnostic
+from compiler.earlier import find_start, recipe_folder, runs_folder
 from compiler.facts.machine import target_of
 from compiler.facts.models import locate_model
 from compiler.language.recipe import HardwareTable
+from compiler.moved import compare, files_moved, moved
 from compiler.phrases import phrase
-from compiler.plan import InputFile, Plan
+from compiler.plan import Plan
 
 
-def what_moved(plan: Plan, root: Path, *, offline: bool = False, but: Collection[str] = ()) -> list[Diagnostic]:
+def what_moved(
+    plan: Plan, root: Path, *, offline: bool = False, but: Collection[str] = (), runs: Path | None = None
+) -> list[Diagnostic]:
     """One P010 diagnostic for each input that is no longer what the plan was compiled from.
 
     ``root`` is the recipe's folder; ``offline`` asks nothing of the hub. Inputs in the roles of ``but`` may move.
-    Empty when nothing moved.
+    ``runs`` is where the run is looked for that the plan goes on from. Empty when nothing moved.
     """
-    return [*_moved_files(plan, root, but), *model_moved(plan, root, offline=offline), *_moved_machine(plan)]
-
-
-def _moved(
-    what: str, change: str, help_text: str = phrase("compile the recipe again, or put the old file back")
-) -> Diagnostic:
-    return Diagnostic("P010", phrase("{what}: {change}", what=what, change=change), help=help_text)
-
-
-def _compare(role: str, expected: InputFile, path: Path) -> list[Diagnostic]:
-    name = phrase("{role} {path}", role=role, path=expected.path)
-    if not path.exists():
-        return [_moved(name, phrase("is not in {parent} any more", parent=path.parent))]
-    try:
-        found = sha256_file(path) if path.is_file() else _folder_sha256(path)
-    except OSError as error:
-        return [describe_os_error(error, path, doing=phrase("checking the plan's inputs"))]
-    if found == expected.sha256:
-        return []
     return [
-        _moved(
-            name,
-            phrase(
-                "has changed since the plan was made (sha256 {sha256}… → {found}…)",
-                sha256=expected.sha256[:12],
-                found=found[:12],
-            ),
-        )
+        *files_moved(plan, root, but),
+        *model_moved(plan, root, offline=offline),
+        *_start_moved(plan, root, but, runs if runs is not None else runs_folder()),
+        *_moved_machine(plan),
     ]
 
 
-def _folder_sha256(path: Path) -> str:
-    from compiler.data.text_files import folder_sha256  # only for data given as a folder of text files
-
-    return folder_sha256(path)
-
-
-def _moved_files(plan: Plan, root: Path, but: Collection[str]) -> list[Diagnostic]:
-    judged = [file for file in plan.inputs if file.role not in but]
-    return [problem for file in judged for problem in _compare(file.role, file, _place_of(file, root))]
-
-
-def _place_of(file: InputFile, root: Path) -> Path:
-    """Where an input is on this disk: below the recipe's folder, or in the hub's cache at the plan's commit."""
-    wanted = hub_data(file.path, root)
-    return root / file.path if wanted is None else place_in_cache(wanted)
+def _start_moved(plan: Plan, root: Path, but: Collection[str], runs: Path) -> list[Diagnostic]:
+    """The same of the adapter that training goes on from, and of the rows that are replayed."""
+    if plan.start is None:
+        return []
+    found, problems = find_start(plan.start.path, root, runs, allow_outside=True)  # the plan has allowed it
+    if found is None:
+        return problems
+    folder, role = found.adapter.folder, phrase("adapter file")
+    told = [problem for file in plan.start.files for problem in compare(role, file, folder / file.path)]
+    if not plan.start.replay_files or "data" in but:
+        return told
+    home = recipe_folder(found.run) if found.run is not None else None
+    if found.plan is None or home is None:
+        rows = phrase("the rows of {run}", run=plan.start.path)
+        return [*told, moved(rows, phrase("are not to be found any more"))]
+    return [*told, *files_moved(found.plan, home)]
 
 
 def model_moved(plan: Plan, root: Path, *, offline: bool) -> list[Diagnostic]:
@@ -76,7 +56,7 @@ def model_moved(plan: Plan, root: Path, *, offline: bool) -> list[Diagnostic]:
         return [p for p in problems if p.severity == "error"]
     if facts.revision != plan.model.revision:
         return [
-            _moved(
+            moved(
                 phrase("model {id}", id=plan.model.id),
                 phrase(
                     "is at revision {revision}, the plan at {revision2}",
@@ -88,9 +68,7 @@ def model_moved(plan: Plan, root: Path, *, offline: bool) -> list[Diagnostic]:
     if facts.path is None:
         return []
     folder = facts.path if facts.path.is_dir() else facts.path.parent
-    return [
-        problem for file in plan.model.files for problem in _compare(phrase("model file"), file, folder / file.path)
-    ]
+    return [problem for file in plan.model.files for problem in compare(phrase("model file"), file, folder / file.path)]
 
 
 def _moved_machine(plan: Plan) -> list[Diagnostic]:
@@ -107,7 +85,7 @@ def _moved_machine(plan: Plan) -> list[Diagnostic]:
             else phrase("which {gpu} has not", gpu=here.gpu)
         )
         return [
-            _moved(
+            moved(
                 "machine",
                 phrase("the plan uses bfloat16, {missing}", missing=missing),
                 phrase("compile the recipe again on this machine"),

@@ -51,7 +51,7 @@ from runtime.recovery import (
     told,
 )
 from runtime.report import write_report
-from runtime.run_folder import Launch, RunFolder, read_launch, take_requests
+from runtime.run_folder import Launch, RunFolder, read_launch, runs_of, take_requests
 from runtime.state import Story, read_story
 
 if TYPE_CHECKING:
@@ -193,10 +193,11 @@ class Executor:
         return ((whole, step_of(whole)) if whole else None), broken
 
     def _inputs(self, plan: Plan, launch: Launch) -> Inputs:
-        moved = what_moved(plan, launch.root, offline=launch.offline, but=DATA if launch.any_data else ())
+        but, runs = DATA if launch.any_data else (), runs_of(self.run)
+        moved = what_moved(plan, launch.root, offline=launch.offline, but=but, runs=runs)
         if moved:
             raise Refusal(*moved)
-        allowed = Permissions(plan.allow_outside, plan.trust_remote_code, launch.offline)
+        allowed = Permissions(plan.allow_outside, plan.trust_remote_code, launch.offline, runs)
         gathered = gather(launch.root / plan.recipe_file, allowed, model=plan.named_model())
         if gathered.inputs is None:
             raise Refusal(*gathered.diagnostics)
@@ -222,7 +223,15 @@ class Executor:
         import transformers
 
         transformers.set_seed(plan.seed)  # before the adapter's random start
-        return load(plan, folder)
+        loaded = load(plan, folder)
+        if inputs.start is not None:
+            from runtime.starts import go_on_from
+
+            go_on_from(loaded.model, inputs.start.folder, name=inputs.start.found.name)
+            with self.orders.unbroken():
+                message = phrase("going on from the adapter of {name}", name=inputs.start.found.name)
+                self.journal.append("stage", name="model", message=message)
+        return loaded
 
     def _train(self, plan: Plan, inputs: Inputs, loaded: Loaded, checkpoint: Path | None) -> dict[str, Any]:
         from runtime.packing import refuse_leaks
@@ -253,6 +262,10 @@ class Executor:
                     with self.orders.at_once():
                         measured = held_out_loss(trainer, base=True)
                     self.journal.append("eval", phase="base", step=0, **measured)
+                if data.held_out and plan.start is not None:
+                    with self.orders.at_once():
+                        measured = held_out_loss(trainer, base=False)
+                    self.journal.append("eval", phase="start", step=0, **measured)
                 self._answers(plan, inputs, trainer, "base")
 
         with self._stage("train"):
@@ -316,7 +329,8 @@ class Executor:
         from runtime.prompts import prompts
 
         asked = {sample.whole("number") for sample in self.story.samples if sample.get("phase") == "base"}
-        measured = self.story.measured("base") is not None or not inputs.data.held_out
+        phases = ("base",) if plan.start is None else ("base", "start")
+        measured = not inputs.data.held_out or all(self.story.measured(phase) is not None for phase in phases)
         return measured and len(asked) == len(prompts(plan, inputs.data))
 
     def _answers(self, plan: Plan, inputs: Inputs, trainer: Any, phase: str) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from compiler.codes import exit_code
+from compiler.plan import Plan
 from runtime.peak import Predicted
 from runtime.run_folder import RunFolder
 from runtime.state import State, Story, Verdict, look
@@ -63,6 +64,30 @@ def comparison(story: Story) -> Comparison | None:
     if before is None or after is None:
         return None
     return Comparison(before, after, base.number("perplexity"), tuned.number("perplexity"))
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """The adapter that training went on from: how the recipe names it, and its held-out loss in nats."""
+
+    path: str
+    plan_sha256: str | None
+    replay_rows: int
+    loss: float | None
+    perplexity: float | None
+
+    def as_json(self) -> dict[str, Any]:
+        """``start`` of the report and of recipec.json."""
+        return asdict(self)
+
+
+def begun(plan: Plan, story: Story) -> Begun | None:
+    """What training went on from, None where a new adapter was trained."""
+    start, measured = plan.start, story.measured("start")
+    if start is None:
+        return None
+    loss, perplexity = (measured.number(name) if measured else None for name in ("loss", "perplexity"))
+    return Begun(start.path, start.plan_sha256, start.replay_rows, loss, perplexity)
 
 
 @dataclass(slots=True)

@@ -15,7 +15,7 @@ from compiler.facts.hub_data import HUB
 from compiler.facts.packages import own_version
 from compiler.plan import Plan
 from runtime.journal import writable
-from runtime.outcome import comparison
+from runtime.outcome import begun, comparison
 from runtime.run_folder import RunFolder
 from runtime.state import Story
 
@@ -34,7 +34,8 @@ DATA_ROLES = frozenset({"data", "held-out", "replay"})
 
 def made(plan: Plan, run: RunFolder, story: Story) -> dict[str, Any]:
     """What ``recipec.json`` holds (docs/run-folder.md)."""
-    compared = comparison(story)
+    compared, start = comparison(story), begun(plan, story)
+    replayed = plan.start.replay_files if plan.start is not None else []
     return {
         "version": VERSION,
         "recipec": own_version(),
@@ -50,10 +51,11 @@ def made(plan: Plan, run: RunFolder, story: Story) -> dict[str, Any]:
             "tokenizer_sha256": plan.model.tokenizer_sha256,
             "files": [file.model_dump(exclude={"role"}) for file in plan.model.files],
         },
+        "start": start.as_json() if start is not None else None,
         "backend": plan.backend,
         "method": plan.method,
         "data": {
-            "files": [file.model_dump() for file in plan.inputs if file.role in DATA_ROLES],
+            "files": [file.model_dump() for file in (*plan.inputs, *replayed) if file.role in DATA_ROLES],
             "tokens_sha256": plan.data.tokens_sha256,
             "train_rows": plan.data.train_rows,
             "held_out_rows": plan.data.held_out_rows,
@@ -136,6 +138,7 @@ def _sections(plan: Plan, told: dict[str, Any]) -> list[str]:
         f"- plan: `{told['plan_sha256']}`",
         f"- run: `{told['run']}`, {told['steps']} steps, seed {plan.seed}",
         f"- base: `{base.id}`{revision}{_weights(told)}",
+        *([_start(told["start"])] if told["start"] is not None else []),
         f"- rows: {data['train_rows']:,} trained, {data['held_out_rows']:,} held out; tokens `{data['tokens_sha256']}`",
         *(f"- {file['role']}: `{file['path']}`, sha256 `{file['sha256']}`" for file in data["files"]),
         "",
@@ -154,6 +157,13 @@ def _sections(plan: Plan, told: dict[str, Any]) -> list[str]:
         ]
     versions = [f"- {name} {version}" for name, version in sorted(plan.packages.items())]
     return [*lines, "", "## Framework versions", "", *versions] if versions else lines
+
+
+def _start(start: dict[str, Any]) -> str:
+    """The adapter that it goes on from."""
+    plan = f", made by the plan `{start['plan_sha256']}`" if start["plan_sha256"] else ""
+    rows = f"; {start['replay_rows']:,} of its rows were replayed" if start["replay_rows"] else ""
+    return f"- goes on from: the adapter of `{start['path']}`{plan}{rows}"
 
 
 def _weights(told: dict[str, Any]) -> str:

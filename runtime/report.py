@@ -8,7 +8,7 @@ from typing import Any
 from compiler.files import write_atomically
 from compiler.plan import Plan
 from runtime.journal import writable
-from runtime.outcome import comparison, samples
+from runtime.outcome import begun, comparison, samples
 from runtime.peak import predicted
 from runtime.run_folder import RunFolder
 from runtime.state import read_story
@@ -21,7 +21,7 @@ def write_report(run: RunFolder, plan: Plan, *, steps: int, trainable: int, tota
     those of all the executors that the run has had.
     """
     story = read_story(run)
-    compared, foreseen = comparison(story), predicted(plan)
+    compared, start, foreseen = comparison(story), begun(plan, story), predicted(plan)
     held_out = compared.as_json() if compared is not None else None
     document = {
         "version": 1,
@@ -38,6 +38,7 @@ def write_report(run: RunFolder, plan: Plan, *, steps: int, trainable: int, tota
         "trainable_parameters": trainable,
         "parameters": total,
         "held_out": held_out,
+        "start": start.as_json() if start is not None else None,
         "final_train_loss": next(reversed(story.losses.values()), None),
         "train_seconds": round(story.train_seconds, 1),
         "tokens": story.tokens or None,

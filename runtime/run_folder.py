@@ -185,6 +185,11 @@ def all_runs(runs: Path) -> list[RunFolder]:
     return sorted(found, key=lambda run: run.id, reverse=True)
 
 
+def runs_of(run: RunFolder) -> Path:
+    """The folder that a run lies in with all others."""
+    return run.path.resolve().parents[1]
+
+
 def find_run(runs: Path, wanted: str) -> RunFolder:
     """The run meant by an id, the beginning of one, ``latest``, or a path. Raises Refusal (X001)."""
     as_path = Path(wanted)

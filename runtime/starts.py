@@ -14,10 +14,14 @@ import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
-from peft import get_peft_model_state_dict
+from peft import get_peft_model_state_dict, set_peft_model_state_dict
 from safetensors.torch import load_file, save_file
+
+from compiler.diagnostics import Diagnostic, Refusal
+from compiler.phrases import phrase
 
 APART = ("pissa", "olora")
 """Starts that leave another base behind: the adapter holds a part of it."""
@@ -29,12 +33,56 @@ Start = dict[str, torch.Tensor]
 """The untrained adapter's tensors, by their names in its file."""
 
 
+_untrained: WeakKeyDictionary[Any, Start] = WeakKeyDictionary()
+"""Of models that go on from an adapter, and that are their base only with the adapter as it was before that."""
+
+
+def go_on_from(model: Any, folder: Path, *, name: str) -> None:
+    """Give a model with a fresh adapter the weights of the one saved in ``folder``, bit for bit.
+
+    Raises Refusal (X012) when the two are not of one shape; ``name`` is what the saved one is called there.
+    """
+    saved = load_file(folder / "adapter_model.safetensors")
+    fresh = get_peft_model_state_dict(model)
+    config = model.peft_config["default"]
+    if config.bias != "none" or str(config.init_lora_weights).startswith(APART):
+        _untrained[model] = {key: tensor.detach().cpu().clone() for key, tensor in fresh.items()}
+    odd = sorted(fresh.keys() ^ saved.keys()) or [key for key in sorted(saved) if saved[key].shape != fresh[key].shape]
+    if odd:
+        message = phrase(
+            "the adapter of {name} does not fit this model: {tensor}, first of {count}",
+            name=name,
+            tensor=odd[0],
+            count=len(odd),
+        )
+        help_text = phrase("name its own base as [model] id, and leave the settings of [adapter] out")
+        raise Refusal(Diagnostic("X012", message, path=("adapter", "continue_from"), help=help_text))
+    set_peft_model_state_dict(model, saved)
+
+
 @contextlib.contextmanager
 def as_base(model: Any) -> Iterator[None]:
     """The untrained model as its base: the adapter is off, or on where it holds a part of the base.
 
-    With it on, the model computes what its base does but for rounding; before the first step only.
+    With it on, the model computes what its base does but for rounding; before the first step only. Where training
+    goes on from an adapter of that kind, or one with biases, that is taken off meanwhile.
     """
+    untrained = _untrained.get(model) if isinstance(model, torch.nn.Module) else None
+    if untrained is not None:
+        trained = {key: tensor.detach().cpu().clone() for key, tensor in get_peft_model_state_dict(model).items()}
+        set_peft_model_state_dict(model, untrained)
+        try:
+            with _off(model):
+                yield
+        finally:
+            set_peft_model_state_dict(model, trained)
+        return
+    with _off(model):
+        yield
+
+
+@contextlib.contextmanager
+def _off(model: Any) -> Iterator[None]:
     if not hasattr(model, "disable_adapter") or _start_of(model).startswith(APART):
         yield
         return

@@ -237,7 +237,7 @@ class Story:
         return statistics.median(latest) if latest else None
 
     def measured(self, phase: str) -> Event | None:
-        """The held-out measurement of a phase (``base`` or ``tuned``), if there is one."""
+        """The held-out measurement of a phase (``base``, ``start`` or ``tuned``), if there is one."""
         hits = [event for event in self.evaluations if event.get("phase") == phase]
         return hits[-1] if hits else None
 
@@ -262,7 +262,7 @@ def _still_true(evaluation: Event, step: int) -> bool:
     """Whether a measurement holds for an executor that goes on from ``step``."""
     if evaluation.text("phase") == "during":
         return (evaluation.whole("step") or 0) <= step
-    return evaluation.text("phase") == "base"
+    return evaluation.text("phase") in {"base", "start"}
 
 
 def open_story(run: RunFolder) -> tuple[Story, JournalTail]:

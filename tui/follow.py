@@ -82,7 +82,11 @@ def event_line(event: Event, story: Story) -> str | None:
         case "stage":
             return _stage_line(event)
         case "eval":
-            words = {"base": _("held-out loss of the base"), "tuned": _("held-out loss of the tuned model")}
+            words = {
+                "base": _("held-out loss of the base"),
+                "start": _("held-out loss of the adapter that training goes on from"),
+                "tuned": _("held-out loss of the tuned model"),
+            }
             what = words.get(event.text("phase"), _("held-out loss at step {step}", step=_step(event)))
             return f"{what}: {_loss(event.number('loss'))}"
         case "checkpoint":
@@ -208,7 +212,12 @@ def verdict_lines(run: RunFolder, story: Story) -> list[str]:
     lines: list[str] = []
     compared = comparison(story)
     if compared is not None:
-        lines += [_comparison(compared), ""]
+        lines += [_comparison(compared)]
+        start = story.measured("start")
+        if start is not None:
+            went_on = f"{_loss(start.number('loss'))} → {_loss(compared.tuned_loss)}"
+            lines += [_("  the adapter that training went on from: {losses}", losses=went_on)]
+        lines += [""]
     for sample in samples(story):
         lines += [_("question: {one_paragraph}", one_paragraph=one_paragraph(sample.question))]
         lines += [

@@ -45,6 +45,9 @@ def decided(plan: Plan) -> list[tuple[str, str, str]]:
     if plan.method != "full":
         r, alpha = setting("adapter.r"), setting("adapter.lora_alpha")
         rows.append((_("rank"), f"r = {r.value}, lora_alpha = {alpha.value}", say(r.reason)))
+    if plan.start is not None:
+        replayed = ngettext("{n} row of its own replayed", "{n} rows of its own replayed", plan.start.replay_rows)
+        rows.append((_("goes on from"), plan.start.path, replayed))
     rate = setting("training.learning_rate")
     rows.append((_("learning rate"), f"{rate.value:g}", say(rate.reason)))
     dtype = setting("model.dtype")

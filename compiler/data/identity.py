@@ -65,7 +65,7 @@ def identity(
     asked = {
         "program": _program(),
         "sources": contents,
-        "data": recipe.data.model_dump(mode="json", exclude={"audit"}),
+        "data": recipe.data.model_dump(mode="json", exclude={"audit", "replay"}),
         "language": recipe.recipe.language,
         "model": [recipe.model.id, recipe.model.chat_template],
         "completion_only_loss": recipe.training.completion_only_loss,

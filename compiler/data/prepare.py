@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from compiler.data.audit import Audit, audit
@@ -19,11 +19,12 @@ from compiler.data.limits import limited
 from compiler.data.obtain import Obtained, obtain
 from compiler.data.prompt_template import load_prompt_template
 from compiler.data.reading import TOLD_EVERY
+from compiler.data.replay import FIELD, Earlier, Replayed, mark, with_replayed
 from compiler.data.row_list import RowList
 from compiler.data.split import DIGEST
 from compiler.data.store import Examples
 from compiler.data.tokenizer import ChatTokenizer
-from compiler.diagnostics import Diagnostic, describe_os_error, has_errors
+from compiler.diagnostics import Diagnostic, Severity, describe_os_error, has_errors
 from compiler.language.recipe import Recipe
 from compiler.phrases import joined, phrase
 from compiler.plan import InputFile
@@ -47,6 +48,7 @@ class PreparedData:
     format_reason: str
     fingerprint: str
     lengths: LengthSummary
+    replayed: Replayed | None = None
 
 
 def prepare(
@@ -57,21 +59,46 @@ def prepare(
     context_length: int,
     allow_outside: bool,
     progress: Progress | None = None,
+    earlier: Earlier | None = None,
 ) -> tuple[PreparedData | None, list[Diagnostic]]:
     """Everything a run learns from, or the diagnostics that say why there is nothing.
 
-    ``root`` is the recipe's folder; ``context_length`` the positions the model was trained for, 0 if unknown.
+    ``root`` is the recipe's folder; ``context_length`` the positions the model was trained for, 0 if unknown;
+    ``earlier`` the run whose rows are replayed.
     """
-    progress = progress or (lambda *_: None)
+    work, problems = _begin(
+        recipe,
+        tokenizer,
+        root=root,
+        context_length=context_length,
+        allow_outside=allow_outside,
+        progress=progress or (lambda *_: None),
+        earlier=earlier,
+    )
+    if work is None:
+        return None, problems
+    data = None if has_errors(work.problems) else work.run()
+    return (None if has_errors(work.problems) else data), work.problems
+
+
+def _begin(
+    recipe: Recipe,
+    tokenizer: ChatTokenizer,
+    *,
+    root: Path,
+    context_length: int,
+    allow_outside: bool,
+    progress: Progress,
+    earlier: Earlier | None,
+) -> tuple[_Preparation | None, list[Diagnostic]]:
     template, problems = None, list[Diagnostic]()
     if recipe.data.prompt_template:
         template, problems = load_prompt_template(recipe.data.prompt_template, root, allow_outside=allow_outside)
         if template is None:
             return None, problems
     rows = obtain(recipe, tokenizer, template, root, progress, allow_outside=allow_outside)
-    work = _Preparation(recipe, tokenizer, context_length, progress, rows, [*problems, *rows.notes.problems])
-    data = None if has_errors(work.problems) else work.run()
-    return (None if has_errors(work.problems) else data), work.problems
+    found = [*problems, *rows.notes.problems]
+    return _Preparation(recipe, tokenizer, context_length, progress, rows, found, earlier), found
 
 
 @dataclass(slots=True)
@@ -84,6 +111,8 @@ class _Preparation:
     progress: Progress
     rows: Obtained
     problems: list[Diagnostic]
+    earlier: Earlier | None = None
+    replayed: Replayed | None = None
     counted: dict[str, int] = field(default_factory=dict)
     """Rows of findings, by the names of their limits."""
 
@@ -98,8 +127,10 @@ class _Preparation:
             return None
         self._judge_rows(len(learnt) + len(measured))
         known = _known_questions(learnt, measured) if self.recipe.data.held_out_path else RowList()
-        asked = self.recipe.training
-        limit = find_limit(asked.max_length, learnt, measured, self.context_length, share=asked.max_length_share)
+        learnt, measured = self._with_replayed(learnt, measured)
+        if has_errors(self.problems):
+            return None
+        limit = self._limit(learnt, measured)
         learnt, measured = self._fitted(learnt, measured, limit)
         learnt = self._weighted(learnt)
         self.ledger.trained, self.ledger.held_out = len(learnt), len(measured)
@@ -114,6 +145,59 @@ class _Preparation:
         if has_errors(self.problems):
             return None
         return self._result(learnt, measured, limit, known)
+
+    def trained_on(self) -> Examples:
+        """The rows that a run of this recipe trains on, with nothing told of them."""
+        learnt, measured = self._with_replayed(*self._sides())
+        return self._weighted(self._fitted(learnt, measured, self._limit(learnt, measured))[0])
+
+    def _limit(self, learnt: Examples, measured: Examples) -> Limit:
+        asked = self.recipe.training
+        return find_limit(asked.max_length, learnt, measured, self.context_length, share=asked.max_length_share)
+
+    def _with_replayed(self, learnt: Examples, measured: Examples) -> tuple[Examples, Examples]:
+        """Both sides, with rows of an earlier run among those that are learnt where the recipe asks for it."""
+        earlier, share = self.earlier, self.recipe.data.replay
+        if earlier is None or not share:
+            return learnt, measured
+        self.progress(phrase("reading the rows of {run}", run=earlier.name), 0, None)
+        work, problems = _begin(
+            earlier.recipe,
+            self.tokenizer,
+            root=earlier.root,
+            context_length=self.context_length,
+            allow_outside=earlier.allow_outside,
+            progress=lambda *_: None,
+            earlier=earlier.before,
+        )
+        old = work.trained_on() if work is not None and not has_errors(work.problems) else None
+        wrong = [
+            problem
+            for problem in (work.problems if work is not None else problems)
+            if problem.severity is Severity.ERROR
+        ]
+        if work is None or old is None or wrong:
+            why = wrong[0].message if wrong else phrase("there are none")
+            message = phrase(
+                "the rows of {run} cannot be read as its run has read them: {why}", run=earlier.name, why=why
+            )
+            help_text = phrase("put the old files back, or leave replay out")
+            self.problems.append(Diagnostic("D061", message, path=FIELD, help=help_text))
+            return learnt, measured
+        learnt, measured, self.replayed = with_replayed(
+            learnt,
+            measured,
+            old,
+            sources=work.rows.sources,
+            name=earlier.name,
+            share=share,
+            seed=self.recipe.training.seed,
+            ledger=self.ledger,
+            before=len(self.rows.sources),
+        )
+        sources = [*self.rows.sources, *self.replayed.sources]
+        self.rows = replace(self.rows, store=learnt.store, sources=sources)
+        return learnt, measured
 
     def _tell(self, code: str, message: str, help_text: str) -> None:
         self.problems.append(Diagnostic(code, message, help=help_text))
@@ -198,12 +282,14 @@ class _Preparation:
             format_reason="; ".join(dict.fromkeys(form.reason for form in forms)),
             fingerprint=of_all,
             lengths=summarize(train.lengths()),
+            replayed=self.replayed,
         )
 
     def _audited(self, train: Examples, held_out: Examples, limit: Limit) -> tuple[Audit, str]:
         """The audit and the fingerprint of the examples, which take a look at every token."""
         folder = self.rows.folder
         name = f"audit-{limit.tokens}-{self.recipe.training.on_too_long}"
+        name += mark(self.earlier, self.recipe.data.replay, self.recipe.training.seed)
         known = remembered_audit(folder, name) if folder is not None else None
         if known is not None:
             return known
@@ -217,6 +303,8 @@ class _Preparation:
     def _inputs(self) -> list[InputFile]:
         inputs = []
         for source in self.rows.sources:
+            if source.field == FIELD:  # the plan names them beside the adapter
+                continue
             content = content_of(source)
             role = "held-out" if "held_out_path" in source.field else "data"
             inputs.append(InputFile(role=role, path=source.name, sha256=content.sha256, bytes=content.bytes))

@@ -51,4 +51,5 @@ def work_of(plan: Plan, weights: tuple[Weight, ...]) -> Work | None:
 def _targets(named: Any, architecture: Architecture) -> tuple[str, ...]:
     if named == "all-linear":
         return linear_layers(architecture)
-    return (named,) if isinstance(named, str) else tuple(named)
+    names = (named,) if isinstance(named, str) else named
+    return tuple(dict.fromkeys(name.rpartition(".")[2] for name in names))

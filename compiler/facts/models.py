@@ -274,9 +274,9 @@ def _no_config(name: str, folder: Path) -> ModelFault:
         return ModelFault(
             "M009",
             phrase("{name} is an adapter, not a whole model", name=name),
-            phrase("name its base instead: {base}, or merge the two first", base=base)
+            phrase("name its base instead, {base}, and the adapter as continue_from in [adapter]", base=base)
             if base
-            else phrase("name its base instead, or merge the two first"),
+            else phrase("name its base instead, and the adapter as continue_from in [adapter]"),
         )
     there = instead_of_a_file(folder / "config.json")
     if there:

@@ -195,6 +195,14 @@ class DataTable(Table):
     on_bad_row: Literal["fail", "drop"] = field(
         "fail", "A row that cannot be read stops the compile, or is dropped and counted."
     )
+    replay: float = field(
+        0.0,
+        "Share of the training rows of the run in [adapter] continue_from that are trained on again.",
+        unit="share of rows",
+        ge=0.0,
+        le=1.0,
+        examples=[0.1],
+    )
     max_rows: int | None = field(
         None, "Use at most this many training rows, the first ones.", unit="rows", ge=1, le=1_000_000_000
     )
@@ -229,6 +237,12 @@ class AdapterTable(Table):
         "loftq",
     ] = field(
         "default", "How the adapter starts; all but pissa and olora leave the base untouched (loftq is not built yet)."
+    )
+    continue_from: str = field(
+        "",
+        "Go on from an adapter: a run (its id, or its folder) or the folder of an adapter; its shape is taken over.",
+        max_length=500,
+        examples=["20260101-120000-abcd"],
     )
     bias: Literal["none", "all", "lora_only"] = field("none", "Which biases are trained.")
     modules_to_save: list[ModuleName] = field([], "Modules trained in full and saved with the adapter.", max_length=50)

@@ -449,7 +449,45 @@ def unsloth_does_it(reading: Reading) -> Iterator[Diagnostic]:
             )
 
 
+def goes_on(reading: Reading) -> Iterator[Diagnostic]:
+    """An adapter that training goes on from is taken up as it is; rows are replayed of a run that is named."""
+    adapter, start = reading.recipe.adapter, ("adapter", "continue_from")
+    if not reading.known(start):
+        return
+    others = ((start, phrase("goes on from here")),)
+    if adapter.continue_from and adapter.method in {"full", "adalora"} and reading.known(("adapter", "method")):
+        yield reading.told(
+            "R130",
+            ("adapter", "method"),
+            phrase('method "{method}" cannot go on from an adapter', method=adapter.method),
+            phrase('write method = "lora" or "dora", or leave it out; or remove continue_from'),
+            others=others,
+        )
+    begins = ("adapter", "init_lora_weights")
+    if adapter.continue_from and adapter.init_lora_weights != "default" and reading.known(begins):
+        yield reading.told(
+            "R130",
+            begins,
+            phrase(
+                'init_lora_weights = "{start}" begins a new adapter, and continue_from names one',
+                start=adapter.init_lora_weights,
+            ),
+            phrase("keep one of the two"),
+            others=others,
+            fixes=(reading.removal(*begins),),
+        )
+    replay = ("data", "replay")
+    if reading.recipe.data.replay and not adapter.continue_from and reading.known(replay):
+        yield reading.told(
+            "R131",
+            replay,
+            phrase("replay is a share of an earlier run's rows, and the recipe goes on from none"),
+            phrase("name the run as continue_from in [adapter], or remove replay"),
+        )
+
+
 RULES: tuple[Rule, ...] = (
+    goes_on,
     some_data,
     held_out_apart,
     batch_divides,

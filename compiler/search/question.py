@@ -71,7 +71,11 @@ def question(
     adapter, training = recipe.adapter, recipe.training
     backend = _said(training.backend, choose_backend(Job(recipe, target, architecture, *bases[0])).value)
     modules = decide.target_modules(adapter, architecture)
-    names = linear_layers(architecture) if isinstance(modules, str) else tuple(m.rpartition(".")[2] for m in modules)
+    names = (
+        linear_layers(architecture)
+        if isinstance(modules, str)
+        else tuple(dict.fromkeys(m.rpartition(".")[2] for m in modules))
+    )
     base = Work(
         architecture=architecture,
         weights=weights,

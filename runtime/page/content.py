@@ -13,7 +13,7 @@ from compiler.plan import Plan
 from runtime.budget import limits_of
 from runtime.evaluation.launching import read_results
 from runtime.journal import Event, read_journal, read_number
-from runtime.outcome import comparison, samples
+from runtime.outcome import begun, comparison, samples
 from runtime.page.charts import Curve, chart, interval_bar, smoothed
 from runtime.peak import predicted
 from runtime.run_folder import RunFolder, read_launch
@@ -131,6 +131,16 @@ def _facts(plan: Plan, story: Story, report: dict[str, Any]) -> list[tuple[str, 
         ),
         ("device", plan.target.gpu or plan.target.device),
     ]
+    start = begun(plan, story)
+    if start is not None:
+        loss = "—" if start.loss is None else f"{start.loss:.4f}"
+        said = phrase(
+            "{path}: held-out loss {loss}, {rows} of its rows replayed",
+            path=start.path,
+            loss=loss,
+            rows=start.replay_rows,
+        )
+        facts.append((phrase("goes on from"), said))
     if isinstance(trained, int) and isinstance(total, int) and total:
         facts.append(
             (

@@ -53,7 +53,7 @@ def _resume(runs: Path, wanted: str, meant: dict[str, Any]) -> Launched | Asked:
     from runtime.launcher import spawn
     from runtime.preflight import DATA, compare
     from runtime.recovery import read_amendments
-    from runtime.run_folder import find_run, read_launch, write_launch
+    from runtime.run_folder import find_run, read_launch, runs_of, write_launch
     from runtime.state import State, look
     from tui.asking import ask
 
@@ -74,7 +74,8 @@ def _resume(runs: Path, wanted: str, meant: dict[str, Any]) -> Launched | Asked:
     if plan is None:
         raise Refusal(*problems)
     launch = replace(read_launch(found), **{name: value for name, value in meant.items() if value})
-    problems = what_moved(plan, launch.root, offline=launch.offline, but=DATA if launch.any_data else ())
+    but = DATA if launch.any_data else ()
+    problems = what_moved(plan, launch.root, offline=launch.offline, but=but, runs=runs_of(found))
     checkpoint = latest_whole(found.checkpoints)[0]
     if checkpoint is not None:
         problems += compare(checkpoint, plan, read_amendments(found), launch)[0]

@@ -62,7 +62,7 @@ def command(
     from tui.evaluating import evaluate_after
     from tui.following import follow_other, follow_own
 
-    allowed = Permissions(allow_outside=allow_outside, trust_remote_code=trust_remote_code, offline=offline)
+    allowed = Permissions(allow_outside, trust_remote_code, offline, runs_dir)
     with edge(phrase("making the run folder")):
         plan, recipe_root = _plan_of(recipe, root, allowed)
         _check_packages(plan, any_packages=any_packages)
@@ -156,7 +156,7 @@ def _plan_of(recipe: Path, root: Path | None, allowed: Permissions) -> tuple[Pla
     if plan is None:
         raise Refusal(*problems)
     folder = find_root(plan, recipe, root)
-    moved = what_moved(plan, folder, offline=allowed.offline)
+    moved = what_moved(plan, folder, offline=allowed.offline, runs=allowed.runs)
     if moved:
         raise Refusal(*moved)
     return plan, folder

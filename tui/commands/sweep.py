@@ -44,7 +44,7 @@ def command(
     from tui.edge import edge
     from tui.report import exit_with
 
-    allowed = Permissions(allow_outside=allow_outside, trust_remote_code=trust_remote_code, offline=offline)
+    allowed = Permissions(allow_outside, trust_remote_code, offline, runs_dir)
     with edge(phrase("writing the recipes of the sweep")):
         written, problems = write_variants(find_recipe(recipe))
     if not written:

@@ -144,7 +144,7 @@ class PlanScreen(Room):
                 told = time.monotonic()
                 self.post_message(self.Progressed(f"{stage}: {done:,}" + (f" / {total:,}" if total else "")))
 
-        planned = make_plan(self.file, Permissions(), progress)
+        planned = make_plan(self.file, Permissions(runs=ui(self).runs_dir), progress)
         self.post_message(self.Made(planned, rows(planned, 0, ROWS)))
 
     @work(thread=True, exclusive=True, group="rows", exit_on_error=False)

@@ -134,7 +134,7 @@ class RecipeScreen(Room):
 
     @work(thread=True, exclusive=True, group="forecast", exit_on_error=False)
     def _look(self, text: str) -> None:
-        self.post_message(self.Forecasted(forecast(text, self.file, Permissions())))
+        self.post_message(self.Forecasted(forecast(text, self.file, Permissions(runs=ui(self).runs_dir))))
 
     @work(thread=True, exclusive=True, group="save", exit_on_error=False)
     def _write(self, data: bytes, expected: bytes | None) -> None:
