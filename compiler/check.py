@@ -47,12 +47,16 @@ class Checked:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A recipe with what a quick look has found: its model, and about how many rows of which length."""
+    """A recipe with what a quick look has found: its model, and about how many rows of which length.
+
+    ``root`` is the folder that its paths start at.
+    """
 
     recipe: Recipe
     document: TomlDocument
     facts: ModelFacts | None
     glimpse: Glimpse
+    root: Path
 
 
 def find_recipes(path: Path) -> tuple[list[Path], list[Checked]]:
@@ -151,7 +155,7 @@ def _look_around(read: Read, root: Path, allowed: Permissions) -> tuple[list[Dia
             glimpse=glimpse,
         )
         problems += placed(found, document, "data", "path" if recipe.data.path else "sources")
-    return problems, Subject(recipe, document, facts, glimpse)
+    return problems, Subject(recipe, document, facts, glimpse, root)
 
 
 def _touches(faulty: frozenset[KeyPath], table: str) -> bool:

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 from compiler import decide
 from compiler.check import Subject
 from compiler.diagnostics import Diagnostic, Severity
 from compiler.estimate.cost import HOUR, Cost, Offer
-from compiler.estimate.duration import Course, Duration
+from compiler.estimate.duration import Course, Duration, Span
 from compiler.estimate.lengths import RowLengths
-from compiler.estimate.result import GIB, Amount, Unknown
+from compiler.estimate.result import GIB, Amount, Memory, Unknown
 from compiler.facts.machine import Target
 from compiler.facts.models import ModelFacts
 from compiler.facts.prices import Currency, Quote, quotes
 from compiler.language.recipe import Recipe
 from compiler.language.toml_source import TomlDocument
+from compiler.learned.applied import Learned, learned
+from compiler.learned.applied import Subject as Signed
+from compiler.learned.signature import machine_of, rows_of
+from compiler.learned.store import Measured
 from compiler.phrases import joined, phrase
 from compiler.plan import AmountPart, EstimatePart, TermPart
-from compiler.search.answer import Answer, answer, cost_of, in_gib, time_of, weights_bytes
+from compiler.search.answer import Answer, Verdict, answer, cost_of, in_gib, time_of, weights_bytes
 from compiler.search.question import question
 
 OWN_PRICE = phrase("your price")
@@ -31,12 +35,31 @@ Prices = Callable[[str, Currency], tuple[Quote, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """The answer, how long the run takes and what it costs."""
+    """The answer, how long the run takes and what it costs; ``learned`` where runs of this machine say more of it.
+
+    ``memory``, ``total`` and ``verdict`` are the best that is known: what was measured, else what is predicted.
+    """
 
     answer: Answer
     duration: Duration
     cost: Cost
     course: Course
+    learned: Learned | None = None
+
+    @property
+    def memory(self) -> Memory:
+        """Memory, measured here or predicted."""
+        return self.learned.memory if self.learned and self.learned.memory else self.answer.chosen.memory
+
+    @property
+    def total(self) -> Span:
+        """The run's seconds, measured here or predicted."""
+        return self.learned.total if self.learned and self.learned.total else self.duration.total
+
+    @property
+    def verdict(self) -> Verdict:
+        """Whether it fits, as measured here or as predicted."""
+        return self.learned.verdict if self.learned else self.answer.verdict
 
 
 def estimate(
@@ -72,6 +95,29 @@ def estimate_of(subject: Subject, target: Target, *, prices: Prices = quotes) ->
     context = facts.architecture.max_position_embeddings if facts and facts.architecture else 0
     most = asked if asked != "auto" else min(lengths.surely, context) if context else lengths.surely
     return estimate(recipe, target, facts, lengths, max_length=max(1, most), held_out=held_out, prices=prices)
+
+
+def with_learned(
+    told: Estimate, subject: Subject, target: Target, runs: Sequence[Measured], *, prices: Prices = quotes
+) -> Estimate:
+    """The estimate in the light of what ``runs`` on this machine took. It never enters a plan, which would else be
+    other bytes on another machine, and would move what the search decides from run to run."""
+    if not runs:
+        return told
+    asked = subject.recipe.training.max_length
+    signed = Signed(
+        machine_of(target.device, target.gpu, target.gpu_count),
+        0 if asked == "auto" else asked,
+        rows_of(subject.recipe.data, subject.root),
+        told.course.steps,
+    )
+    found = learned(told.answer, told.duration, signed, runs)
+    if found is None:
+        return told
+    if found.total is None:
+        return replace(told, learned=found)
+    taken = replace(told.duration, total=found.total)
+    return replace(told, learned=found, cost=costs(subject.recipe, target, told.answer, taken, prices))
 
 
 def _course(recipe: Recipe, found: Answer, held_out: int) -> Course:
@@ -140,15 +186,15 @@ def refusals(recipe: Recipe, document: TomlDocument, told: Estimate) -> list[Dia
 
 
 def _memory(document: TomlDocument, told: Estimate) -> list[Diagnostic]:
-    found = told.answer
-    if found.verdict == "fits":
+    found, verdict = told.answer, told.verdict
+    if verdict == "fits":
         return []
     usable = found.question.room.usable / GIB
-    sure = found.verdict == "does not fit"
-    takes = in_gib(found.chosen.memory.process)
+    sure = verdict == "does not fit"
+    takes = in_gib(told.memory.process)
     message = phrase(
         "it {verdict}: a run takes {takes} at least, and {usable:.1f} GiB can be used",
-        verdict=found.verdict,
+        verdict=verdict,
         takes=takes,
         usable=usable,
     )
@@ -196,7 +242,7 @@ def _toml(value: object) -> str:
 def _budget(recipe: Recipe, document: TomlDocument, told: Estimate) -> list[Diagnostic]:
     """A budget that even the low end of the range is above."""
     problems = []
-    budget, total = recipe.budget, told.duration.total
+    budget, total = recipe.budget, told.total
     if budget.max_hours is not None and total.low / HOUR > budget.max_hours:
         problems.append(
             (

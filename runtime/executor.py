@@ -14,7 +14,8 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
     from runtime.backends import Loaded
     from runtime.peak import Predicted
     from runtime.telemetry import Telemetry
+    from runtime.training import Watcher
 
 BALLAST = 256 * 1024
 """Bytes kept aside in the run folder, given up on a full disk so that the end can still be told."""
@@ -82,6 +84,7 @@ class Executor:
         self.budget: Budget | None = None
         self.telemetry: Telemetry | None = None
         self.predicted: Predicted | None = None
+        self.learn: Callable[[bool], None] | None = None  # once there is a trainer
 
     # --- the stages, in order -------------------------------------------------------------------
 
@@ -251,6 +254,7 @@ class Executor:
         if plan.packing is not None:
             refuse_leaks(loaded.model)
         trainer = build_trainer(plan, loaded, self.run, data, watcher, checkpoint=checkpoint)
+        self.learn = partial(self._learn, plan, inputs, watcher, time.monotonic() - self.began)
         start = remember_start(loaded.model)
         trainable = sum(p.numel() for p in loaded.model.parameters() if p.requires_grad)
         total = sum(p.numel() for p in loaded.model.parameters())
@@ -302,6 +306,19 @@ class Executor:
         outcome = write_report(self.run, plan, steps=self.step, trainable=trainable, total=total)
         write_page(self.run, plan)
         return {"status": "finished", "step": self.step, **outcome}
+
+    def _learn(self, plan: Plan, inputs: Inputs, watcher: Watcher, start: float, finished: bool) -> None:
+        """Keep what this run took for later checks on this machine."""
+        from compiler.learned.store import is_ignored, keep
+        from runtime.learning import Took, gpu_of, measured, peak_of
+
+        if is_ignored():
+            return
+        took = Took(watcher.timed, watcher.timed_seconds, watcher.steps, start, finished)
+        peak, gpu = peak_of(plan.target.device), gpu_of(plan)
+        line = measured(self.run, plan, inputs.facts, inputs.data.train.lengths(), took, peak=peak, gpu=gpu)
+        if line is not None:
+            keep(line)
 
     def _recover(self, plan: Plan, trainer: Any, watcher: Any, why: str) -> None:
         """Keep the last whole step and begin anew from there with smaller pieces. Raises Restart, Stopped or Refusal.
@@ -381,6 +398,11 @@ class Executor:
         except BaseException as error:  # the edge: whatever a library raises becomes the journal's end event
             outcome, code = self._failed(diagnose(error, self.run.path))
             with contextlib.suppress(OSError):  # output.log may be on the disk that is full
+                traceback.print_exc()
+        if self.learn is not None and outcome["status"] in {"finished", "stopped"}:
+            try:
+                self.learn(outcome["status"] == "finished")
+            except Exception:  # it is for other runs: nothing of it may change how this one ends
                 traceback.print_exc()
         self._tell_end(outcome)
         return code

@@ -234,6 +234,8 @@ class Watcher(transformers.TrainerCallback):
         self._step_started = 0.0
         self._step_seconds: deque[float] = deque(maxlen=50)
         self._seconds = story.train_seconds if story is not None else 0.0  # in the steps of all executors
+        self.steps, self.timed, self.timed_seconds = 0, 0, 0.0
+        """Steps of this executor, and all but the first, which warms up, with their seconds."""
         self._tokens_at_start = tokens
         self._tokens_before = 0.0
         self._training = False
@@ -270,6 +272,9 @@ class Watcher(transformers.TrainerCallback):
         self.updating = False
         self._step_seconds.append(time.perf_counter() - self._step_started)
         self._seconds += self._step_seconds[-1]
+        self.steps += 1
+        if self.steps > 1:
+            self.timed, self.timed_seconds = self.timed + 1, self.timed_seconds + self._step_seconds[-1]
         self._every_step()
         self._obey(state, control)
         if state.global_step >= state.max_steps and self._plan.early_stopping_patience is None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,9 @@ from hypothesis import HealthCheck, settings
 
 # The suite runs on every core already; two trainings with a thread per core each would only wait for each other.
 os.environ["OMP_NUM_THREADS"] = "1"
+
+# What runs of the tests took must not enter what this user's own checks are told.
+os.environ["RECIPE_DATA_DIR"] = tempfile.mkdtemp(prefix="recipec-data-")
 
 # `nohup make test &` hands down SIGHUP and SIGINT as ignored, and the commands under test would not hear them.
 for ignored in (signal.SIGHUP, signal.SIGINT):
@@ -21,13 +26,25 @@ for ignored in (signal.SIGHUP, signal.SIGINT):
 settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("suite")
 
-SHELL_VARIABLES = ("NO_COLOR", "FORCE_COLOR", "RECIPE_RUNS_DIR", "HF_TOKEN", "HF_HUB_OFFLINE", "COLUMNS")
+SHELL_VARIABLES = (
+    "NO_COLOR",
+    "FORCE_COLOR",
+    "RECIPE_NO_LEARNED",
+    "RECIPE_RUNS_DIR",
+    "HF_TOKEN",
+    "HF_HUB_OFFLINE",
+    "COLUMNS",
+)
+
+
+_NUMBERS = itertools.count()
 
 
 @pytest.fixture(autouse=True)
-def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing of the shell that runs the tests may change what they see."""
+def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Nothing of the shell that runs the tests may change what they see, and no test what another one sees."""
     monkeypatch.setenv("RECIPE_LANG", "en")
+    monkeypatch.setenv("RECIPE_DATA_DIR", str(tmp_path_factory.getbasetemp() / f"data-{next(_NUMBERS)}"))
     for name in [*SHELL_VARIABLES, *(n for n in os.environ if n.startswith("TEXTUAL"))]:
         monkeypatch.delenv(name, raising=False)
 

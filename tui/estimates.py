@@ -27,7 +27,7 @@ def forecast(told: Estimate, *, width: int, unicode: bool, device: str) -> list[
     found, memory = told.answer, told.answer.chosen.memory
     usable = found.question.room.usable
     fits, time, cost, how = summary(told, device)
-    lines = [fits, "", *bar(memory, usable, width=width, unicode=unicode), "", time, cost, how]
+    lines = [fits, "", *bar(memory, usable, width=width, unicode=unicode), "", time, cost, how, *_learned(told)]
     lines += _others(told)
     if found.way_out is not None:
         changes = ", ".join(f"{c.path.partition('.')[2]} = {c.then}" for c in found.way_out.changes)
@@ -40,34 +40,74 @@ def forecast(told: Estimate, *, width: int, unicode: bool, device: str) -> list[
 
 def summary(told: Estimate, device: str) -> tuple[str, str, str, str]:
     """Whether it fits, how long it takes, what it costs, and how it trains: a line each, as wide as it is."""
-    found, total = told.answer, told.duration.total
+    found = told.answer
     usable = found.question.room.usable / GIB
     return (
         _(
             "{verdict}: {memory} of {usable:.1f} GiB ({device})",
-            verdict=say(found.verdict),
-            memory=_gib(found.chosen.memory.process),
+            verdict=say(told.verdict),
+            memory=_gib(told.memory.process),
             usable=usable,
             device=device,
         ),
-        _headed(
-            _("time"),
-            _(
-                "{expected} ({low} to {high}), {speed:,.0f} tokens/s",
-                expected=duration(total.seconds),
-                low=duration(total.low),
-                high=duration(total.high),
-                speed=told.duration.tokens_per_second,
-            ),
-        ),
+        _headed(_("time"), _time(told)),
         _headed(_("cost"), _cost(told)),
         _headed(_("how"), way(found.chosen.work)),
+    )
+
+
+def _time(told: Estimate) -> str:
+    """How long it takes; with its speed where that is predicted, as a measured run's tokens were others."""
+    total = told.total
+    expected, low, high = duration(total.seconds), duration(total.low), duration(total.high)
+    if total is not told.duration.total:
+        return _("{expected} ({low} to {high})", expected=expected, low=low, high=high)
+    return _(
+        "{expected} ({low} to {high}), {speed:,.0f} tokens/s",
+        expected=expected,
+        low=low,
+        high=high,
+        speed=told.duration.tokens_per_second,
     )
 
 
 def _headed(head: str, text: str) -> str:
     """A line with its head in the margin."""
     return f"{head:<8}{text}"
+
+
+def _learned(told: Estimate) -> list[str]:
+    """Whose word the first lines are: the measurement's, with the run it is from and what was predicted."""
+    found = told.learned
+    if found is None:
+        return []
+    if found.how == "measured":
+        said = _("measured here in run {run} on {day}", run=found.run, day=found.day)
+        if found.runs > 1:
+            said = _(
+                "measured here in {runs} runs, the last one {run} on {day}",
+                runs=found.runs,
+                run=found.run,
+                day=found.day,
+            )
+    else:
+        said = _(
+            "the prediction, scaled by what run {run} took here on {day} (other {differs})",
+            run=found.run,
+            day=found.day,
+            differs=", ".join(name.replace("_", "-") for name in found.differs),
+        )
+    if found.memory is None:
+        said = _("time alone: {said}", said=said)
+    elif found.total is None:
+        said = _("memory alone: {said}", said=said)
+    alone = _(
+        "the prediction alone: {memory}, {time}: {verdict}",
+        memory=_gib(told.answer.chosen.memory.process),
+        time=duration(told.duration.total.seconds),
+        verdict=say(found.predicted),
+    )
+    return [_headed(_("here"), f"{said}; {alone}")]
 
 
 def bar(memory: Memory, usable: int, *, width: int, unicode: bool) -> list[str]:
@@ -197,6 +237,7 @@ def as_json(told: Estimate) -> dict[str, Any]:
     found = told.answer
     return {
         **part_of(told).model_dump(mode="json"),
+        "learned": _learned_json(told),
         "how": _work(found.chosen.work),
         "alternatives": [
             {**_work(other.work), "bytes": other.memory.process.bytes, "seconds_per_token": other.pace}
@@ -207,6 +248,24 @@ def as_json(told: Estimate) -> dict[str, Any]:
             for change in (found.way_out.changes if found.way_out else ())
         ],
         "candidates": found.looked.seen,
+    }
+
+
+def _learned_json(told: Estimate) -> dict[str, Any] | None:
+    found = told.learned
+    if found is None:
+        return None
+    process = told.memory.process if found.memory is not None else None
+    total = found.total
+    return {
+        "how": found.how,
+        "run": found.run,
+        "date": found.day,
+        "runs": found.runs,
+        "differs": list(found.differs),
+        "verdict": found.verdict,
+        "process": {"expected": process.bytes, "low": process.low, "high": process.high} if process else None,
+        "seconds": {"expected": total.seconds, "low": total.low, "high": total.high} if total else None,
     }
 
 

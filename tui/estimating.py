@@ -26,6 +26,7 @@ class Asked:
     gpus: str | None
     what_if: str | None
     live_prices: bool = False
+    learned: bool = True
 
 
 @dataclass(slots=True)
@@ -56,11 +57,11 @@ def estimated(checked: Sequence[Checked], asked: Asked, *, as_json: bool) -> Tol
     if asked.what_if:
         subject = _changed(subject, asked.what_if)
     if asked.gpus:
-        return _compared(subject, asked.gpus, live=asked.live_prices, as_json=as_json)
-    return _of(one, subject, live=asked.live_prices, as_json=as_json)
+        return _compared(subject, asked, as_json=as_json)
+    return _of(one, subject, asked, as_json=as_json)
 
 
-def _of(one: Checked, subject: Subject, *, live: bool, as_json: bool) -> Told:
+def _of(one: Checked, subject: Subject, asked: Asked, *, as_json: bool) -> Told:
     from compiler.diagnostics import in_reading_order
     from compiler.estimate.result import Unknown
     from compiler.estimating import refusals
@@ -71,7 +72,7 @@ def _of(one: Checked, subject: Subject, *, live: bool, as_json: bool) -> Told:
     from tui.terminal import draws_braille
 
     target = target_of(subject.recipe.hardware)
-    found = _estimate(subject, target, live=live)
+    found = _estimate(subject, target, asked)
     if isinstance(found, Unknown):
         if as_json:
             return Told(data={"verdict": None, "reason": found.reason, "help": found.help})
@@ -84,18 +85,21 @@ def _of(one: Checked, subject: Subject, *, live: bool, as_json: bool) -> Told:
     return Told(forecast(found, width=width, unicode=draws_braille(sys.stdout), device=device))
 
 
-def _estimate(subject: Subject, target: Target, *, live: bool) -> Estimate | Unknown:
-    from compiler.estimating import estimate_of
-
-    if not live:
-        return estimate_of(subject, target)
+def _estimate(subject: Subject, target: Target, asked: Asked) -> Estimate | Unknown:
     from datetime import UTC, datetime
     from functools import partial
 
-    from compiler.facts.prices import NoLivePrices, live_quotes
+    from compiler.estimate.result import Unknown
+    from compiler.estimating import estimate_of, with_learned
+    from compiler.facts.prices import NoLivePrices, live_quotes, quotes
+    from compiler.learned.store import is_ignored, measured_runs
 
+    prices = partial(live_quotes, today=datetime.now(UTC).date()) if asked.live_prices else quotes
     try:
-        return estimate_of(subject, target, prices=partial(live_quotes, today=datetime.now(UTC).date()))
+        found = estimate_of(subject, target, prices=prices)
+        if isinstance(found, Unknown) or not asked.learned or is_ignored():
+            return found
+        return with_learned(found, subject, target, measured_runs(), prices=prices)
     except NoLivePrices as why:
         raise click.UsageError(f"--live-prices: {why}; {why.remedy}") from why
 
@@ -150,7 +154,7 @@ def _priced_for(subject: Subject, gpu: str) -> Subject:
     return replace(subject, recipe=subject.recipe.model_copy(update={"hardware": unpriced}))
 
 
-def _compared(subject: Subject, names: str, *, live: bool, as_json: bool) -> Told:
+def _compared(subject: Subject, asked: Asked, *, as_json: bool) -> Told:
     """A line for each GPU, those that fit first, fastest first."""
     from compiler.estimate.result import GIB, Unknown
     from compiler.facts.gpus import catalogue, gpu_meant
@@ -160,6 +164,7 @@ def _compared(subject: Subject, names: str, *, live: bool, as_json: bool) -> Tol
     from tui.estimates import columns, way_on
     from tui.words import duration
 
+    names = asked.gpus or "all"
     wanted = list(speeds()) if names.strip() == "all" else [name.strip() for name in names.split(",")]
     rows: list[tuple[tuple[int, float], tuple[str, ...], dict[str, Any]]] = []
     notes = []
@@ -171,19 +176,19 @@ def _compared(subject: Subject, names: str, *, live: bool, as_json: bool) -> Tol
             )
         count = max(1, subject.recipe.hardware.gpu_count)
         target = Target("cuda", catalogue()[name].bf16, name, count, phrase("asked for on the command line"))
-        found = _estimate(_priced_for(subject, name), target, live=live)
+        found = _estimate(_priced_for(subject, name), target, asked)
         if isinstance(found, Unknown):
             notes.append(f"{name}: {found.reason}")
             continue
-        work, process = found.answer.chosen.work, found.answer.chosen.memory.process
-        total = found.duration.total.seconds
-        rank = {"fits": 0, "too close to call": 1, "does not fit": 2}[found.answer.verdict]
+        work, process = found.answer.chosen.work, found.memory.process
+        total = found.total.seconds
+        rank = {"fits": 0, "too close to call": 1, "does not fit": 2}[found.verdict]
         usable = found.answer.question.room.usable
         cheapest = found.cost.cheapest
         money = f"{cheapest.expected:.2f} {found.cost.currency}" if cheapest else ""
         cells = (
             name,
-            found.answer.verdict,
+            found.verdict,
             _("{bytes:.1f} of {usable:.1f}", bytes=process.bytes / GIB, usable=usable / GIB),
             duration(total) if rank < 2 else "",
             f"{found.cost.kwh:.2g}" if rank < 2 else "",

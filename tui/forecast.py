@@ -18,13 +18,14 @@ from compiler.backends import backend as choose_backend
 from compiler.check import Checked, check_bytes
 from compiler.diagnostics import Diagnostic, Severity, in_reading_order
 from compiler.estimate.result import Unknown
-from compiler.estimating import estimate_of, refusals
+from compiler.estimating import estimate_of, refusals, with_learned
 from compiler.facts.gpus import catalogue, gpu_meant
 from compiler.facts.machine import Target, target_of
 from compiler.facts.models import locate_model
 from compiler.language.recipe import HardwareTable, Recipe
 from compiler.language.toml_source import parse_document
 from compiler.language.validate import read_recipe
+from compiler.learned.store import is_ignored, measured_runs
 from compiler.permissions import Permissions
 from tui.estimates import summary
 from tui.text import _
@@ -90,6 +91,8 @@ def _takes(checked: Checked, target: Target) -> tuple[tuple[str, ...], list[Diag
     found = estimate_of(subject, target)
     if isinstance(found, Unknown):
         return (_("no estimate: {reason}; {help}", reason=found.reason, help=found.help),), []
+    if not is_ignored():
+        found = with_learned(found, subject, target, measured_runs())
     device = target.gpu or _("this machine's memory")
     return summary(found, device), refusals(subject.recipe, subject.document, found)
 

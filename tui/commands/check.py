@@ -29,6 +29,7 @@ STDIN = Path("-")
 @click.option("--gpus", help="`all`, or names with commas: compare what the recipe takes on each.")
 @click.option("--what-if", "what_if", help="Other values for this once: r=64,max_length=4096.")
 @click.option("--live-prices", is_flag=True, help="Ask for today's prices of GPUs (needs recipec[prices]).")
+@click.option("--no-learned", is_flag=True, help="Leave out what earlier runs on this machine took.")
 @click.option("--trace", is_flag=True, help="Run one step of the model's code on fake tensors, for its memory.")
 @permissions
 def command(
@@ -40,6 +41,7 @@ def command(
     gpus: str | None,
     what_if: str | None,
     live_prices: bool,
+    no_learned: bool,
     trace: bool,
     allow_outside: bool,
     trust_remote_code: bool,
@@ -65,7 +67,8 @@ def command(
     from tui.estimating import Asked, Told, estimated
 
     tells = not fix and (output in FOR_PEOPLE or output == "json")
-    told = estimated(checked, Asked(gpus, what_if, live_prices), as_json=output == "json") if tells else Told()
+    asked = Asked(gpus, what_if, live_prices, learned=not no_learned)
+    told = estimated(checked, asked, as_json=output == "json") if tells else Told()
     _tell(checked, output, told.data)
     told.print()
     sys.exit(_exit_code(checked, strict=strict))

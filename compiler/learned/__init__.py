@@ -1,0 +1,1 @@
+"""What runs on this machine really took, kept for the checks that come after them."""

@@ -1,0 +1,51 @@
+"""From what was measured to what is expected: a value with a band that is as narrow as the measurement allows."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+AGAIN = 0.05
+"""How far the peak of the same run may be off the next time, as a share, and then as much above it again.
+
+Measured on this project's CPU: see docs/estimates.md, Learning.
+"""
+
+SPEED_AGAIN = 0.15
+"""The same of a step's seconds: neighbours, clocks and heat."""
+
+OTHER_VERSIONS = 0.1
+"""What is added for libraries of another version than those that were measured."""
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """A number expected, and the band in which it is expected to lie."""
+
+    expected: float
+    low: float
+    high: float
+
+
+def repeated(measured: Sequence[float], again: float) -> Band:
+    """The same run once more: the median of what was measured, and a band around all of it."""
+    return Band(statistics.median(measured), min(measured) * (1 - again), max(measured) * (1 + again))
+
+
+def carried(measured: float, told_then: float, told_now: Band, again: float) -> Band:
+    """Another run than the one that was ``measured``, which was predicted as ``told_then``.
+
+    The prediction is scaled by measured / predicted. How an error grows with a run is not known: it may be a share
+    (libraries' workspaces, what an allocator holds) or a constant (Python, the CUDA context), so the band holds both
+    the scaled prediction and the shifted one. Around them lies what two runs of one kind differ by, and the band of
+    the prediction for that part alone which was not measured: the difference between the two predictions. So the
+    band is as narrow as a repetition's for the same run and, far away, wider than the prediction's own share of it.
+    """
+    scaled = told_now.expected * measured / told_then
+    shifted = max(told_now.expected + measured - told_then, 0.1 * told_now.expected)
+    unseen = math.fabs(told_now.expected - told_then)
+    below = again * scaled + unseen * (1 - told_now.low / told_now.expected)
+    above = again * scaled + unseen * (told_now.high / told_now.expected - 1)
+    return Band(scaled, max(0.0, min(scaled, shifted) - below), max(scaled, shifted) + above)
