@@ -256,8 +256,7 @@ class Executor:
         trainer = build_trainer(plan, loaded, self.run, data, watcher, checkpoint=checkpoint)
         self.learn = partial(self._learn, plan, inputs, watcher, time.monotonic() - self.began)
         start = remember_start(loaded.model)
-        trainable = sum(p.numel() for p in loaded.model.parameters() if p.requires_grad)
-        total = sum(p.numel() for p in loaded.model.parameters())
+        trainable, total = _parameters(loaded.model)
         self.journal.append("stage", name="model", trainable_parameters=trainable, parameters=total)
 
         if not self._has_baseline(plan, inputs):
@@ -474,6 +473,12 @@ class Executor:
             self.journal.append("end", **outcome, **self._spent())
             self.journal.close()
         self.lock.release()
+
+
+def _parameters(model: Any) -> tuple[int, int]:
+    """How many numbers are trained, and how many there are."""
+    sizes = [(parameter.numel(), parameter.requires_grad) for parameter in model.parameters()]
+    return sum(size for size, trained in sizes if trained), sum(size for size, _ in sizes)
 
 
 def main() -> None:
