@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from compiler.phrases import LANGUAGES, Phrase
 
-PARTS = ("tui", "compiler", "runtime", "compiler:codes", "tui:help")
+PARTS = ("tui", "compiler", "runtime", "compiler:recipe", "compiler:codes", "tui:help")
 """Rooms, or parts of a room, with a file of their own; in the order in which a text is looked for."""
 
 NUMBERS = {"fr": ("\N{NARROW NO-BREAK SPACE}", ",")}
@@ -62,11 +62,11 @@ class Part:
         found = []
         for entry in self.entries.values():
             for template, translation in {entry.one: entry.forms[0], entry.many: entry.forms[-1]}.items():
-                if "{" in template:
-                    pieces = tuple(literal for literal, *_ in Formatter().parse(template))
-                    letters = sum(c.isalpha() for piece in pieces for c in piece)
+                pieces = _pieces(template) if "{" in template else ()
+                letters = sum(c.isalpha() for piece in pieces for c in piece)
+                if letters >= LEAST:
                     found.append(Pattern(letters, pieces, template, translation))
-        return sorted((one for one in found if one.letters >= LEAST), key=lambda one: -one.letters)
+        return sorted(found, key=lambda one: -one.letters)
 
 
 class _Captured(str):
@@ -91,7 +91,12 @@ class Catalogue:
         if isinstance(text, Phrase):
             return self._phrase(text)
         entry = self.entry(text)
-        return entry.forms[0] if entry else self._recognised(text) or text
+        if entry is not None:
+            return entry.forms[0]
+        entry = self.entry(text[:1].upper() + text[1:])  # a sentence that goes on with another's words
+        if entry is not None:
+            return entry.forms[0][:1].lower() + entry.forms[0][1:]
+        return self._recognised(text) or text
 
     def entry(self, text: str) -> Entry | None:
         """The catalogue's entry for a text or template."""
@@ -169,6 +174,18 @@ class Catalogue:
         return self.filled(best.translation, values) if best is not None else None
 
 
+def _pieces(template: str) -> tuple[str, ...]:
+    """What stands between the names to fill in; nothing, where there are none or the braces mean something else."""
+    try:
+        parsed = list(Formatter().parse(template))
+    except ValueError:
+        return ()
+    names = [name for _, name, *_ in parsed if name is not None]
+    if not names or not all(name.isidentifier() or name.isdecimal() for name in names):
+        return ()
+    return tuple(literal for literal, *_ in parsed)
+
+
 @cache
 def _compiled(template: str) -> re.Pattern[str]:
     out, seen = "", set()
@@ -216,7 +233,7 @@ def read_po(text: str) -> Iterator[Entry]:
             yield Entry(fields["msgid"], fields.get("msgid_plural", ""), forms)
 
 
-_ESCAPES = {"n": "\n", "t": "\t", '"': '"', "\\": "\\"}
+_ESCAPES = {"n": "\n", "t": "\t", "b": "\b", '"': '"', "\\": "\\"}
 
 
 def _unescaped(text: str) -> str:
@@ -240,7 +257,7 @@ def _written(entry: Entry) -> str:
 
 def _quoted(text: str) -> str:
     """A string as a ``.po`` file has it: one of several lines has a string for each."""
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\t", "\\t")
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\t", "\\t").replace("\b", "\\b")
     pieces = escaped.replace("\n", "\\n\n").split("\n")
     pieces = [piece for piece in pieces if piece] or [""]
     return f'"{pieces[0]}"' if len(pieces) == 1 else "\n".join(['""', *(f'"{piece}"' for piece in pieces)])

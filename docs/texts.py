@@ -33,9 +33,10 @@ HEADER = "Content-Type: text/plain; charset=UTF-8\nPlural-Forms: nplurals=2; plu
 def texts() -> dict[str, dict[str, Entry]]:
     """The texts of every part of the catalogue, by their originals."""
     found = {room: {entry.one: entry for entry in _marked(ROOT / room)} for room in ("tui", "compiler", "runtime")}
+    found["compiler:recipe"] = {text: Entry(text, "", ()) for text in _language()}
     found["compiler:codes"] = {text: Entry(text, "", ()) for text in _stories()}
     found["tui:help"] = {entry.one: entry for entry in _help()}
-    for part in ("runtime", "tui", "compiler:codes", "tui:help"):  # what two rooms say is translated once
+    for part in PARTS[1:]:  # what two rooms say is translated once
         earlier = [found[other] for other in PARTS[: PARTS.index(part)]]
         found[part] = {text: entry for text, entry in found[part].items() if not any(text in e for e in earlier)}
     return found
@@ -68,6 +69,21 @@ def _stories() -> Iterator[str]:
             yield code.example
     for rule in all_rules().values():
         yield from (rule.title, rule.explanation, rule.source)
+
+
+def _language() -> Iterator[str]:
+    """What the recipe's language says of its tables and fields, and of names that other programs have for them."""
+    from compiler.facts.catalogue import catalogue
+    from compiler.language.reference import table_sentence
+    from compiler.language.shapes import shapes_of, tables
+    from compiler.words.foreign import sayings
+
+    for table in tables().values():
+        for shape in shapes_of(table).values():
+            yield from filter(None, (shape.sentence, shape.unit))
+        yield from filter(None, [table_sentence(table)])
+    yield from sayings()
+    yield from {entry.source for entry in catalogue().values()}
 
 
 def _help() -> Iterator[Entry]:

@@ -33,6 +33,11 @@ def is_known(name: str) -> bool:
     return plain(name) in _foreign_names()
 
 
+def sayings() -> list[str]:
+    """Every remedy in words, for the catalogue of texts."""
+    return list(dict.fromkeys(str(entry["say"]) for entry in _foreign_names().values() if entry.get("say")))
+
+
 def advice_on(name: str) -> str:
     """What to do instead of something that another program has and recipes do not; empty when nothing is known."""
     entry = _foreign_names().get(plain(name), {})

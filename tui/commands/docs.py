@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from tui.text import _
+from tui.text import _, say
 
 
 @click.command(name="docs")
@@ -23,16 +23,16 @@ def command(name: str | None) -> None:
     from compiler.language.shapes import shape_at, tables
 
     if name is None:
-        click.echo(reference_markdown().rstrip())
+        click.echo(reference_markdown(say).rstrip())
         return
     texts = []
     for path in find_entries(name):
         if path in tables():
-            texts.append(table_markdown(path))
+            texts.append(table_markdown(path, say))
             continue
         shape = shape_at(path)
         assert shape is not None
-        texts.append(f"## {table_title(path[:-1])}\n\n{field_markdown(shape.name, shape)}")
+        texts.append(f"## {say(table_title(path[:-1]))}\n\n{field_markdown(shape.name, shape, say)}")
     if not texts:
         _refuse(name)
     click.echo("\n".join(texts).rstrip())

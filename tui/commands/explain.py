@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tui.text import _
+from tui.text import _, say
 
 if TYPE_CHECKING:
     from compiler.codes import CodeInfo, RuleInfo
@@ -61,14 +61,15 @@ def _story(info: CodeInfo | RuleInfo) -> str:
         return _(
             "{code}: {title}\n\n{explanation}\n\nSource: {source}",
             code=info.code,
-            title=info.title,
-            explanation=info.explanation,
-            source=info.source,
+            title=say(info.title),
+            explanation=say(info.explanation),
+            source=say(info.source),
         )
-    parts = [f"{info.code}: {info.title}", info.explanation.strip(), _example(_("For example:"), info.example)]
+    title = _("{code}: {title}", code=info.code, title=say(info.title))
+    parts = [title, say(info.explanation).strip(), _example(_("For example:"), say(info.example))]
     if info.fixed:
-        parts.append(_example("Mended:", info.fixed))
-    parts.append(_("What to do: {remedy}\n{exits}", remedy=info.remedy.strip(), exits=_exits(info)))
+        parts.append(_example(_("Mended:"), info.fixed))
+    parts.append(_("What to do: {remedy}\n{exits}", remedy=say(info.remedy).strip(), exits=_exits(info)))
     return "\n\n".join(parts)
 
 
@@ -97,4 +98,4 @@ def _list(*, as_json: bool) -> None:
         return
     titles = [(info.code, info.title) for info in codes.values()] + [(rule.code, rule.title) for rule in rules.values()]
     for code, title in titles:
-        click.echo(f"{code}  {title}")
+        click.echo(f"{code}  {say(title)}")
