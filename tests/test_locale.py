@@ -124,10 +124,10 @@ def untranslated(text: object, language: Catalogue) -> Iterator[str]:
 
 def is_name_of_character(text: str) -> bool:
     """Whether Unicode calls a character so; its names are English in every language."""
-    with suppress(KeyError):
-        return bool(unicodedata.lookup(text))
-    with suppress(KeyError):
-        return bool(unicodedata.lookup(text.replace(" ", "-", 1)))
+    words = text.split(" ")
+    for at in range(len(words)):  # the message writes a blank for each hyphen
+        with suppress(KeyError):
+            return bool(unicodedata.lookup(f"{' '.join(words[:at])}{'-' if at else ''}{' '.join(words[at:])}"))
     return False
 
 

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 WIDEST = 64
 """Cells of the memory bar at most."""
 
+SAID = (N_("fits"), N_("too close to call"), N_("does not fit"))
+"""The verdicts, which machines read in English."""
+
 _BLOCKS = "█▓▒░▚▞▪▫"
 _LETTERS = "#=+-%*o:"
 

@@ -256,17 +256,22 @@ def _terms(
     )
     terms = [
         Term(
-            "weights",
+            phrase("weights"),
             between.base,
             phrase("{dtype}, {how}", dtype=work.dtype, how=how),
             "config.json; bitsandbytes/functional.py",
         ),
-        Term("scales", between.scales, phrase("absolute maxima of the packed blocks"), "QLoRA, 2305.14314, section 3"),
+        Term(
+            phrase("scales"),
+            between.scales,
+            phrase("absolute maxima of the packed blocks"),
+            "QLoRA, 2305.14314, section 3",
+        ),
     ]
     if moment == "loading":
         terms.append(
             Term(
-                "loading",
+                phrase("loading"),
                 between.loading,
                 phrase("the largest tensor before it is packed"),
                 phrase("Transformers' loader"),
@@ -275,33 +280,47 @@ def _terms(
     else:
         terms += [
             Term(
-                "adapters",
+                phrase("adapters"),
                 between.adapters,
                 phrase("r = {r}, {width} bits", r=work.r, width=8 * stack.adapter_width),
                 "PEFT, LoraLayer",
             ),
-            Term("unpacking", between.buffer, phrase("a buffer for one packed weight"), "unsloth/kernels/utils.py"),
-            Term("optimizer", between.states, work.optim, "torch/optim/adamw.py; bitsandbytes/optim/optimizer.py"),
             Term(
-                "communication",
+                phrase("unpacking"),
+                between.buffer,
+                phrase("a buffer for one packed weight"),
+                "unsloth/kernels/utils.py",
+            ),
+            Term(
+                phrase("optimizer"), between.states, work.optim, "torch/optim/adamw.py; bitsandbytes/optim/optimizer.py"
+            ),
+            Term(
+                phrase("communication"),
                 extra,
                 phrase("{sharding} over {devices} devices", sharding=work.sharding, devices=work.devices),
                 "torch.distributed",
             ),
             Term(
-                "libraries",
+                phrase("libraries"),
                 libraries,
                 phrase("matrix products' workspace, two threads"),
                 "aten/src/ATen/cuda/CUDABlas.cpp",
             ),
         ]
     if moment == "optimizer":
-        terms.append(Term("gradients", between.gradients, phrase("of every trained weight"), "torch.autograd"))
-        terms.append(Term("update", between.update, phrase("copies while weights are updated"), "torch/optim/adamw.py"))
+        terms.append(Term(phrase("gradients"), between.gradients, phrase("of every trained weight"), "torch.autograd"))
+        terms.append(
+            Term(phrase("update"), between.update, phrase("copies while weights are updated"), "torch/optim/adamw.py")
+        )
     elif moment != "loading":
         if stack.gradients_kept:
             terms.append(
-                Term("gradients", between.gradients, phrase("kept from micro-step to micro-step"), "torch.autograd")
+                Term(
+                    phrase("gradients"),
+                    between.gradients,
+                    phrase("kept from micro-step to micro-step"),
+                    "torch.autograd",
+                )
             )
         peak, layers = step
         layers = min(layers, peak)
@@ -310,9 +329,13 @@ def _terms(
             if stack.checkpoint != "none"
             else phrase("what layers keep for the way back")
         )
-        names = {"forward": "layer", "head": phrase("logits and loss"), "backward": phrase("layer and gradients")}
+        names = {
+            "forward": phrase("layer"),
+            "head": phrase("logits and loss"),
+            "backward": phrase("layer and gradients"),
+        }
         terms += [
-            Term("activations", layers, what, phrase("a step walked through, operation by operation")),
+            Term(phrase("activations"), layers, what, phrase("a step walked through, operation by operation")),
             Term(names[moment], peak - layers, phrase("at work at the highest moment"), phrase("the same walk")),
         ]
     return tuple(term for term in terms if term.bytes)

@@ -111,7 +111,11 @@ def test_a_sentence_from_a_file_is_recognised_by_the_template_it_was_made_from(e
             "la ligne a {n:,} jetons, dont {share:.1f} % de réponses",
         ),
         ("no answer is there", "pas de réponse"),
-        Entry("{n} row: {why}", "{n} rows: {why}", ("{n} ligne : {why}", "{n} lignes : {why}")),
+        Entry(
+            "{n} row is out: {why}",
+            "{n} rows are out: {why}",
+            ("{n} ligne écartée : {why}", "{n} lignes écartées : {why}"),
+        ),
     )
     assert catalogue.say(english) == other
 
