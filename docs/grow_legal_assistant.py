@@ -4,8 +4,8 @@
     python docs/grow_legal_assistant.py socialgouv-fiches-travail-data-*.tgz rows.jsonl
 
 The package (Apache-2.0) holds the sheets of https://travail-emploi.gouv.fr as JSON. Each section becomes one row,
-longer ones several, cut between paragraphs; the answer ends with the articles that the sheet names. Links, videos and
-forms are left out. A script of its own rather than a verb: it serves one domain, and recipes hold no code.
+longer ones several, cut between paragraphs; the answer ends with the articles that the sheet names. Links, videos,
+forms and paragraphs with a telephone number are left out. A script of its own rather than a verb: it serves one domain, and recipes hold no code.
 """
 
 from __future__ import annotations
@@ -34,9 +34,12 @@ SAME = 80
 
 _NO_TEXT = re.compile(
     r"textes? de référence|services? en ligne|à lire|qui contacter|modèles? de document|vidéo|web ?série|formulaires?"
-    r"|pour aller plus loin|chiffres|publications?|retranscription|podcast|liens? utiles?",
+    r"|pour aller plus loin|en savoir plus|chiffres|publications?|retranscription|podcast|liens? utiles?",
     re.IGNORECASE,
 )
+_TELEPHONE = re.compile(r"\b0[1-9](?:[ .]?\d\d){4}\b")
+"""A number that the audit of the recipe would stop at; the paragraph is left out, since numbers change."""
+
 _BLOCKS = frozenset({"p", "li", "tr", "div", "h2", "h3", "h4", "h5", "h6", "br", "table", "ul", "ol", "dd", "dt"})
 _HEADINGS = frozenset({"h2", "h3", "h4", "h5", "h6"})
 
@@ -93,6 +96,8 @@ def parts(html: str) -> Iterator[tuple[str, str]]:
         if paragraph.startswith("#"):
             yield heading, text
             heading, text = paragraph[1:], ""
+            continue
+        if _TELEPHONE.search(paragraph):
             continue
         if len(text) + len(paragraph) > LONGEST and text:
             yield heading, text

@@ -33,6 +33,8 @@ SHEETS = [
                 f"<h4>Sa durée</h4><p>Elle est fixée. {LONG * 20}</p><p>Puis {LONG * 20}</p><script>no()</script>",
             ),
             section("Trop court", "<p>Oui.</p>"),
+            section("Qui appeler ?", f"<p>Le numéro est le 09 70 82 35 51. {LONG * 3}</p><p>Oui.</p>"),
+            section("Pour en savoir plus", f"<p>Une brochure. {LONG * 3}</p>"),
             section("Encore une fois", f"<p>{LONG * 3}</p><ul><li>Premier point</li></ul>"),
         ],
     }
