@@ -5,7 +5,8 @@
 
 The package (Apache-2.0) holds the sheets of https://travail-emploi.gouv.fr as JSON. Each section becomes one row,
 longer ones several, cut between paragraphs; the answer ends with the articles that the sheet names. Links, videos,
-forms and paragraphs with a telephone number are left out. A script of its own rather than a verb: it serves one domain, and recipes hold no code.
+forms and paragraphs with a telephone number are left out. A script of its own rather than a verb: it serves one
+domain, and recipes hold no code.
 """
 
 from __future__ import annotations
