@@ -34,6 +34,7 @@ VERBS = {
     "checkpoint": "Ask a run to make a checkpoint now and to go on.",
     "stop": "Ask a run to make a checkpoint and end.",
     "doctor": "Say whether this machine can train, and what to type where it cannot.",
+    "guide": "Compare full fine-tuning, LoRA and QLoRA on a 7B model, and say where guides are off.",
     "learned": "Show what runs on this machine took, as later checks use it; --clear forgets it.",
     "init": "Write a commented recipe with data beside it.",
     "explain": "Tell the long story of a diagnostic's code, or of a rule named in a plan.",
