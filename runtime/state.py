@@ -45,6 +45,10 @@ class State(StrEnum):
         """Whether an executor is (or is about to be) at work."""
         return self in {State.STARTING, State.RUNNING, State.PAUSED, State.STALLED}
 
+    def can_go_on(self) -> bool:
+        """Whether the run can be resumed."""
+        return self in {State.PAUSED, State.STOPPED, State.FAILED, State.DIED}
+
 
 KEPT = 200
 """Steps that a story keeps one by one; of those before them it keeps what they came to."""

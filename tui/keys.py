@@ -52,6 +52,7 @@ RUN = (
     Key("run.checkpoint", "c", "ask('checkpoint')", N_("checkpoint"), footer=True),
     Key("run.pause", "P", "ask('pause')", N_("pause, go on")),
     Key("run.stop", "S", "ask('stop')", N_("stop"), footer=True),
+    Key("run.resume", "R", "resume", N_("resume"), footer=True),
     Key("run.detach", "d", "app.detach", N_("detach"), footer=True),
     Key("run.filter", "slash", "filter", N_("filter the log"), footer=True),
     Key("run.unfilter", "escape", "unfilter", N_("the whole log again")),

@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar, TypeVar, get_args
 
 from textual import on, work
@@ -22,6 +23,7 @@ from textual.worker import get_current_worker
 
 from compiler.diagnostics import Refusal
 from compiler.plan import Plan, read_plan
+from runtime.launcher import Launched
 from runtime.outcome import Sample
 from runtime.run_folder import Request, RunFolder, post_request
 from runtime.state import State, Verdict
@@ -33,7 +35,7 @@ from tui.run_words import number_rows, outcome_words, sample_rows, stage_rows, s
 from tui.screens.dialogs import stop_question
 from tui.screens.filtered import FilteredRoom
 from tui.screens.room import while_up
-from tui.text import N_, _
+from tui.text import N_, _, say
 from tui.watching import MOST_LINES, Batch, LogLine, Snapshot, Watcher
 from tui.widgets.bindings import bindings
 from tui.widgets.line_chart import LineChart
@@ -132,6 +134,13 @@ class RunScreen(FilteredRoom):
         def __init__(self, plan: Plan | None) -> None:
             super().__init__()
             self.plan = plan
+
+    class Resumed(Message):
+        """Another executor goes on with the run."""
+
+        def __init__(self, watched: Watched) -> None:
+            super().__init__()
+            self.watched = watched
 
     class Trouble(Message):
         """Something about the run could not be done."""
@@ -234,7 +243,27 @@ class RunScreen(FilteredRoom):
         except (OSError, Refusal) as error:
             self.post_message(self.Trouble(_("the request could not be left: {why}", why=str(error))))
 
+    @work(thread=True, exclusive=True, group="resume", exit_on_error=False)
+    def _resume(self, runs: Path) -> None:
+        from tui.planning import watched
+        from tui.resuming import resumed
+
+        try:
+            launched = resumed(runs, self.run)
+        except Refusal as refusal:
+            self.post_message(self.Trouble("\n".join(say(d.message) for d in refusal.diagnostics)))
+        except OSError as error:
+            self.post_message(self.Trouble(f"{error.filename}: {error.strerror}"))
+        else:
+            if isinstance(launched, Launched):
+                self.post_message(self.Resumed(watched(launched)))
+
     # --- messages ---------------------------------------------------------------------------------
+
+    @on(Resumed)
+    @while_up
+    def _take_resumed(self, message: Resumed) -> None:
+        ui(self).watch_run(message.watched)
 
     @on(PlanRead)
     @while_up
@@ -244,13 +273,13 @@ class RunScreen(FilteredRoom):
 
     @on(Trouble)
     def _tell_trouble(self, message: Trouble) -> None:
-        self.notify(message.words, severity="error", markup=False)
+        self.notify(message.words, severity="error", markup=False, timeout=10)
 
     @on(Batched)
     @while_up
     def _take_batch(self, message: Batched) -> None:
         batch = message.batch
-        alive = self.snapshot.verdict.state.is_alive()
+        before = self.snapshot.verdict.state
         self.snapshot = batch.snapshot
         self.logged.extend(batch.lines)
         self.output.extend(batch.output)
@@ -258,8 +287,9 @@ class RunScreen(FilteredRoom):
         with self.app.batch_update():
             self._show()
             self._write(batch.lines, batch.output)
-        if alive != batch.snapshot.verdict.state.is_alive():
-            self.asked.clear()
+        if before is not batch.snapshot.verdict.state:
+            if not batch.snapshot.verdict.state.is_alive():
+                self.asked.clear()
             self.refresh_bindings()
         self._taking = self.curves.taking(batch.pieces)
         self._stale = self._stale or bool(batch.pieces)
@@ -371,7 +401,9 @@ class RunScreen(FilteredRoom):
         if action == "unfilter":
             return bool(self.wanted) or self.query_one("#filter").display
         if action == "ask":
-            return True if self.snapshot.verdict.state.is_alive() else None
+            return self.snapshot.verdict.state.is_alive()
+        if action == "resume":
+            return self.snapshot.verdict.state.can_go_on()
         return True
 
     def action_ask(self, request: str) -> None:
@@ -389,6 +421,10 @@ class RunScreen(FilteredRoom):
         self.asked.add(request)
         self._post(request)
         self._show()
+
+    def action_resume(self) -> None:
+        self.notify(_("comparing everything with the checkpoint…"))
+        self._resume(ui(self).runs_dir)
 
     def narrow(self) -> None:
         self._rewrite()
