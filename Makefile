@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up-$(shell cat pyproject.toml constraints.txt weights.txt unsloth.txt Makefile | cksum | cut -d' ' -f1)
 
-.PHONY: help setup demo demo-short test check format benchmarks accuracy docs clean
+.PHONY: help setup demo demo-short test check format benchmarks accuracy docs goldens clean
 
 help:
 	@echo "make demo        set up, train the embedded small model on the quickstart, show that it got better"
@@ -15,6 +15,7 @@ help:
 	@echo "make format      format the code"
 	@echo "make benchmarks  timings of the commands and of training"
 	@echo "make accuracy    predicted memory against published measurements"
+	@echo "make goldens     write the expected screens of the tests again"
 	@echo "make docs        write the generated pages under docs/ again"
 	@echo "make clean       remove the virtual environment and caches of the tools"
 
@@ -57,6 +58,9 @@ benchmarks: $(STAMP)
 
 accuracy: $(STAMP)
 	$(BIN)/python -m benchmarks accuracy
+
+goldens: $(STAMP)
+	UPDATE_GOLDENS=1 $(BIN)/python -m pytest -q tests/tui/screens
 
 docs: $(STAMP)
 	$(BIN)/python docs/generate.py

@@ -117,7 +117,7 @@ def bar(memory: Memory, usable: int, *, width: int, unicode: bool) -> list[str]:
     """Memory by term against the device: a bar, and a line for each term. Terms of under a per cent are one."""
     fills = _BLOCKS if unicode else _LETTERS
     parts = _parts(memory)
-    cells = min(WIDEST, width - 12)
+    cells = max(8, min(WIDEST, width - 15))
     whole = max(usable, memory.process.high)
     drawn, done = "", 0
     for (_name, size), fill in zip(parts, fills, strict=False):
@@ -131,7 +131,9 @@ def bar(memory: Memory, usable: int, *, width: int, unicode: bool) -> list[str]:
     share = _(" {share:.0f} %", share=100 * memory.process.bytes / usable) if usable else ""
     lines = [_headed(_("memory"), f"{drawn.rstrip() if usable else drawn}{share}")]
     for (name, size), fill in zip(parts, fills, strict=False):
-        lines.append(_headed("", f"{fill} {say(name):<24}" + _("{size:7.2f} GiB", size=size / GIB)))
+        lines.append(
+            _headed("", f"{fill} {say(name):<{max(8, min(24, width - 22))}}" + _("{size:7.2f} GiB", size=size / GIB))
+        )
     return lines
 
 

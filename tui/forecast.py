@@ -18,7 +18,11 @@ from compiler.backends import backend as choose_backend
 from compiler.check import Checked, check_bytes
 from compiler.diagnostics import Diagnostic, Severity, in_reading_order
 from compiler.estimate.result import Unknown
+<<<<<<< HEAD
 from compiler.estimating import estimate_of, refusals, with_learned
+=======
+from compiler.estimating import Estimate, estimate_of, refusals
+>>>>>>> 3a9023c (Every main screen has goldens, as text at three sizes and as pictures; what they showed is mended)
 from compiler.facts.gpus import catalogue, gpu_meant
 from compiler.facts.machine import Target, target_of
 from compiler.facts.models import locate_model
@@ -27,7 +31,7 @@ from compiler.language.toml_source import parse_document
 from compiler.language.validate import read_recipe
 from compiler.learned.store import is_ignored, measured_runs
 from compiler.permissions import Permissions
-from tui.estimates import summary
+from compiler.search.answer import decisions
 from tui.text import _
 
 if TYPE_CHECKING:
@@ -53,8 +57,12 @@ class Forecast:
     recipe: Recipe | None = None
     decided: tuple[Decided, ...] = ()
     card_gb: float | None = None
-    takes: tuple[str, ...] = ()
-    """Memory against the device, time, cost, and how it trains; or why that is not known."""
+    takes: Estimate | None = None
+    """What a run takes, with the best of the other ways to train."""
+    device: str = ""
+    """What it is to fit on."""
+    unknown: str = ""
+    """Why it is not known what a run takes."""
 
     @property
     def errors(self) -> int:
@@ -78,23 +86,33 @@ def forecast(text: str, file: Path, allowed: Permissions) -> Forecast:
     target = _target(recipe.hardware.model_dump_json())
     name = gpu_meant(target.gpu)[0] if target.gpu else None
     card = catalogue()[name].memory_gb if name in catalogue() else None
-    takes, refused = _takes(checked, target)
+    found, refused = _takes(checked, target)
     problems = in_reading_order([*checked.diagnostics, *refused])
-    return Forecast(text, problems, recipe, tuple(_decided(recipe, target, file.parent)), card, takes)
+    takes = found if isinstance(found, Estimate) else None
+    decided = tuple(_decided(recipe, target, file.parent, takes))
+    unknown = ""
+    if isinstance(found, Unknown):
+        unknown = _("no estimate: {reason}; {help}", reason=found.reason, help=found.help)
+    device = target.gpu or _("this machine's memory")
+    return Forecast(text, problems, recipe, decided, card, takes, device, unknown)
 
 
-def _takes(checked: Checked, target: Target) -> tuple[tuple[str, ...], list[Diagnostic]]:
+def _takes(checked: Checked, target: Target) -> tuple[Estimate | Unknown | None, list[Diagnostic]]:
     """What a run takes, and what stands against it; nothing as long as the recipe is wrong."""
     subject = checked.subject
     if subject is None:
-        return (), []
+        return None, []
     found = estimate_of(subject, target)
+<<<<<<< HEAD
     if isinstance(found, Unknown):
         return (_("no estimate: {reason}; {help}", reason=found.reason, help=found.help),), []
     if not is_ignored():
         found = with_learned(found, subject, target, measured_runs())
     device = target.gpu or _("this machine's memory")
     return summary(found, device), refusals(subject.recipe, subject.document, found)
+=======
+    return found, [] if isinstance(found, Unknown) else refusals(subject.recipe, subject.document, found)
+>>>>>>> 3a9023c (Every main screen has goldens, as text at three sizes and as pictures; what they showed is mended)
 
 
 @lru_cache(maxsize=64)
@@ -102,10 +120,15 @@ def _target(hardware: str) -> Target:
     return target_of(HardwareTable.model_validate_json(hardware))
 
 
-def _decided(recipe: Recipe, target: Target, root: Path) -> list[Decided]:
-    """The values that do not wait for the rows; a recipe's own come first, as everywhere."""
+def _decided(recipe: Recipe, target: Target, root: Path, takes: Estimate | None) -> list[Decided]:
+    """The values that do not wait for the rows; a recipe's own come first, as everywhere.
+
+    Where it is known what a run takes, the method and what goes with it are the fastest that fits, as in a plan.
+    """
     adapter, training, model = recipe.adapter, recipe.training, recipe.model
-    method = adapter.method if adapter.method != "auto" else decide.method(recipe, target).value
+    searched = decisions(takes.answer) if takes is not None else {}
+    by_rule = takes.answer.chosen.work.method if takes is not None else decide.method(recipe, target).value
+    method = adapter.method if adapter.method != "auto" else by_rule
     r = adapter.r if adapter.r != "auto" else decide.rank(recipe.recipe.complexity).value
     quantization = model.quantization if model.quantization != "auto" else decide.quantization(method).value
     facts, _problems = locate_model(model, root=root, offline=True)
@@ -124,7 +147,7 @@ def _decided(recipe: Recipe, target: Target, root: Path) -> list[Decided]:
         ("training.packing", training.packing, decide.packing(facts.architecture if facts else None)),
     ]
     return [
-        _one(path, own, decision)
+        _one(path, own, searched.get(path, decision))
         for path, own, decision in rows
         if method != "full" or not path.startswith("adapter.r")
     ]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from textual.content import Content
 
 from compiler.diagnostics import Diagnostic, Severity
 from compiler.render.concise import visible
 from tui.completing import Completion, field_at
+from tui.estimates import forecast
 from tui.forecast import Forecast
 from tui.text import _
 from tui.what_if import Tried
@@ -39,7 +42,24 @@ def problem_words(problem: Diagnostic) -> Content:
     )
 
 
-def beside(found: Forecast, tried: Tried, offered: list[Completion], text: str, line: int) -> Content:
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """Where one writes: the text, the line (0 is the first), and what can follow there."""
+
+    text: str
+    line: int
+    offered: list[Completion]
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """What the panel has to be written in: cells a line, and whether they can be more than ASCII."""
+
+    width: int
+    unicode: bool = True
+
+
+def beside(found: Forecast, tried: Tried, at: Cursor, space: Space) -> Content:
     """The panel: help for the line at hand, the verdict, what is tried, what a run takes, what is decided and why."""
     parts = [verdict(found)]
     if tried.values:
@@ -47,8 +67,11 @@ def beside(found: Forecast, tried: Tried, offered: list[Completion], text: str, 
         parts += [Content(f"  {'.'.join(map(str, path))} = {value}") for path, value in tried.values]
     if found.card_gb:
         parts.append(Content(_("card: {size} GB", size=f"{found.card_gb:g}")))
-    if found.takes:
-        parts += [Content(""), Content.styled(_("a run takes:"), "bold"), *map(Content, found.takes)]
+    if found.takes is not None:
+        lines = forecast(found.takes, width=max(24, space.width), unicode=space.unicode, device=found.device)
+        parts += [Content(""), Content.styled(_("a run takes:"), "bold"), *map(Content, lines)]
+    elif found.unknown:
+        parts += [Content(""), Content(found.unknown)]
     if found.decided:
         parts.append(Content(""))
         for each in found.decided:
@@ -58,7 +81,7 @@ def beside(found: Forecast, tried: Tried, offered: list[Completion], text: str, 
             parts += [
                 Content.styled(_("  not {value}: {reason}", value=v, reason=why), "dim") for v, why in each.rejected
             ]
-    here = help_at(offered, text, line)
+    here = help_at(at.offered, at.text, at.line)
     return Content("\n").join([here, Content(""), *parts]) if here.plain else Content("\n").join(parts)
 
 

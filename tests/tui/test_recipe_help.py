@@ -14,6 +14,7 @@ from compiler.language.toml_source import parse_document
 from compiler.permissions import Permissions
 from tui.completing import completions, field_at, table_at
 from tui.forecast import forecast
+from tui.recipe_words import Cursor, Space, beside
 from tui.toml_colors import stretches
 from tui.what_if import Tried, stepped, written
 
@@ -112,17 +113,21 @@ def test_the_forecast_of_a_recipe() -> None:
     assert decided["training.learning_rate"].value == "0.001"
     assert not decided["training.learning_rate"].reason
     assert decided["adapter.method"].rejected
-    fits, taken, cost, how = found.takes
-    assert fits.startswith("fits: ")
-    assert (taken[:4], cost[:4]) == ("time", "cost")
-    assert "r = 16" in how
+    assert found.takes is not None
+    assert found.takes.answer.chosen.work.method == decided["adapter.method"].value
+    told = beside(found, Tried(), Cursor(found.text, 0, []), Space(60)).plain
+    for words in ("fits: ", "memory  █", "weights", "time ", "cost ", "r = 16"):
+        assert words in told
+    assert "memory  #" in beside(found, Tried(), Cursor(found.text, 0, []), Space(60, unicode=False)).plain
 
 
 def test_the_forecast_says_that_a_recipe_does_not_fit() -> None:
     text = QUICKSTART.read_text().replace('device = "cpu"', 'gpu = "rtx-4090"')
     text = re.sub(r"(?s)\[model\].*?\n\n", '[model]\nid = "Qwen/Qwen2.5-72B"\n\n', text)
     found = forecast(text, QUICKSTART, Permissions(offline=True))
-    assert found.takes[0].startswith("does not fit: ")
+    assert found.takes is not None
+    assert found.takes.answer.verdict == "does not fit"
+    assert "does not fit: " in beside(found, Tried(), Cursor(text, 0, []), Space(40)).plain
     assert "E030" in {each.code for each in found.diagnostics}
 
 

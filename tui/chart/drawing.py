@@ -271,7 +271,19 @@ class _Plot:
 
 
 def _head(chart: Chart, width: int) -> Row:
-    """The title and the legend, or what the crosshair reads; what does not fit is cut at the right."""
+    """The title and the legend, or what the crosshair reads, in fewer words where there is less room.
+
+    Names of lines go before their letters and values, as letters stand on the lines; what does not fit even so is cut.
+    """
+    row: Row = []
+    for names, words in ((True, True), (True, False), (False, False)):
+        row = _legend(chart, names=names, words=words)
+        if sum(len(text) for text, _role in row) <= width:
+            break
+    return _cut(row, width)
+
+
+def _legend(chart: Chart, *, names: bool, words: bool) -> Row:
     lines = chart.named()
     row: Row = [(chart.title, "title")] if chart.title else []
     cross = chart.view.cross
@@ -280,12 +292,12 @@ def _head(chart: Chart, width: int) -> Row:
     for number, line in enumerate(lines):
         value = _reading(line, cross, *chart.window())
         letter = f"{LETTERS[number % 26]} " if len(lines) > 1 else ""
-        name = line.label if len(lines) > 1 else ""
-        row.append(("  " + " ".join(part for part in (letter + name, value) if part), line.role))
+        name = line.label if len(lines) > 1 and names else ""
+        row.append(("  " + " ".join(part for part in ((letter + name).strip(), value) if part), line.role))
     bad = bad_words(chart)
     if bad:
-        row.append((f"  {bad}", "bad"))
-    return _cut(row, width)
+        row.append((f"  {bad if words else bad.partition(',')[0]}", "bad"))
+    return row
 
 
 def bad_words(chart: Chart) -> str:

@@ -50,6 +50,7 @@ class PlanScreen(Room):
     DEFAULT_CSS = """
     PlanScreen #title { height: 1; text-style: bold; text-wrap: nowrap; }
     PlanScreen DataTable { height: 1fr; }
+    PlanScreen #why { height: auto; max-height: 3; color: $text-muted; }
     PlanScreen TabbedContent { height: 1fr; }
     PlanScreen TabPane { padding: 0 1; height: 1fr; }
     PlanScreen VerticalScroll { height: 1fr; }
@@ -112,6 +113,7 @@ class PlanScreen(Room):
             with TabPane(_("values"), id="values"):
                 table: DataTable[Text] = DataTable(cursor_type="row", zebra_stripes=True)
                 yield table
+                yield Static(id="why", markup=False)
             for name, words in (
                 ("choices", _("choices")),
                 ("data", _("data")),
@@ -210,6 +212,14 @@ class PlanScreen(Room):
         self.query_one("#data-text", Static).update(_data(plan))
         self.query_one("#calls-text", Static).update(_calls(plan))
         self._show_rows(message.shown)
+
+    @on(DataTable.RowHighlighted)
+    @while_up
+    def _tell_why(self, event: DataTable.RowHighlighted) -> None:
+        """The whole of the row at hand, whose reason lies behind the right border of a narrow terminal."""
+        if event.cursor_row < event.data_table.row_count:
+            path, value, origin, reason = map(str, event.data_table.get_row_at(event.cursor_row))
+            self.query_one("#why", Static).update(f"{path} = {value} ({origin}){f': {reason}' if reason else ''}")
 
     @on(Turned)
     @while_up

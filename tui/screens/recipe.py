@@ -19,7 +19,7 @@ from compiler.language.toml_source import read_bytes, text_of
 from compiler.mending.fixes import apply_fixes
 from compiler.permissions import Permissions
 from tui.forecast import Forecast, forecast
-from tui.recipe_words import beside, problem_words, verdict
+from tui.recipe_words import Cursor, Space, beside, problem_words, verdict
 from tui.screens.room import Room, while_up
 from tui.text import _
 from tui.what_if import Tried, stepped, written
@@ -62,10 +62,10 @@ class RecipeScreen(Room):
     RecipeScreen #panel { width: 2fr; display: none; }
     RecipeScreen #write { width: 3fr; }
     RecipeScreen #problems { height: auto; max-height: 6; border: none; padding: 0; background: $surface; }
-    RecipeScreen.-wide #panel { display: block; }
+    RecipeScreen.-wide #panel, RecipeScreen.-full #panel { display: block; }
     RecipeScreen.panel #panel { display: block; }
     RecipeScreen.panel.-normal #write { display: none; }
-    RecipeScreen.-wide.-tall #problems { max-height: 10; }
+    RecipeScreen.-wide.-tall #problems, RecipeScreen.-full.-tall #problems { max-height: 10; }
     RecipeScreen.-narrow RecipeEditor, RecipeScreen.-low RecipeEditor { display: none; }
     """
 
@@ -169,6 +169,9 @@ class RecipeScreen(Room):
     def _moved(self) -> None:
         self._show_beside()
 
+    def on_resize(self) -> None:
+        self.call_after_refresh(self._show_beside)  # its bar is as wide as the panel
+
     def _soon(self) -> None:
         if self._pause is not None:
             self._pause.stop()
@@ -220,7 +223,9 @@ class RecipeScreen(Room):
 
     def _show_beside(self) -> None:
         editor = self.editor
-        text = beside(self.found, self.tried, editor.offered, editor.text, editor.cursor_location[0])
+        space = Space(self.query_one("#beside").size.width, unicode=not ui(self).ascii_only)
+        at = Cursor(editor.text, editor.cursor_location[0], editor.offered)
+        text = beside(self.found, self.tried, at, space)
         self.query_one("#beside", Static).update(text)
 
     # --- keys -------------------------------------------------------------------------------------

@@ -46,7 +46,7 @@ class RunsScreen(FilteredRoom):
     RunsScreen #overlay { height: 2fr; border-top: solid $panel; }
     RunsScreen #none { height: auto; display: none; padding: 1 2; }
     RunsScreen.-narrow #overlay, RunsScreen.-low #overlay { display: none; }
-    RunsScreen.-wide.-tall #overlay { height: 3fr; }
+    RunsScreen.-wide.-tall #overlay, RunsScreen.-full.-tall #overlay { height: 3fr; }
     """
 
     class Listed(Message):

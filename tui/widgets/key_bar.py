@@ -33,9 +33,13 @@ class KeyBar(Static):
         # What belongs to the screen before what works everywhere; the last places are help and quit.
         own = [entry for action, entry in shown.items() if not action.startswith("app.")]
         common = [entry for action, entry in shown.items() if action.startswith("app.")]
-        parts = []
-        for key, words, enabled in [*own[: MOST_IN_FOOTER - len(common)], *common]:
-            style = "" if enabled else "dim"
-            text = Content.assemble((f" {ui(self).get_key_display_of(key)} ", "bold $accent"), (f"{words} ", style))
-            parts.append(text.stylize(f"@click=app.simulate_key('{key}')"))
-        return Content("").join(parts)
+        buttons = [self._button(*entry) for entry in own[: MOST_IN_FOOTER - len(common)]]
+        last = [self._button(*entry) for entry in common]
+        while buttons and sum(button.cell_length for button in [*buttons, *last]) > self.app.size.width:
+            buttons.pop()  # on a narrow terminal the way to all keys matters more than one of them
+        return Content("").join([*buttons, *last])
+
+    def _button(self, key: str, words: str, enabled: bool) -> Content:
+        shown = (f" {ui(self).get_key_display_of(key)} ", "bold $accent")
+        text = Content.assemble(shown, (f"{words} ", "" if enabled else "dim"))
+        return text.stylize(f"@click=app.simulate_key('{key}')")
