@@ -18,11 +18,7 @@ from compiler.backends import backend as choose_backend
 from compiler.check import Checked, check_bytes
 from compiler.diagnostics import Diagnostic, Severity, in_reading_order
 from compiler.estimate.result import Unknown
-<<<<<<< HEAD
-from compiler.estimating import estimate_of, refusals, with_learned
-=======
-from compiler.estimating import Estimate, estimate_of, refusals
->>>>>>> 3a9023c (Every main screen has goldens, as text at three sizes and as pictures; what they showed is mended)
+from compiler.estimating import Estimate, estimate_of, refusals, with_learned
 from compiler.facts.gpus import catalogue, gpu_meant
 from compiler.facts.machine import Target, target_of
 from compiler.facts.models import locate_model
@@ -103,16 +99,11 @@ def _takes(checked: Checked, target: Target) -> tuple[Estimate | Unknown | None,
     if subject is None:
         return None, []
     found = estimate_of(subject, target)
-<<<<<<< HEAD
     if isinstance(found, Unknown):
-        return (_("no estimate: {reason}; {help}", reason=found.reason, help=found.help),), []
+        return found, []
     if not is_ignored():
         found = with_learned(found, subject, target, measured_runs())
-    device = target.gpu or _("this machine's memory")
-    return summary(found, device), refusals(subject.recipe, subject.document, found)
-=======
-    return found, [] if isinstance(found, Unknown) else refusals(subject.recipe, subject.document, found)
->>>>>>> 3a9023c (Every main screen has goldens, as text at three sizes and as pictures; what they showed is mended)
+    return found, refusals(subject.recipe, subject.document, found)
 
 
 @lru_cache(maxsize=64)
