@@ -191,10 +191,10 @@ def runs_of(run: RunFolder) -> Path:
 
 
 def find_run(runs: Path, wanted: str) -> RunFolder:
-    """The run meant by an id, the beginning of one, ``latest``, or a path. Raises Refusal (X001)."""
-    as_path = Path(wanted)
-    if (as_path / "plan.json").is_file():
-        return RunFolder(as_path)
+    """The run meant by an id, the beginning of one, ``RECIPE/ID``, ``latest``, or a path. Raises Refusal (X001)."""
+    for as_path in (Path(wanted), runs / wanted):
+        if (as_path / "plan.json").is_file():
+            return RunFolder(as_path)
     known = all_runs(runs)
     if wanted == "latest":
         if known:

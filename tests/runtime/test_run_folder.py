@@ -39,6 +39,7 @@ def test_runs_are_found_by_id_beginning_name_path_and_latest(tmp_path: Path) -> 
     assert find_run(tmp_path, "20260101") == first
     assert find_run(tmp_path, "shop") == third
     assert find_run(tmp_path, str(second.path)) == second
+    assert find_run(tmp_path, "shop/20260102-000000-bbbb").path == second.path
     with pytest.raises(Refusal, match="fits several"):
         find_run(tmp_path, "2026010")
     with pytest.raises(Refusal, match="no run 'x'"):
