@@ -116,6 +116,23 @@ def nearest(name: str, candidates: Iterable[str], *, most: int = 1) -> list[str]
     return [folded[hit] for hit in get_close_matches(wanted, folded, n=most, cutoff=0.72)]
 
 
+SYSTEM = (
+    phrase("No such file or directory"),
+    phrase("Is a directory"),
+    phrase("Not a directory"),
+    phrase("Permission denied"),
+    phrase("Operation not permitted"),
+    phrase("Read-only file system"),
+    phrase("No space left on device"),
+    phrase("Disk quota exceeded"),
+    phrase("File too large"),
+    phrase("File exists"),
+    phrase("Input/output error"),
+    phrase("Broken pipe"),
+)
+"""What the system says most often, in English as it is without a locale; for the catalogue."""
+
+
 def describe_os_error(error: OSError, path: Path | str | None, *, doing: str) -> Diagnostic:
     """The diagnostic of a failed file operation, e.g. ``doing="reading the recipe"``; ``path`` where known."""
     import errno

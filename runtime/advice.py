@@ -73,7 +73,7 @@ class Advice:
     def as_json(self) -> dict[str, Any]:
         """The fields of an ``advice`` event."""
         told = {"code": self.code, "message": self.message, "changes": [change.as_json() for change in self.changes]}
-        return {**told, "help": joined("; ", [change.words() for change in self.changes])}
+        return {**told, "help": joined(phrase("; "), [change.words() for change in self.changes])}
 
 
 @dataclass(slots=True)

@@ -341,7 +341,7 @@ class Watcher(transformers.TrainerCallback):
             if not math.isfinite(loss)
             else phrase("the gradient's norm is {grad_norm}", grad_norm=self.grad_norm)
         )
-        changes = joined("; ", [change.words() for change in self._advice.lower_rate()])
+        changes = joined(phrase("; "), [change.words() for change in self._advice.lower_rate()])
         most = max(SKIPS_IN_A_ROW, self._plan.schedule.steps // 100)
         if not self._skipped_in_a_row or self._skipped_in_a_row >= SKIPS_IN_A_ROW or self._skipped > most:
             times = phrase(" for the {skipped}th time", skipped=self._skipped) if self._skipped > 1 else ""

@@ -63,6 +63,11 @@ class Verbs(click.Group):
 
         return with_language(module.command)
 
+    def get_help(self, ctx: click.Context) -> str:
+        from tui.help_texts import translated
+
+        return click.Group.get_help(translated(self), ctx)
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
@@ -111,10 +116,9 @@ def main() -> None:
     gc.set_threshold(GC_THRESHOLD)
     choose(None)
     if language() != "en":
-        from tui.help_texts import speak, translated
+        from tui.help_texts import speak
 
         speak()
-        translated(recipe)
     try:
         sys.exit(recipe(prog_name="recipe"))
     except OSError as error:  # each verb tells of its own files; what is left is a full disk under the output

@@ -13,7 +13,7 @@ from compiler.diagnostics import in_reading_order
 from compiler.gather import Inputs, gather
 from compiler.permissions import Permissions
 from tui.report import exit_with, print_diagnostics
-from tui.text import _
+from tui.text import _, say
 
 PATIENCE = 1.0
 """Seconds of silence before work says what it is doing."""
@@ -33,7 +33,7 @@ class ProgressLine:
         if now - self._started < PATIENCE or now - self._last < every:
             return
         self._last = now
-        text = f"{stage}: {done:,}" + (_(" of {total:,}", total=total) if total else "")
+        text = _("{stage}: {done:,}", stage=say(stage), done=done) + (_(" of {total:,}", total=total) if total else "")
         start, end = ("\r\x1b[2K", "") if sys.stderr.isatty() else ("", "\n")
         click.echo(f"{start}{text}{end}", nl=False, err=True)
         self._shown = sys.stderr.isatty()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from compiler.phrases import phrase
-from tui.text import _
+from tui.text import _, number, say
 
 if TYPE_CHECKING:
     from compiler.check import Checked, Subject
@@ -178,20 +178,20 @@ def _compared(subject: Subject, asked: Asked, *, as_json: bool) -> Told:
         target = Target("cuda", catalogue()[name].bf16, name, count, phrase("asked for on the command line"))
         found = _estimate(_priced_for(subject, name), target, asked)
         if isinstance(found, Unknown):
-            notes.append(f"{name}: {found.reason}")
+            notes.append(_("{name}: {reason}", name=name, reason=say(found.reason)))
             continue
         work, process = found.answer.chosen.work, found.memory.process
         total = found.total.seconds
         rank = {"fits": 0, "too close to call": 1, "does not fit": 2}[found.verdict]
         usable = found.answer.question.room.usable
         cheapest = found.cost.cheapest
-        money = f"{cheapest.expected:.2f} {found.cost.currency}" if cheapest else ""
+        money = f"{number(cheapest.expected, '.2f')} {found.cost.currency}" if cheapest else ""
         cells = (
             name,
-            found.verdict,
+            say(found.verdict),
             _("{bytes:.1f} of {usable:.1f}", bytes=process.bytes / GIB, usable=usable / GIB),
             duration(total) if rank < 2 else "",
-            f"{found.cost.kwh:.2g}" if rank < 2 else "",
+            number(found.cost.kwh, ".2g") if rank < 2 else "",
             money,
             way_on(work),
         )
@@ -201,7 +201,7 @@ def _compared(subject: Subject, asked: Asked, *, as_json: bool) -> Told:
         return Told(data={"gpus": [row[2] for row in rows]})
     if not rows:
         return Told(notes=[_("no estimate: {reason}", reason=notes[0] if notes else _("nothing to compare"))])
-    heads = ("GPU", "", "GiB", "time", "kWh", "cost", "how")
+    heads = ("GPU", "", _("GiB"), _("time"), "kWh", _("cost"), _("how"))
     cells_of = [row[1] for row in rows]
     shown = [at for at in range(len(heads)) if any(cells[at] for cells in cells_of)]
     lines = columns([[cells[at] for at in shown] for cells in (heads, *cells_of)])
@@ -214,5 +214,5 @@ def _compared(subject: Subject, asked: Asked, *, as_json: bool) -> Told:
             _("smallest that fits: {smallest}", smallest=smallest[1][0]),
             *([_("cheapest: {least}", least=least)] if least else []),
         ]
-        lines += ["", "; ".join([*told, _("fastest: {fitting}", fitting=fitting[0][1][0])])]
+        lines += ["", _("; ").join([*told, _("fastest: {fitting}", fitting=fitting[0][1][0])])]
     return Told(lines, notes)

@@ -96,7 +96,7 @@ class _Watcher:
                     )
                 )
             case "stage":
-                self._stage = STAGES.get(event.text("name"), event.text("name"))
+                self._stage = say(STAGES.get(event.text("name"), event.text("name")))
                 if event.get("task"):
                     self._say(f"{self._stage}: {event.text('task')}")
                 if event.get("message"):
@@ -121,7 +121,7 @@ class _Watcher:
             print_diagnostics([Diagnostic("X004", message, help=help_text)], sources={})
             return exit_code(["X004"])
         if end.get("status") == "stopped":
-            self._say(_("{text}; the same command goes on", text=end.text("message")))
+            self._say(_("{text}; the same command goes on", text=say(end.text("message"))))
         elif end.get("status") == "failed":
             told = Diagnostic(end.text("code", "X005"), end.text("message"), help=end.text("help") or None)
             print_diagnostics([told], sources={})

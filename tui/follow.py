@@ -19,7 +19,7 @@ from runtime.outcome import DIED, FAILED, NOT_BETTER, Comparison, comparison, sa
 from runtime.run_folder import RunFolder
 from runtime.state import State, Story, Verdict
 from tui.reader import RunReader
-from tui.text import N_, _, ngettext
+from tui.text import N_, _, ngettext, say
 from tui.words import duration, size
 
 EVERY = 5.0
@@ -92,26 +92,27 @@ def event_line(event: Event, story: Story) -> str | None:
         case "checkpoint":
             return _("checkpoint at step {step}", step=_step(event))
         case "warning":
-            return f"warning[{event.text('code', '?')}]: {event.text('message')}"
+            return _("warning[{code}]: {message}", code=event.text("code", "?"), message=say(event.text("message")))
         case "request":
             seen = _("{request} requested, seen at step {step}", request=event.text("name", "?"), step=_step(event))
-            return seen + _("; declined: {why}", why=event.text("declined")) if event.get("declined") else seen
+            return seen + _("; declined: {why}", why=say(event.text("declined"))) if event.get("declined") else seen
         case "pause":
             return _("paused at step {step}; `recipe resume` lets it go on", step=_step(event))
         case "continue":
             return _("going on")
         case "recovery":
-            return event.text("message")
+            return say(event.text("message"))
         case "advice":
             remedy = event.text("help")
-            return f"advice[{event.text('code', '?')}]: {event.text('message')}" + (f"; {remedy}" if remedy else "")
+            told = _("advice[{code}]: {message}", code=event.text("code", "?"), message=say(event.text("message")))
+            return told + _("; {remedy}", remedy=say(remedy)) if remedy else told
     return None
 
 
 def _stage_line(event: Event) -> str:
     trained, total = event.whole("trainable_parameters"), event.whole("parameters")
     if event.get("message"):
-        return event.text("message")
+        return say(event.text("message"))
     if trained is not None and total:
         percent = f"{100 * trained / total:.2f}"
         return _(

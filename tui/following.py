@@ -15,7 +15,7 @@ from runtime.state import State, Story, Verdict, look
 from tui.follow import Follower, ending_problem, verdict_lines
 from tui.report import print_diagnostics
 from tui.terminal import opens_screen
-from tui.text import _, choose
+from tui.text import _, choose, say
 
 
 def follow_own(launched: Launched, runs_dir: Path, *, plain: bool, language: str | None) -> int:
@@ -86,7 +86,7 @@ def tell_end(run: RunFolder, verdict: Verdict, story: Story) -> int:
         for line in verdict_lines(run, story):
             click.echo(line)
     if verdict.state is State.STOPPED:
-        click.echo(_("{why}; go on with: recipe resume {id}", why=visible(verdict.why), id=run.id), err=True)
+        click.echo(_("{why}; go on with: recipe resume {id}", why=say(visible(verdict.why)), id=run.id), err=True)
     problem = ending_problem(run, verdict, story)
     if problem is not None:
         print_diagnostics([problem], sources={})

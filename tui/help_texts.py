@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Iterator
+from copy import copy
 from importlib import import_module
 from typing import Any
 
@@ -73,12 +74,14 @@ def translated(command: click.Command) -> click.Command:
     """The command with its help in the chosen language; itself, when that is English."""
     if language() == "en":
         return command
+    spoken = copy(command)  # the command itself stays as it is written
+    spoken.params = [copy(option) for option in command.params]
     if command.help:
-        command.help = say(inspect.cleandoc(command.help))
-    for option in command.params:
+        spoken.help = say(inspect.cleandoc(command.help))
+    for option in spoken.params:
         if isinstance(option, click.Option) and option.help:
             option.help = say(option.help)
-    return command
+    return spoken
 
 
 def speak(asked: str | None = None) -> None:
@@ -95,9 +98,9 @@ def speak(asked: str | None = None) -> None:
 
 
 def _spoken(context: click.Context, _: click.Parameter, value: str | None) -> str | None:
-    if value is not None:
+    if value is not None and value != language():
         speak(value)
-        translated(context.command)
+        context.command = translated(context.command)
     return value
 
 

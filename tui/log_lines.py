@@ -9,7 +9,7 @@ from runtime.journal import Event
 from runtime.peak import predicted_by
 from runtime.state import Story
 from tui.follow import counting_line, event_line, progress_line
-from tui.text import N_, _, number
+from tui.text import N_, _, number, say
 from tui.words import band, duration, size
 
 
@@ -37,7 +37,9 @@ def _words(event: Event, story: Story) -> str:
         case "end":
             seconds = event.number("seconds")
             took = _(" after {duration}", duration=duration(seconds)) if seconds is not None else ""
-            return ". ".join(filter(None, (f"{event.text('status', '?')}{took}", _peak(event), event.text("message"))))
+            return ". ".join(
+                filter(None, (f"{say(event.text('status', '?'))}{took}", _peak(event), say(event.text("message"))))
+            )
     return event_line(event, story) or ""
 
 

@@ -11,7 +11,7 @@ from compiler.render.concise import visible
 from tui.completing import Completion, field_at
 from tui.estimates import forecast
 from tui.forecast import Forecast
-from tui.text import _
+from tui.text import _, say
 from tui.what_if import Tried
 
 SIGNS = {Severity.ERROR: "✗", Severity.WARNING: "!", Severity.NOTE: "·"}
@@ -34,10 +34,10 @@ def verdict(found: Forecast) -> Content:
 def problem_words(problem: Diagnostic) -> Content:
     """A problem in one line: sign, place, code, message, and what is proposed."""
     place = f"{problem.span.line}:{problem.span.column} " if problem.span else ""
-    hint = f" · {problem.label}" if problem.label else f" · {problem.help}" if problem.help else ""
+    hint = f" · {say(problem.label)}" if problem.label else f" · {say(problem.help)}" if problem.help else ""
     return Content.assemble(
         (f"{SIGNS[problem.severity]} {place}{problem.code} ", STYLES[problem.severity]),
-        visible(problem.message),
+        visible(say(problem.message)),
         (visible(hint), "dim"),
     )
 
@@ -77,9 +77,10 @@ def beside(found: Forecast, tried: Tried, at: Cursor, space: Space) -> Content:
         for each in found.decided:
             parts.append(Content.assemble((f"{each.path} ", "dim"), (each.value, "bold")))
             if each.reason:
-                parts.append(Content.styled(f"  {each.reason}", "dim"))
+                parts.append(Content.styled(f"  {say(each.reason)}", "dim"))
             parts += [
-                Content.styled(_("  not {value}: {reason}", value=v, reason=why), "dim") for v, why in each.rejected
+                Content.styled(_("  not {value}: {reason}", value=v, reason=say(why)), "dim")
+                for v, why in each.rejected
             ]
     here = help_at(at.offered, at.text, at.line)
     return Content("\n").join([here, Content(""), *parts]) if here.plain else Content("\n").join(parts)

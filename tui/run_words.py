@@ -10,7 +10,7 @@ from compiler.plan import Plan
 from runtime.journal import read_number
 from runtime.outcome import Sample
 from runtime.state import State
-from tui.text import N_, _
+from tui.text import N_, _, say
 from tui.watching import Snapshot
 from tui.words import band, duration, size
 
@@ -68,7 +68,7 @@ def status_line(snapshot: Snapshot, name: str) -> str:
     if alive and snapshot.stage and snapshot.stage != "train":
         parts.append(stage_words(snapshot))
     if snapshot.verdict.state in {State.STOPPED, State.FAILED, State.DIED, State.STALLED} and snapshot.verdict.why:
-        parts.append(snapshot.verdict.why)
+        parts.append(say(snapshot.verdict.why))
     loss = _number(snapshot, "loss")
     if loss is not None:
         parts.append(_("loss {loss}", loss=f"{loss:.4f}"))

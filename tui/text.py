@@ -47,14 +47,14 @@ def say(text: str) -> str:
     return _catalogue.say(text) if _catalogue is not None else str(text)
 
 
-def _(message: str, **values: Any) -> str:
+def _(message: str, /, **values: Any) -> str:
     """The text in the chosen language, its ``{names}`` filled in."""
     if _catalogue is None:
         return message.format(**values) if values else message
     return _catalogue.say(phrase(message, **values) if values else message)
 
 
-def ngettext(one: str, many: str, n: int, **values: Any) -> str:
+def ngettext(one: str, many: str, n: int, /, **values: Any) -> str:
     """The text for a number, which is ``{n}`` in it."""
     return say(counted(one, many, n, **values))
 

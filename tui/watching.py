@@ -23,6 +23,7 @@ from runtime.state import Story, Verdict
 from tui.curves import Gatherer, Piece
 from tui.follow import event_line
 from tui.reader import RunReader
+from tui.text import say
 
 PATIENCE = 0.03
 """Seconds of reading that go into one batch."""
@@ -202,9 +203,9 @@ def line_of(event: Event, story: Story) -> str | None:
     if known is not None:
         return known
     if event.kind == "end":
-        return " ".join(part for part in (event.text("status"), event.text("message")) if part)
+        return " ".join(say(part) for part in (event.text("status"), event.text("message")) if part)
     message = event.text("message")
-    return f"{event.kind}: {message}" if message else None
+    return f"{event.kind}: {say(message)}" if message else None
 
 
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[@-_]")

@@ -67,7 +67,7 @@ def _faults(
     yield test.must_stay_in_language, _foreign(answer, language) if test.must_stay_in_language else ""
     if test.must_use_glossary:
         uses = uses_of(terms, answer, question=asked.question, expected=asked.expected)
-        yield bool(uses), joined("; ", [use.in_words() for use in uses if not use.right])
+        yield bool(uses), joined(phrase("; "), [use.in_words() for use in uses if not use.right])
     yield from ((True, fault) for fault in _lengths(test, answer))
     yield test.format != "any", _layout(test, answer)
 

@@ -133,7 +133,7 @@ def field_markdown(name: str, shape: Shape, say: Say = str) -> str:
         facts.append(phrase("set by recipec itself, so refused here: {names}", names=names))
     if shape.examples:
         facts.append(phrase("example {line}", line=_code(f"{name} = {toml_value(shape.examples[0])}")))
-    return f"- **`{name}`**: {say(shape.sentence)}\n  {say(joined('; ', facts))}.\n"
+    return f"- **`{name}`**: {say(shape.sentence)}\n  {say(joined(phrase('; '), facts))}.\n"
 
 
 def table_sentence(table: type[BaseModel]) -> str:

@@ -140,7 +140,8 @@ class _Block:
         taken = len(head) + 2
         indent = min(taken, max(2, self.prose // 4))
         first, *rest = wrapped(self.say(diagnostic.message), self.prose - indent, taken=taken - indent)
-        title = self.paint(f": {first}".rstrip(" "), BOLD)
+        colon = self.say(phrase(": "))
+        title = self.paint(f"{colon}{first}".rstrip(" "), BOLD)
         yield f"{self.paint(head, SEVERITY_STYLES[diagnostic.severity])}{title}"
         for line in rest:
             yield " " * indent + self.paint(line, BOLD) if line else ""

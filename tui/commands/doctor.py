@@ -11,12 +11,12 @@ import click
 
 from compiler.phrases import phrase
 from tui.options import runs_dir
-from tui.text import _
+from tui.text import N_, _, say
 
 if TYPE_CHECKING:
     from runtime.doctor.finding import Finding
 
-SIGNS = {"ok": "ok", "note": "note", "warning": "WARNING", "error": "ERROR"}
+SIGNS = {"ok": N_("ok"), "note": N_("note"), "warning": N_("WARNING"), "error": N_("ERROR")}
 COLORS = {"ok": "green", "note": None, "warning": "yellow", "error": "red"}
 
 
@@ -52,8 +52,10 @@ def _show(finding: Finding) -> None:
     from compiler.render.concise import visible
     from tui.report import wants_color
 
-    sign = f"{SIGNS[finding.state]:<8}"
+    sign = f"{say(SIGNS[finding.state]):<8}"
     color = COLORS[finding.state] if wants_color(sys.stdout) else None
-    click.echo(f"{click.style(sign, fg=color) if color else sign}{finding.subject:<13} {visible(finding.found)}")
+    click.echo(
+        f"{click.style(sign, fg=color) if color else sign}{say(finding.subject):<13} {visible(say(finding.found))}"
+    )
     if finding.remedy:
-        click.echo(f"{'':<21} → {finding.remedy}")
+        click.echo(f"{'':<21} → {say(finding.remedy)}")

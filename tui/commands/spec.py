@@ -25,9 +25,11 @@ EXIT_CODES = {
 @click.pass_context
 def command(context: click.Context) -> None:
     """Print the whole command line as one JSON document: verbs, arguments, options, exit codes."""
+    from tui.cli import recipe as group  # what a program reads is in English, whatever is spoken
+    from tui.text import choose
+
+    choose("en")
     root = context.find_root()
-    group = root.command
-    assert isinstance(group, click.Group)
     verbs = {}
     for name in group.list_commands(root):
         verb = group.get_command(root, name)

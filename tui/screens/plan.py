@@ -30,7 +30,7 @@ from tui.screens.dialogs import Question
 from tui.screens.reading import Reading
 from tui.screens.room import Room, while_up
 from tui.screens.run import Watched
-from tui.text import _
+from tui.text import _, number, say
 from tui.widgets.bindings import bindings
 from tui.widgets.ui import ui
 
@@ -144,7 +144,8 @@ class PlanScreen(Room):
             nonlocal told
             if time.monotonic() - told > EVERY and not worker.is_cancelled:
                 told = time.monotonic()
-                self.post_message(self.Progressed(f"{stage}: {done:,}" + (f" / {total:,}" if total else "")))
+                words = _("{stage}: {done:,}", stage=say(stage), done=done)
+                self.post_message(self.Progressed(words + (f" / {number(total)}" if total else "")))
 
         planned = make_plan(self.file, Permissions(runs=ui(self).runs_dir), progress)
         self.post_message(self.Made(planned, rows(planned, 0, ROWS)))
@@ -158,7 +159,7 @@ class PlanScreen(Room):
         try:
             self.post_message(self.Started(launch(planned, runs)))
         except Refusal as refusal:
-            self.post_message(self.Trouble("\n".join(d.message for d in refusal.diagnostics)))
+            self.post_message(self.Trouble("\n".join(say(d.message) for d in refusal.diagnostics)))
         except OSError as error:
             self.post_message(self.Trouble(f"{error.filename}: {error.strerror}"))
 
@@ -194,9 +195,9 @@ class PlanScreen(Room):
         words = _("plan {hash} · {rows} rows, {tokens} tokens · {steps} steps · {file}")
         title = words.format(
             hash=plan.sha256()[:12],
-            rows=f"{plan.data.train_rows:,}",
-            tokens=f"{plan.data.train_tokens:,}",
-            steps=f"{plan.schedule.steps:,}",
+            rows=number(plan.data.train_rows),
+            tokens=number(plan.data.train_tokens),
+            steps=number(plan.schedule.steps),
             file=self.file,
         )
         self.query_one("#title", Static).update(title)
@@ -205,7 +206,7 @@ class PlanScreen(Room):
         # What someone or something decided comes before what is as it always is.
         for setting in sorted(plan.settings, key=lambda setting: setting.origin.kind == "default"):
             place = setting.origin.place or setting.origin.kind
-            cells = (setting.path, _short(setting.value), place, setting.reason)
+            cells = (setting.path, _short(setting.value), say(place), say(setting.reason))
             table.add_row(*(Text(visible(cell)) for cell in cells))
         problems = [problem_words(problem) for problem in message.planned.diagnostics]
         self.query_one("#choices-text", Static).update(Content("\n").join([*problems, *_choices(plan)]))
@@ -285,9 +286,11 @@ def _choices(plan: Plan) -> list[Content]:
     parts = []
     for choice in plan.choices:
         parts.append(
-            Content.assemble((f"{choice.path} = {_short(choice.value)} ", "bold"), f"{choice.code}: {choice.reason}")
+            Content.assemble(
+                (f"{choice.path} = {_short(choice.value)} ", "bold"), f"{choice.code}: {say(choice.reason)}"
+            )
         )
-        parts += [Content.styled(f"  ✗ {_short(r.value)}  {r.code}: {r.reason}", "dim") for r in choice.rejected]
+        parts += [Content.styled(f"  ✗ {_short(r.value)}  {r.code}: {say(r.reason)}", "dim") for r in choice.rejected]
     return parts
 
 
@@ -297,7 +300,14 @@ def _data(plan: Plan) -> Content:
     share = 100 * data.supervised_tokens / data.train_tokens if data.train_tokens else 0
     lines = [
         Content.styled(_("what is learnt"), "bold"),
-        Content(f"  {data.supervised_tokens:,} / {data.train_tokens:,} ({share:.0f} %)"),
+        Content(
+            _(
+                "  {learnt:,} / {tokens:,} ({share:.0f} %)",
+                learnt=data.supervised_tokens,
+                tokens=data.train_tokens,
+                share=share,
+            )
+        ),
         Content.styled(_("where every row went"), "bold"),
         *_leaves(data.ledger),
         Content.styled(_("audit"), "bold"),
@@ -312,9 +322,9 @@ def _leaves(values: dict[str, object], indent: str = "  ") -> list[Content]:
     found: list[Content] = []
     for name, value in values.items():
         if isinstance(value, dict):
-            found += [Content.styled(f"{indent}{name}", "dim"), *_leaves(value, indent + "  ")]
+            found += [Content.styled(f"{indent}{say(name)}", "dim"), *_leaves(value, indent + "  ")]
         else:
-            found.append(Content.assemble((f"{indent}{name}  ", "dim"), visible(str(value))))
+            found.append(Content.assemble((f"{indent}{say(name)}  ", "dim"), visible(str(value))))
     return found
 
 

@@ -21,7 +21,7 @@ from compiler.permissions import Permissions
 from tui.forecast import Forecast, forecast
 from tui.recipe_words import Cursor, Space, beside, problem_words, verdict
 from tui.screens.room import Room, while_up
-from tui.text import _
+from tui.text import _, say
 from tui.what_if import Tried, stepped, written
 from tui.widgets.bindings import bindings
 from tui.widgets.editor import RecipeEditor
@@ -130,7 +130,7 @@ class RecipeScreen(Room):
     @work(thread=True, exclusive=True, group="read", exit_on_error=False)
     def _read(self) -> None:
         data, problems = read_bytes(self.file, str(self.file))
-        self.post_message(self.Read(data, problems[0].message if problems else ""))
+        self.post_message(self.Read(data, say(problems[0].message) if problems else ""))
 
     @work(thread=True, exclusive=True, group="forecast", exit_on_error=False)
     def _look(self, text: str) -> None:

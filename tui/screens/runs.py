@@ -23,7 +23,7 @@ from tui.run_list import HEADS, cells, matches, summaries
 from tui.screens.filtered import FilteredRoom
 from tui.screens.reading import Reading
 from tui.screens.room import while_up
-from tui.text import _
+from tui.text import _, say
 from tui.widgets.bindings import bindings
 from tui.widgets.line_chart import LineChart
 from tui.widgets.ui import ui
@@ -136,10 +136,10 @@ class RunsScreen(FilteredRoom):
     def _compare(self, one: RunFolder, other: RunFolder) -> None:
         (before, trouble), (after, more) = read_plan(one.plan), read_plan(other.plan)
         if before is None or after is None:
-            text = "\n".join(problem.message for problem in [*trouble, *more])
+            text = "\n".join(say(problem.message) for problem in [*trouble, *more])
         else:
             found = [
-                f"{d.path}: {d.before} → {d.after}" + (f"  ({d.reason})" if d.reason else "")
+                f"{d.path}: {d.before} → {d.after}" + (f"  ({say(d.reason)})" if d.reason else "")
                 for d in differences(before, after)
             ]
             text = "\n".join(found) or _("The plans are the same.")
