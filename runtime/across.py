@@ -53,6 +53,15 @@ class Numbers:
         return f"{self.plan.method} r={rank}"
 
     @property
+    def asked_of(self) -> tuple[object, ...]:
+        """What tells the rows that a run was measured on; rows of two recipes may bear the same names."""
+        files = tuple(sorted(one.sha256 for one in self.plan.inputs if one.role == "held-out"))
+        if files:
+            return files
+        rows = tuple(sorted(one.sha256 for one in self.plan.inputs if one.role == "data"))
+        return (*rows, self.plan.seed, self.plan.data.held_out_rows)  # a share of the data, drawn by the seed
+
+    @property
     def price(self) -> float | None:
         """What it took: money where the recipe has a price, else seconds."""
         return self.cost if self.cost is not None else self.seconds
@@ -143,7 +152,7 @@ class Advice:
 
 @dataclass(frozen=True, slots=True)
 class Across:
-    """Runs beside each other, the best first; ``remarks`` are what makes them hard to compare."""
+    """Runs beside each other, the best first where that can be told; ``remarks`` are what makes it hard to compare."""
 
     runs: list[Numbers]
     full: Numbers | None
@@ -165,11 +174,12 @@ def across(found: Sequence[Numbers]) -> Across:
     if len(found) < 2:
         message = phrase("{count} of the runs has finished; a comparison needs two", count=len(found))
         raise Refusal(Diagnostic("X091", message, help=phrase("`recipe runs` tells how they stand")))
+    comparable = len({one.measure for one in found}) == 1 and len({one.asked_of for one in found}) == 1
     smaller = found[0].measure == "loss"
-    best_first = sorted(found, key=lambda one: _rank(one, smaller=smaller))
-    full = next((one for one in best_first if one.plan.method == "full"), None)
+    best_first = sorted(found, key=lambda one: _rank(one, smaller=smaller)) if comparable else list(found)
+    full = next((one for one in best_first if one.plan.method == "full"), None) if comparable else None
     remarks = list(_remarks(best_first))
-    return Across(best_first, full, [] if remarks and "measure" in remarks[0] else list(_advice(best_first)), remarks)
+    return Across(best_first, full, list(_advice(best_first)) if comparable else [], remarks)
 
 
 def _rank(one: Numbers, *, smaller: bool) -> float:
@@ -182,7 +192,12 @@ def _remarks(runs: Sequence[Numbers]) -> Iterator[str]:
     if len({one.measure for one in runs}) > 1:
         yield phrase("the runs have no common measure: evaluate them all with `recipe eval`")
     asked = {frozenset(one.values) for one in runs}
-    if len(asked) > 1 and all(one.values for one in runs):
+    if len({one.asked_of for one in runs}) > 1:
+        yield phrase(
+            "the runs were measured on different held-out rows: a quality or a loss of one says nothing about "
+            "another's; compare each with its own base"
+        )
+    elif len(asked) > 1 and all(one.values for one in runs):
         common = len(frozenset.intersection(*asked))
         yield phrase("not all runs were asked the same: {common} questions are common to them", common=common)
     if any(one.sure == "not evaluated" for one in runs):

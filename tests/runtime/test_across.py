@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from compiler.diagnostics import Refusal
-from compiler.plan import Origin, Setting
+from compiler.plan import InputFile, Origin, Setting
 from runtime.across import Across, across, as_json, numbers_of
 from runtime.evaluation.comparing import as_json as results_of
 from runtime.evaluation.comparing import compare
@@ -34,12 +34,15 @@ def a_run(
     method: str = "lora",
     price: float | None = None,
     asked: int = 40,
+    held_out: str = "",
 ) -> RunFolder:
     """A finished run whose base passes no question and whose tuned model passes ``passed`` of ``asked``."""
     plan = plan_with(acceptance=[CITES])
     values: list[tuple[str, Any]] = [("hardware.price_per_hour", price), ("hardware.currency", "EUR")] if price else []
     paid = [Setting(path=p, value=v, origin=Origin(kind="recipe"), reason="said") for p, v in values]
-    plan = plan.model_copy(update={"method": method, "settings": [*plan.settings, *paid]})
+    rows = [InputFile(role="held-out", path="held_out.jsonl", sha256=held_out, bytes=1)] if held_out else []
+    changed = {"method": method, "settings": [*plan.settings, *paid], "inputs": [*plan.inputs, *rows]}
+    plan = plan.model_copy(update=changed)
     run = RunFolder(folder / "tiny" / name)
     run.evaluation.mkdir(parents=True)
     run.plan.write_bytes(plan.as_bytes())
@@ -110,6 +113,19 @@ def test_what_cannot_be_compared_is_said(tmp_path: Path) -> None:
     second.report.unlink()
     with pytest.raises(Refusal, match="X091"):
         compared(first, second)
+
+
+def test_runs_of_two_domains_are_not_held_against_each_other(tmp_path: Path) -> None:
+    """Row 1 of one held-out file is not row 1 of another, though both are called so."""
+    law = a_run(tmp_path, "law", 30, seconds=5, held_out="1" * 64)
+    shop, again = (a_run(tmp_path, name, 10, seconds=5, held_out="2" * 64) for name in ("shop", "again"))
+    found = compared(law, shop)
+    assert "different held-out rows" in found.remarks[0]
+    assert found.advice == []
+    assert [one.run for one in found.runs] == [law, shop]
+    same = compared(shop, again)
+    assert same.remarks == []
+    assert same.advice
 
 
 def test_the_command(tmp_path: Path) -> None:
