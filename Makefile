@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up-$(shell cat pyproject.toml constraints.txt weights.txt unsloth.txt Makefile | cksum | cut -d' ' -f1)
 
-.PHONY: help setup demo demo-short test check format benchmarks accuracy docs goldens clean
+.PHONY: help setup demo demo-short test check format benchmarks accuracy docs goldens texts clean
 
 help:
 	@echo "make demo        set up, train the embedded small model on the quickstart, show that it got better"
@@ -17,6 +17,7 @@ help:
 	@echo "make accuracy    predicted memory against published measurements"
 	@echo "make goldens     write the expected screens of the tests again"
 	@echo "make docs        write the generated pages under docs/ again"
+	@echo "make texts       bring the catalogues of other languages in line with what the program says"
 	@echo "make clean       remove the virtual environment and caches of the tools"
 
 setup: $(STAMP)
@@ -64,6 +65,9 @@ goldens: $(STAMP)
 
 docs: $(STAMP)
 	$(BIN)/python docs/generate.py
+
+texts: $(STAMP)
+	$(BIN)/python docs/texts.py
 
 clean:
 	rm -rf $(VENV) .pytest_cache .hypothesis .mypy_cache .ruff_cache .import_linter_cache build *.egg-info

@@ -63,7 +63,7 @@ class Part:
         for entry in self.entries.values():
             for template, translation in {entry.one: entry.forms[0], entry.many: entry.forms[-1]}.items():
                 pieces = _pieces(template) if "{" in template else ()
-                letters = sum(c.isalpha() for piece in pieces for c in piece)
+                letters = sum(_weight(c) for piece in pieces for c in piece)
                 if letters >= LEAST:
                     found.append(Pattern(letters, pieces, template, translation))
         return sorted(found, key=lambda one: -one.letters)
@@ -186,13 +186,19 @@ def _pieces(template: str) -> tuple[str, ...]:
     return tuple(literal for literal, *_ in parsed)
 
 
+def _weight(character: str) -> int:
+    """How much a character says: a sign such as an arrow stands in few sentences."""
+    return 3 if character in "→×%±" else int(character.isalpha())
+
+
 @cache
 def _compiled(template: str) -> re.Pattern[str]:
     out, seen = "", set()
-    for literal, name, *_ in Formatter().parse(template):
+    for literal, name, spec, _ in Formatter().parse(template):
         out += re.escape(literal)
         if name is not None:
-            out += f"(?P=_{name})" if name in seen else f"(?P<_{name}>.+?)"  # a group's name is no number
+            value = r"[+-]?\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?|nan|[+-]?inf" if spec and spec[-1] in ",fg" else ".+?"
+            out += f"(?P=_{name})" if name in seen else f"(?P<_{name}>{value})"  # a group's name is no number
             seen.add(name)
     return re.compile(out, re.DOTALL)
 

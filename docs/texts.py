@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,7 +33,10 @@ HEADER = "Content-Type: text/plain; charset=UTF-8\nPlural-Forms: nplurals=2; plu
 
 def texts() -> dict[str, dict[str, Entry]]:
     """The texts of every part of the catalogue, by their originals."""
-    found = {room: {entry.one: entry for entry in _marked(ROOT / room)} for room in ("tui", "compiler", "runtime")}
+    found = {
+        room: {entry.one: entry for entry in (*_marked(ROOT / room), *_in_templates(ROOT / room))}
+        for room in ("tui", "compiler", "runtime")
+    }
     found["compiler:recipe"] = {text: Entry(text, "", ()) for text in _language()}
     found["compiler:codes"] = {text: Entry(text, "", ()) for text in _stories()}
     found["tui:help"] = {entry.one: entry for entry in _help()}
@@ -51,6 +55,13 @@ def _marked(room: Path) -> Iterator[Entry]:
                     yield Entry(given[0][0], given[1][0], ())
                 elif len(given) == 1:
                     yield from (Entry(text, "", ()) for text in given[0] if text)
+
+
+def _in_templates(room: Path) -> Iterator[Entry]:
+    """What stands in ``_("…")`` in the templates of pages."""
+    for file in sorted(room.rglob("*.html.jinja")):
+        for text in re.findall(r'(?<!\w)_\("([^"]*)"', file.read_text(encoding="utf-8")):
+            yield Entry(text, "", ())
 
 
 def _written_out(node: ast.expr) -> list[str]:

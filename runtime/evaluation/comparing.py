@@ -244,7 +244,10 @@ def score_sentence(measure: Measure) -> str:
     """One measure: on how many questions better, by how many points, how sure."""
     paired = measure.paired
     values = phrase(
-        "{label} {base} → {tuned}", label=measure.label, base=percent(paired.base), tuned=percent(paired.tuned)
+        "{label} {base:.0f} % → {tuned:.0f} %",
+        label=measure.label,
+        base=100 * paired.base,
+        tuned=100 * paired.tuned,
     )
     interval = phrase(
         "95 % interval {points} to {points2} points", points=points(paired.low), points2=points(paired.high)

@@ -8,7 +8,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from compiler.phrases import phrase
+from compiler.phrases import Say, phrase
 from compiler.plan import Plan
 from runtime.budget import limits_of
 from runtime.evaluation.launching import read_results
@@ -42,8 +42,8 @@ DECIDED = (
 """Settings of which people ask why, in this order; the page has all the others folded away."""
 
 
-def content_of(run: RunFolder, plan: Plan, report: dict[str, Any]) -> dict[str, Any]:
-    """Everything that the template asks for."""
+def content_of(run: RunFolder, plan: Plan, report: dict[str, Any], say: Say = str) -> dict[str, Any]:
+    """Everything that the template asks for; ``say`` is for what is drawn."""
     story, verdict = look(run)
     events = list(read_journal(run.events))
     results = read_results(run)
@@ -52,7 +52,9 @@ def content_of(run: RunFolder, plan: Plan, report: dict[str, Any]) -> dict[str, 
     return {
         "title": plan.title or plan.name or run.path.parent.name,
         "run": run.id,
-        "state": "finished" if report else str(verdict.state),  # the page is written before the run tells its end
+        "state": phrase("finished")
+        if report
+        else str(verdict.state),  # the page is written before the run tells its end
         "why": "" if report else verdict.why,
         "plan": plan,
         "plan_sha256": plan.sha256(),
@@ -62,8 +64,8 @@ def content_of(run: RunFolder, plan: Plan, report: dict[str, Any]) -> dict[str, 
         "decided": first,
         "others": [setting for setting in plan.settings if setting not in first],
         "choices": plan.choices,
-        "loss_chart": _loss_chart(events, story),
-        "memory_chart": _memory_chart(events),
+        "loss_chart": _loss_chart(events, story, say),
+        "memory_chart": _memory_chart(events, say),
         "predicted": _predicted(run, plan, story),
         "results": results,
         "scores": _scores(results),
@@ -86,9 +88,13 @@ def _headline(story: Story, results: dict[str, Any] | None) -> list[str]:
         base_loss=compared.base_loss,
         tuned_loss=compared.tuned_loss,
     )
-    word = "better" if compared.better else phrase("NOT better")
-    by = f", {compared.better_by_percent:+.1f} %" if math.isfinite(compared.better_by_percent) else ""
-    return [f"{losses}: {word}{by}", phrase("How sure that is, `recipe eval` says.")]
+    word = phrase("better") if compared.better else phrase("NOT better")
+    percent = compared.better_by_percent
+    by = phrase(", {percent:+.1f} %", percent=percent) if math.isfinite(percent) else ""
+    return [
+        phrase("{losses}: {word}{by}", losses=losses, word=word, by=by),
+        phrase("How sure that is, `recipe eval` says."),
+    ]
 
 
 def _verdict(story: Story, results: dict[str, Any] | None) -> str:
@@ -101,11 +107,11 @@ def _verdict(story: Story, results: dict[str, Any] | None) -> str:
 def _facts(plan: Plan, story: Story, report: dict[str, Any]) -> list[tuple[str, str]]:
     data = plan.data
     trained, total = report.get("trainable_parameters"), report.get("parameters")
-    facts = [
+    facts: list[tuple[str, str]] = [
         (phrase("base model"), plan.model.id),
-        ("method", plan.method + (f", {plan.quantization.name}" if plan.quantization is not None else "")),
+        (phrase("method"), plan.method + (f", {plan.quantization.name}" if plan.quantization is not None else "")),
         (
-            "rows",
+            phrase("rows"),
             phrase(
                 "{train_rows:,} to learn from, {held_out_rows:,} held out",
                 train_rows=data.train_rows,
@@ -113,7 +119,7 @@ def _facts(plan: Plan, story: Story, report: dict[str, Any]) -> list[tuple[str, 
             ),
         ),
         (
-            "tokens",
+            phrase("tokens"),
             phrase(
                 "{train_tokens:,}, {supervised_tokens:,} of them learnt",
                 train_tokens=data.train_tokens,
@@ -121,7 +127,7 @@ def _facts(plan: Plan, story: Story, report: dict[str, Any]) -> list[tuple[str, 
             ),
         ),
         (
-            "steps",
+            phrase("steps"),
             phrase(
                 "{step:,} of {steps:,}, batch {batch_size}",
                 step=story.step,
@@ -129,7 +135,7 @@ def _facts(plan: Plan, story: Story, report: dict[str, Any]) -> list[tuple[str, 
                 batch_size=plan.schedule.batch_size,
             ),
         ),
-        ("device", plan.target.gpu or plan.target.device),
+        (phrase("device"), plan.target.gpu or plan.target.device),
     ]
     start = begun(plan, story)
     if start is not None:
@@ -144,7 +150,7 @@ def _facts(plan: Plan, story: Story, report: dict[str, Any]) -> list[tuple[str, 
     if isinstance(trained, int) and isinstance(total, int) and total:
         facts.append(
             (
-                "trained",
+                phrase("trained"),
                 phrase(
                     "{trained:,} of {total:,} parameters ({trained2:.2f} %)",
                     trained=trained,
@@ -169,27 +175,37 @@ def _metrics(events: Iterable[Event], name: str) -> list[tuple[float, float]]:
     return sorted((float(step), value) for step, value in found.items())
 
 
-def _loss_chart(events: list[Event], story: Story) -> Markup:
+def _loss_chart(events: list[Event], story: Story, say: Say) -> Markup:
     loss = _metrics(events, "loss")
     held_out = []
     for event in story.evaluations:
         value, step = event.number("loss"), event.whole("step")
         if value is not None:
             held_out.append((float(step or 0), value))
-    curves = [Curve(phrase("held-out rows"), sorted(held_out), "second")]
+    curves = [Curve(say(phrase("held-out rows")), sorted(held_out), "second")]
     if len(loss) >= SMOOTH_FROM:
-        curves = [Curve("", loss, "raw"), Curve(phrase("training rows, smoothed"), smoothed(loss), "first"), *curves]
+        curves = [
+            Curve("", loss, "raw"),
+            Curve(say(phrase("training rows, smoothed")), smoothed(loss), "first"),
+            *curves,
+        ]
     else:
-        curves = [Curve(phrase("training rows"), loss, "first"), *curves]
-    return chart(curves, label=phrase("loss in nats by optimizer step"), unit=lambda value: f"{value:g}")
+        curves = [Curve(say(phrase("training rows")), loss, "first"), *curves]
+    return chart(
+        curves,
+        label=say(phrase("loss in nats by optimizer step")),
+        unit=lambda value: say(phrase("{value:g}", value=value)),
+    )
 
 
-def _memory_chart(events: list[Event]) -> Markup:
+def _memory_chart(events: list[Event], say: Say) -> Markup:
     used = [(step, value / 2**30) for step, value in _metrics(events, "memory")]
     peak = [(step, value / 2**30) for step, value in _metrics(events, "peak_memory")]
-    curves = [Curve(phrase("in use"), used, "first"), Curve(phrase("highest so far"), peak, "second")]
+    curves = [Curve(say(phrase("in use")), used, "first"), Curve(say(phrase("highest so far")), peak, "second")]
     return chart(
-        curves, label=phrase("memory in GiB by optimizer step"), unit=lambda value: phrase("{value:g} GiB", value=value)
+        curves,
+        label=say(phrase("memory in GiB by optimizer step")),
+        unit=lambda value: say(phrase("{value:g} GiB", value=value)),
     )
 
 
@@ -206,12 +222,16 @@ def _predicted(run: RunFolder, plan: Plan, story: Story) -> list[tuple[str, str,
     currency = str(estimate.get("currency") or (limits.currency if limits is not None else ""))
 
     def money(value: float) -> str:
-        return f"{value:.2f} {currency}".strip()
+        return (
+            phrase("{value:.2f} {currency}", value=value, currency=currency)
+            if currency
+            else phrase("{value:.2f}", value=value)
+        )
 
     rows = [
-        ("memory", _band(memory.as_json() if memory is not None else None, _gib), _gib(peak) if peak else "—"),
+        (phrase("memory"), _band(memory.as_json() if memory is not None else None, _gib), _gib(peak) if peak else "—"),
         (phrase("training time"), _band(estimate.get("seconds"), _minutes), _minutes(seconds) if seconds else "—"),
-        ("cost", _band(estimate.get("cost"), money), money(spent) if spent is not None else "—"),
+        (phrase("cost"), _band(estimate.get("cost"), money), money(spent) if spent is not None else "—"),
     ]
     return [row for row in rows if row[1:] != ("—", "—")]
 
@@ -232,8 +252,12 @@ def _gib(value: float) -> str:
 
 def _minutes(seconds: float) -> str:
     if seconds < 90:
-        return f"{seconds:.0f} s"
-    return phrase("{seconds:.1f} min", seconds=seconds / 60) if seconds < 5400 else f"{seconds / 3600:.1f} h"
+        return phrase("{seconds:.0f} s", seconds=seconds)
+    return (
+        phrase("{seconds:.1f} min", seconds=seconds / 60)
+        if seconds < 5400
+        else phrase("{hours:.1f} h", hours=seconds / 3600)
+    )
 
 
 # --- the evaluation -----------------------------------------------------------------------------------------
@@ -262,7 +286,11 @@ def _rows(results: dict[str, Any]) -> list[dict[str, Any]]:
             **{
                 side: {
                     "answer": row[side]["answer"],
-                    "failed": [f"{test}: {why}" for test, why in row[side]["tests"].items() if why],
+                    "failed": [
+                        phrase("{name}: {message}", name=test, message=why)
+                        for test, why in row[side]["tests"].items()
+                        if why
+                    ],
                 }
                 for side in ("base", "tuned")
             },

@@ -86,6 +86,18 @@ def test_an_evaluated_run_is_told_with_its_intervals(tmp_path: Path) -> None:
     assert page.count("<polyline") == 5  # loss with its raw values and the held-out rows, memory and its peak
 
 
+def test_the_page_is_in_the_language_of_whoever_has_it_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RECIPE_LANG", "fr")
+    page = written(tmp_path)
+    assert '<html lang="fr">' in page
+    assert "meilleur sur 20 parmi 20" in page
+    assert "tests d&#39;acceptation 0\N{NARROW NO-BREAK SPACE}% → 100\N{NARROW NO-BREAK SPACE}%" in page
+    assert "rien n&#39;est cité" in page
+    assert "2,00 Gio" in page
+    words = re.sub(r"<(style|pre)>.*?</\1>|<[^>]*>", " ", page, flags=re.DOTALL).lower()
+    assert not re.findall(r"\b(?:the|of|and|with|what|how|rows|held-out|steps)\b", words)
+
+
 def test_no_text_of_a_stranger_becomes_a_tag(tmp_path: Path) -> None:
     page = written(tmp_path)
     assert "<script" not in page
