@@ -15,6 +15,7 @@ NAMES = {
     "faults": "kills, full disks, torn journals done to a hundred runs (`--runs N --seed S`; as root, for the disks)",
     "many": "a thousand recipes in one process",
     "mutants": "100,000 broken recipes",
+    "search": "thousands of ways to train a 7B model on one card",
     "screen": "the text UI: first paint, keys while a journal grows by 10,000 events a second",
     "texts": "the audit of texts: personal data, other languages, near repeats",
     "training": "the quickstart beside a plain TRL script with the same settings (about six minutes)",

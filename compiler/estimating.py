@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 
 from compiler import decide
 from compiler.check import Subject
-from compiler.diagnostics import Diagnostic, Severity
-from compiler.estimate.cost import HOUR, Cost, Offer
-from compiler.estimate.duration import Course, Duration, Span
+from compiler.diagnostics import Diagnostic, KeyPath, Severity
+from compiler.estimate.cost import HOUR, Cost, Offer, cost
+from compiler.estimate.duration import Course, Duration, Span, duration
 from compiler.estimate.lengths import RowLengths
 from compiler.estimate.result import GIB, Amount, Memory, Unknown
+from compiler.estimate.work import Work
 from compiler.facts.machine import Target
 from compiler.facts.models import ModelFacts
 from compiler.facts.prices import Currency, Quote, quotes
@@ -24,7 +25,10 @@ from compiler.learned.signature import machine_of, rows_of
 from compiler.learned.store import Measured
 from compiler.phrases import joined, phrase
 from compiler.plan import AmountPart, EstimatePart, TermPart
-from compiler.search.answer import Answer, Verdict, answer, cost_of, in_gib, time_of, weights_bytes
+from compiler.search.answer import Answer, Verdict, answer, in_gib, weights_bytes
+from compiler.search.choose import Room
+from compiler.search.lacking import WayOut
+from compiler.search.limits import Limits, Takes
 from compiler.search.question import question
 
 OWN_PRICE = phrase("your price")
@@ -38,12 +42,14 @@ class Estimate:
     """The answer, how long the run takes and what it costs; ``learned`` where runs of this machine say more of it.
 
     ``memory``, ``total`` and ``verdict`` are the best that is known: what was measured, else what is predicted.
+    ``takes`` tells time and cost of any other way to train.
     """
 
     answer: Answer
     duration: Duration
     cost: Cost
     course: Course
+    takes: Takes
     learned: Learned | None = None
 
     @property
@@ -78,12 +84,26 @@ def estimate(
     asked = question(recipe, target, facts, lengths.cut(max_length), max_length=max_length)
     if isinstance(asked, Unknown):
         return asked
-    found = answer(asked)
+
+    def takes(work: Work, room: Room, lengths: RowLengths) -> tuple[Duration, Cost]:
+        taken = duration(work, room.device, lengths, _course(recipe, lengths, work, held_out))
+        return taken, costs(recipe, target, room, taken, prices)
+
+    found = answer(asked, _limits(recipe, target, takes))
     if isinstance(found, Unknown):
         return found
-    course = _course(recipe, found, held_out)
-    taken = time_of(found, found.chosen, course)
-    return Estimate(found, taken, costs(recipe, target, found, taken, prices), course)
+    taken, cost = takes(found.chosen.work, asked.room, asked.lengths)
+    course = _course(recipe, asked.lengths, found.chosen.work, held_out)
+    return Estimate(found, taken, cost, course, takes=takes)
+
+
+def _limits(recipe: Recipe, target: Target, takes: Takes) -> Limits | None:
+    """The recipe's budget. Money counts only at a price of one's own: others' limit nobody."""
+    budget, hardware = recipe.budget, recipe.hardware
+    priced = hardware.price_per_hour is not None or hardware.electricity_per_kwh is not None
+    money = budget.max_cost if priced else None
+    seconds = budget.max_hours * HOUR if budget.max_hours is not None else None
+    return Limits(seconds, money, target.gpu, takes) if seconds is not None or money is not None else None
 
 
 def estimate_of(subject: Subject, target: Target, *, prices: Prices = quotes) -> Estimate | Unknown:
@@ -117,11 +137,11 @@ def with_learned(
     if found.total is None:
         return replace(told, learned=found)
     taken = replace(told.duration, total=found.total)
-    return replace(told, learned=found, cost=costs(subject.recipe, target, told.answer, taken, prices))
+    return replace(told, learned=found, cost=costs(subject.recipe, target, told.answer.question.room, taken, prices))
 
 
-def _course(recipe: Recipe, found: Answer, held_out: int) -> Course:
-    steps = decide.total_steps(recipe.training, rows=found.question.lengths.rows)
+def _course(recipe: Recipe, lengths: RowLengths, work: Work, held_out: int) -> Course:
+    steps = decide.total_steps(recipe.training, rows=lengths.rows)
     every, save = recipe.training.eval_steps, recipe.training.save_steps
     every = decide.eval_steps(steps=steps, held_out=held_out).value if every == "auto" else every
     save = decide.save_steps(steps=steps, every=None).value if save == "auto" else save
@@ -131,23 +151,33 @@ def _course(recipe: Recipe, found: Answer, held_out: int) -> Course:
         measurements=2 + math.ceil(steps / every),
         held_out=held_out,
         checkpoints=math.ceil(steps / save),
-        weights_bytes=weights_bytes(found.chosen.work),
+        weights_bytes=weights_bytes(work),
         answers=questions,
         answer_tokens=recipe.evaluation.max_new_tokens,
     )
 
 
-def costs(recipe: Recipe, target: Target, found: Answer, taken: Duration, prices: Prices) -> Cost:
-    """Money at the recipe's own price, else at those that are asked for a rented GPU; electricity of one's own."""
+def costs(recipe: Recipe, target: Target, room: Room, taken: Duration, prices: Prices) -> Cost:
+    """Money at the recipe's own price, else at those that are asked for a rented GPU; electricity of one's own.
+
+    The recipe's price is that of its own target's GPU; on another one it says nothing.
+    """
     hardware = recipe.hardware
-    if hardware.price_per_hour is not None:
+    if hardware.price_per_hour is not None and room.gpu == target.gpu:
         offers = [Offer(OWN_PRICE, hardware.price_per_hour, source="[hardware] price_per_hour")]
-    elif target.gpu:
-        found_prices = prices(target.gpu, hardware.currency)
+    elif room.gpu:
+        found_prices = prices(room.gpu, hardware.currency)
         offers = [Offer(quote.provider, quote.per_hour, quote.read, quote.source) for quote in found_prices]
     else:
         offers = []
-    return cost_of(found, taken, offers, currency=hardware.currency, per_kwh=hardware.electricity_per_kwh)
+    return cost(
+        taken,
+        offers,
+        devices=max(1, target.gpu_count),
+        watts=room.device.watts,
+        currency=hardware.currency,
+        per_kwh=hardware.electricity_per_kwh,
+    )
 
 
 def part_of(told: Estimate) -> EstimatePart:
@@ -206,22 +236,9 @@ def _memory(document: TomlDocument, told: Estimate) -> list[Diagnostic]:
     changes = found.way_out.changes if found.way_out else ()
     at = tuple(changes[0].path.split(".")) if changes else ("hardware", "gpu")
     span = document.value_span(at)
-    advice = phrase("take a GPU with more memory: recipe check --gpus all compares them")
+    advice: str = phrase("take a GPU with more memory: recipe check --gpus all compares them")
     if found.way_out is not None:
-        lines = joined(
-            ", ",
-            [
-                phrase("{path} = {then} (now {now})", path=change.path, then=_toml(change.then), now=_toml(change.now))
-                for change in changes
-            ],
-        )
-        pace = found.way_out.candidate.pace / found.chosen.pace
-        advice = phrase(
-            "set {lines}: {in_gib}, {pace:.1f} times as long a step",
-            lines=lines,
-            in_gib=in_gib(found.way_out.candidate.memory.process),
-            pace=pace,
-        )
+        advice = _advice(told, found.way_out)
     return [
         Diagnostic(
             "E030",
@@ -235,34 +252,67 @@ def _memory(document: TomlDocument, told: Estimate) -> list[Diagnostic]:
     ]
 
 
+def _advice(told: Estimate, out: WayOut) -> str:
+    """The lines to change, and what the run then takes."""
+    lines = joined(
+        ", ",
+        [
+            phrase("{path} = {then} (now {now})", path=change.path, then=_toml(change.then), now=_toml(change.now))
+            for change in out.changes
+        ],
+    )
+    taken, cost = told.takes(out.candidate.work, out.room, out.lengths)
+    hours = taken.total.seconds / HOUR
+    in_all = in_gib(out.candidate.memory.process)
+    if cost.cheapest is None:
+        return phrase("set {lines}: {in_gib}, {hours:.2g} hours", lines=lines, in_gib=in_all, hours=hours)
+    return phrase(
+        "set {lines}: {in_gib}, {hours:.2g} hours, {money:.2f} {currency} at {provider}",
+        lines=lines,
+        in_gib=in_all,
+        hours=hours,
+        money=cost.cheapest.expected,
+        currency=cost.currency,
+        provider=cost.cheapest.provider,
+    )
+
+
 def _toml(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else f'"{value}"' if isinstance(value, str) else str(value)
 
 
 def _budget(recipe: Recipe, document: TomlDocument, told: Estimate) -> list[Diagnostic]:
-    """A budget that even the low end of the range is above."""
-    problems = []
+    """A budget that even the low end of the range is above, and, as a warning, one that what is expected is above."""
+    problems: list[tuple[KeyPath, str, float, bool]] = []
     budget, total = recipe.budget, told.total
-    if budget.max_hours is not None and total.low / HOUR > budget.max_hours:
-        problems.append(
-            (
-                ("budget", "max_hours"),
-                phrase("the run takes {low:.1f} hours or more", low=total.low / HOUR),
-                budget.max_hours,
-            )
-        )
+    if budget.max_hours is not None and total.seconds / HOUR > budget.max_hours:
+        sure = total.low / HOUR > budget.max_hours
+        low, hours = total.low / HOUR, total.seconds / HOUR
+        said = phrase("the run takes {low:.1f} hours or more", low=low)
+        likely = phrase("the run probably takes {hours:.2g} hours ({low:.2g} or more)", hours=hours, low=low)
+        problems.append((("budget", "max_hours"), said if sure else likely, budget.max_hours, sure))
     own = next((offer for offer in told.cost.offers if offer.read is None), None)  # others' prices limit nobody
-    if budget.max_cost is not None and own is not None and own.low > budget.max_cost:
-        cost = phrase("the run costs {low:.2f} {currency} or more", low=own.low, currency=told.cost.currency)
-        problems.append((("budget", "max_cost"), cost, budget.max_cost))
+    if budget.max_cost is not None and own is not None and own.expected > budget.max_cost:
+        sure, currency = own.low > budget.max_cost, told.cost.currency
+        said = phrase("the run costs {low:.2f} {currency} or more", low=own.low, currency=currency)
+        likely = phrase(
+            "the run probably costs {expected:.2f} {currency} ({low:.2f} or more)",
+            expected=own.expected,
+            low=own.low,
+            currency=currency,
+        )
+        problems.append((("budget", "max_cost"), said if sure else likely, budget.max_cost, sure))
+    out = told.answer.way_out
+    advice = phrase("fewer epochs, fewer rows, a faster GPU (recipe check --gpus all), or a larger budget")
     return [
         Diagnostic(
             "X065",
             phrase("{message}, and {path} is {limit:g}", message=message, path=path[1], limit=limit),
+            severity=Severity.ERROR if sure else Severity.WARNING,
             file=document.file,
             path=path,
             span=document.value_span(path) or document.end_span(),
-            help=phrase("fewer epochs, fewer rows, a faster GPU (recipe check --gpus all), or a larger budget"),
+            help=_advice(told, out) if out is not None else advice,
         )
-        for path, message, limit in problems
+        for path, message, limit, sure in problems
     ]

@@ -14,6 +14,7 @@ from tui.words import duration
 if TYPE_CHECKING:
     from compiler.estimating import Estimate
     from compiler.search.choose import Candidate
+    from compiler.search.lacking import WayOut
 
 WIDEST = 64
 """Cells of the memory bar at most."""
@@ -33,12 +34,31 @@ def forecast(told: Estimate, *, width: int, unicode: bool, device: str) -> list[
     lines = [fits, "", *bar(memory, usable, width=width, unicode=unicode), "", time, cost, how, *_learned(told)]
     lines += _others(told)
     if found.way_out is not None:
-        changes = ", ".join(f"{c.path.partition('.')[2]} = {c.then}" for c in found.way_out.changes)
         lines += [
             "",
-            _("fits with {changes}: {memory}", changes=changes, memory=_gib(found.way_out.candidate.memory.process)),
+            _("fits with {changes}: {takes}", changes=_changes(found.way_out), takes=_takes(told, found.way_out)),
         ]
+    if found.alone:
+        lines += ["", _("each change by itself:"), *(_alone(told, each, enough) for each, enough in found.alone)]
     return [wrapped for line in lines for wrapped in _wrapped(line, width)]
+
+
+def _changes(out: WayOut) -> str:
+    return ", ".join(f"{change.path.partition('.')[2]} = {change.then}" for change in out.changes)
+
+
+def _takes(told: Estimate, out: WayOut) -> str:
+    """Memory, time and money of a way out."""
+    taken, cost = told.takes(out.candidate.work, out.room, out.lengths)
+    parts = [_gib(out.candidate.memory.process), duration(taken.total.seconds)]
+    if cost.cheapest is not None:
+        parts.append(_money(cost.cheapest, cost.currency))
+    return ", ".join(parts)
+
+
+def _alone(told: Estimate, out: WayOut, enough: bool) -> str:
+    said = _("enough") if enough else _("not enough")
+    return f"        {_changes(out)}: {_takes(told, out)}: {said}"
 
 
 def summary(told: Estimate, device: str) -> tuple[str, str, str, str]:
@@ -252,7 +272,24 @@ def as_json(told: Estimate) -> dict[str, Any]:
             {"path": change.path, "now": change.now, "then": change.then}
             for change in (found.way_out.changes if found.way_out else ())
         ],
+        "over_budget": found.looked.over,
+        "way_out": _way_out_json(told, found.way_out) if found.way_out else None,
+        "alone": [{**_way_out_json(told, out), "enough": enough} for out, enough in found.alone],
         "candidates": found.looked.seen,
+    }
+
+
+def _way_out_json(told: Estimate, out: WayOut) -> dict[str, Any]:
+    taken, cost = told.takes(out.candidate.work, out.room, out.lengths)
+    process, cheapest = out.candidate.memory.process, cost.cheapest
+    return {
+        "changes": [{"path": change.path, "now": change.now, "then": change.then} for change in out.changes],
+        "gpu": out.room.gpu,
+        "how": _work(out.candidate.work),
+        "process": {"expected": process.bytes, "low": process.low, "high": process.high},
+        "seconds": {"expected": taken.total.seconds, "low": taken.total.low, "high": taken.total.high},
+        "cost": round(cheapest.expected, 4) if cheapest else None,
+        "provider": cheapest.provider if cheapest else "",
     }
 
 

@@ -3,34 +3,41 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from compiler.decide import Decision
-from compiler.estimate.cost import Cost, Offer, cost
 from compiler.estimate.duration import Course, Duration, duration
 from compiler.estimate.result import GIB, Amount, Memory, Unknown
 from compiler.estimate.work import Work
+from compiler.facts.gpus import catalogue
+from compiler.facts.machine import Target
+from compiler.facts.speeds import speeds
 from compiler.phrases import phrase
 from compiler.plan import Rejected
 from compiler.search.candidates import Open
-from compiler.search.choose import Candidate, Looked, choose
-from compiler.search.lacking import WayOut, ways_out
-from compiler.search.question import Question
+from compiler.search.choose import Candidate, Looked, Room, choose
+from compiler.search.lacking import Lacking, WayOut, alone, ways_out
+from compiler.search.limits import Limits
+from compiler.search.question import Question, room_of
 
 Verdict = Literal["fits", "too close to call", "does not fit"]
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a search of a question came to. ``chosen`` fits if anything does, else it came nearest."""
+    """What a search of a question came to. ``chosen`` fits if anything does, else it came nearest.
+
+    Where nothing fits for certain, or all that does breaks the limits, ``way_out`` are the fewest changes with which
+    something would, and ``alone`` is each change by itself with whether it is enough.
+    """
 
     question: Question
     looked: Looked
     chosen: Candidate
     verdict: Verdict
     way_out: WayOut | None
+    alone: tuple[tuple[WayOut, bool], ...] = ()
 
 
 def verdict(memory: Memory, usable: int) -> Verdict:
@@ -40,30 +47,32 @@ def verdict(memory: Memory, usable: int) -> Verdict:
     return "too close to call" if memory.process.low <= usable else "does not fit"
 
 
-def answer(asked: Question) -> Answer | Unknown:
-    """Search; with the smallest set of changes where nothing fits for certain."""
-    looked = choose(asked.base, asked.left, asked.room, asked.lengths)
+def answer(asked: Question, limits: Limits | None = None) -> Answer | Unknown:
+    """Search within the limits; with the smallest set of changes where nothing fits for certain or keeps them."""
+    looked = choose(asked.base, asked.left, asked.room, asked.lengths, limits)
     chosen = looked.best or looked.smallest
     if chosen is None:
         return looked.unknown or Unknown(
             phrase("no way to train is left open"), phrase("see the recipe's [adapter] and [training]")
         )
     told = verdict(chosen.memory, asked.room.usable)
-    way_out = None if told == "fits" else ways_out(asked.base, asked.left, asked.room, asked.lengths)
-    return Answer(asked, looked, chosen, told, way_out)
+    if told == "fits" and not looked.over:
+        return Answer(asked, looked, chosen, told, None)
+    lacking = Lacking(asked.base, asked.left, asked.room, asked.lengths, limits, _other_rooms(asked))
+    return Answer(asked, looked, chosen, told, ways_out(lacking), tuple(alone(lacking)))
 
 
-def time_of(
-    found: Answer, candidate: Candidate, course: Course, *, known: tuple[float, float] | None = None
-) -> Duration:
-    """The whole run of a candidate. A packed one takes as many fewer steps as its rows are fewer."""
-    return duration(candidate.work, found.question.room.device, found.question.lengths, course, known=known)
-
-
-def cost_of(found: Answer, taken: Duration, offers: Iterable[Offer], *, currency: str, per_kwh: float | None) -> Cost:
-    """What the run costs on the question's device."""
-    device, devices = found.question.room.device, found.question.base.devices
-    return cost(taken, offers, devices=devices, watts=device.watts, currency=currency, per_kwh=per_kwh)
+def _other_rooms(asked: Question) -> tuple[Room, ...]:
+    """Other GPUs whose figures are known and that compute in the work's dtype, those with least memory first."""
+    if asked.base.device != "cuda":
+        return ()
+    found = []
+    for name in speeds():
+        card = catalogue()[name]
+        room = room_of(Target("cuda", card.bf16, name, asked.base.devices, ""))
+        if name != asked.room.gpu and isinstance(room, Room) and (card.bf16 or asked.base.dtype != "bfloat16"):
+            found.append(room)
+    return tuple(sorted(found, key=lambda room: (room.usable, room.gpu)))
 
 
 def weights_bytes(work: Work) -> int:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Protocol
 
 from compiler.estimate.device import Device
 from compiler.estimate.lengths import RowLengths
@@ -22,11 +24,12 @@ ALTERNATIVES = 3
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """The device that a run has to fit on: how fast it is, and the bytes that a process may take there."""
+    """The device that a run has to fit on: how fast it is, the bytes that a process may take there, the GPU's name."""
 
     device: Device
     usable: int
     compute_capability: float = 8.0
+    gpu: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,8 @@ class Candidate:
 class Looked:
     """What a search came to. ``best`` is None when nothing fits, and ``smallest`` then is what came nearest.
 
-    ``unknown`` says why nothing can be told at all; ``seen`` is the number of candidates.
+    ``unknown`` says why nothing can be told at all; ``seen`` is the number of candidates. ``over`` says that ``best``
+    fits but breaks the limits, as everything does that fits.
     """
 
     best: Candidate | None
@@ -50,6 +54,14 @@ class Looked:
     smallest: Candidate | None = None
     unknown: Unknown | None = None
     seen: int = 0
+    over: bool = False
+
+
+class Bound(Protocol):
+    """What a run may not take more of (``limits.py``)."""
+
+    def hold(self, work: Work, room: Room, lengths: RowLengths) -> bool:
+        """Whether a run keeps within it."""
 
 
 @dataclass(slots=True)
@@ -86,6 +98,12 @@ class _Scales:
         return held is not None and held.fits(self.room.usable)
 
 
+@lru_cache(maxsize=1024)
+def _sequences(lengths: RowLengths, rows: int, joining: Joining | None) -> tuple[float, float]:
+    """Kept, as a search is followed by others on the same rows: for what was rejected, and for ways out."""
+    return lengths.sequences(rows, joining)
+
+
 @dataclass(slots=True)
 class _Timer:
     """Seconds per token that is trained on, as padding is time spent for nothing."""
@@ -100,7 +118,7 @@ class _Timer:
         found = []
         for rows in left.micro_batches:
             if (rows, joining) not in self.seen:
-                self.seen[rows, joining] = self.lengths.sequences(rows, joining)
+                self.seen[rows, joining] = _sequences(self.lengths, rows, joining)
             sequences, length = self.seen[rows, joining]
             accumulation = left.batch // (rows * way.devices)
             step = timed.step(rows=sequences, length=max(1.0, length), accumulation=accumulation)
@@ -113,8 +131,12 @@ def _kind(way: Work) -> tuple[object, ...]:
     return way.backend, way.method, way.gradient_checkpointing, way.packing
 
 
-def choose(base: Work, left: Open, room: Room, lengths: RowLengths) -> Looked:
-    """The fastest that fits; among those of nearly one pace, the one whose way is preferred and whose rows are most."""
+def choose(base: Work, left: Open, room: Room, lengths: RowLengths, bound: Bound | None = None) -> Looked:
+    """The fastest that fits and keeps within ``bound``.
+
+    Among those of nearly one pace, the one whose way is preferred and whose rows are most. Where all that fits breaks
+    the bound, the fastest that fits.
+    """
     timer = _Timer(room.device, lengths)
     scales = [_Scales(room, left, way) for way in ways(base, left, lengths)]
     timed = [
@@ -123,12 +145,10 @@ def choose(base: Work, left: Open, room: Room, lengths: RowLengths) -> Looked:
         for rows, pace in zip(left.micro_batches, timer.paces(scale.way, left), strict=True)
     ]
     timed.sort(key=lambda each: (each[0], each[1], -each[2]))
-    best: tuple[float, int, int] | None = None
-    for each in timed:
-        if best is not None and each[0] > best[0] * (1 + NEAR):
-            break
-        if scales[each[1]].fits(each[2]) and (best is None or (each[1], -each[2]) < (best[1], -best[2])):
-            best = each if best is None else (best[0], each[1], each[2])
+    best = _first(timed, scales, bound, lengths)
+    over = best is None and bound is not None
+    if over:
+        best = _first(timed, scales, None, lengths)
     if best is None:
         return _nothing(scales, left, timer, len(timed))
     taken = next(each for each in timed if each[1:] == best[1:])
@@ -142,7 +162,28 @@ def choose(base: Work, left: Open, room: Room, lengths: RowLengths) -> Looked:
         if len(others) == ALTERNATIVES:
             break
     chosen = _candidate(scales[taken[1]], taken[2], taken[0])
-    return Looked(chosen, tuple(others), seen=len(timed))
+    return Looked(chosen, tuple(others), seen=len(timed), over=over)
+
+
+_Timed = tuple[float, int, int]
+"""Pace, number of the way, rows of a micro-batch."""
+
+
+def _first(timed: list[_Timed], scales: list[_Scales], bound: Bound | None, lengths: RowLengths) -> _Timed | None:
+    """The best of what is sorted by pace. A way whose fastest split breaks the bound breaks it with every other one."""
+    best: _Timed | None = None
+    over: set[int] = set()
+    for pace, number, rows in timed:
+        if best is not None and pace > best[0] * (1 + NEAR):
+            break
+        scale = scales[number]
+        if number in over or not scale.fits(rows) or (best is not None and (number, -rows) >= (best[1], -best[2])):
+            continue
+        if bound is not None and not bound.hold(split(scale.way, rows, scale.left.batch), scale.room, lengths):
+            over.add(number)
+        else:
+            best = (pace if best is None else best[0], number, rows)
+    return best
 
 
 def _candidate(scale: _Scales, rows: int, pace: float) -> Candidate:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import combinations
@@ -10,9 +11,12 @@ from compiler.estimate.lengths import RowLengths
 from compiler.estimate.work import Work
 from compiler.search.candidates import Open, micro_batches
 from compiler.search.choose import Candidate, Room, choose
+from compiler.search.limits import Limits
 
 SHORTEST = 256
 SMALLEST_RANK = 8
+WITH_GPU = 2
+"""Changes at most of which one is another GPU: whoever takes another one need not change much beside it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,51 +30,107 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class WayOut:
-    """Changes that go together, and what the run then is."""
+    """Changes that go together, and what the run then is: on which device, with rows of which lengths."""
 
     changes: tuple[Change, ...]
     candidate: Candidate
+    room: Room
+    lengths: RowLengths
 
 
-def ways_out(base: Work, left: Open, room: Room, lengths: RowLengths) -> WayOut | None:
-    """The fewest changes with which something fits; among as many, those that harm least.
+@dataclass(frozen=True, slots=True)
+class Lacking:
+    """A question to which nothing is the answer: too much memory, or over ``limits``. ``rooms`` are other devices."""
+
+    base: Work
+    left: Open
+    room: Room
+    lengths: RowLengths
+    limits: Limits | None = None
+    rooms: tuple[Room, ...] = ()
+
+
+def ways_out(asked: Lacking) -> WayOut | None:
+    """The fewest changes with which something fits and keeps the limits; among as many, those that harm least.
 
     In the order of the guide: a smaller micro-batch with more accumulation, checkpointing, QLoRA, shorter sequences,
-    a smaller rank.
+    a smaller rank, another GPU. Where time or money is short, checkpointing is given up and QLoRA is LoRA again.
     """
-    steps = _steps(base, left, lengths)
+    steps = _steps(asked)
     for count in range(1, len(steps) + 1):
         for chosen in combinations(steps, count):
-            for work, opened, rows in _with(base, left, lengths, chosen):
-                found = choose(work, opened, room, rows).best
+            if "gpu" not in chosen or count <= WITH_GPU:
+                found = _outcome(asked, chosen, at_all=False)
                 if found is not None:
-                    return WayOut(_told(base, left, found, chosen), found)
+                    return found
     return None
 
 
-def _steps(base: Work, left: Open, lengths: RowLengths) -> tuple[str, ...]:
+def alone(asked: Lacking) -> list[tuple[WayOut, bool]]:
+    """Each change by itself, in the guide's order, at the most that it can do; and whether it is enough."""
+    found = []
+    for step in _steps(asked):
+        enough = _outcome(asked, (step,), at_all=False)
+        told = enough or _outcome(asked, (step,), at_all=True)
+        if told is not None:
+            found.append((told, enough is not None))
+    return found
+
+
+def _outcome(asked: Lacking, chosen: tuple[str, ...], *, at_all: bool) -> WayOut | None:
+    """The first run with the chosen changes that is an answer; the last that can be told with ``at_all``."""
+    last = None
+    for work, opened, lengths in _with(asked, chosen):
+        fitting = []
+        for room in asked.rooms if "gpu" in chosen else (asked.room,):
+            looked = choose(work, opened, room, lengths, asked.limits)
+            found = looked.best or looked.smallest
+            if found is None:
+                continue
+            told = WayOut(_told(asked, found, chosen, room), found, room, lengths)
+            last = told
+            if looked.best is not None and not looked.over:
+                fitting.append(told)
+                if asked.limits is None:
+                    break  # the smallest that fits: they come by their size
+        if fitting:
+            return min(fitting, key=lambda each: _price(asked, each))
+    return last if at_all else None
+
+
+def _price(asked: Lacking, found: WayOut) -> float:
+    """What decides between devices where time and money are limited: money, as far as it is known."""
+    if asked.limits is None:
+        return 0.0
+    cheapest = asked.limits.takes(found.candidate.work, found.room, found.lengths)[1].cheapest
+    return cheapest.expected if cheapest is not None else math.inf
+
+
+def _steps(asked: Lacking) -> tuple[str, ...]:
     """What of the recipe can still be changed at all."""
+    base, left, lengths, slow = asked.base, asked.left, asked.lengths, asked.limits is not None
+    splits = micro_batches(left.batch, base.devices)
     possible = {
-        "micro-batch": len(left.micro_batches) == 1 and left.micro_batches[0] > 1,
-        "checkpointing": left.checkpointing == (False,),
-        "qlora": all(quantization == "none" for _, quantization in left.bases),
+        "micro-batch": len(left.micro_batches) == 1 and (left.micro_batches[0] > 1 or (slow and len(splits) > 1)),
+        "checkpointing": left.checkpointing == (False,) or (slow and left.checkpointing == (True,)),
+        "qlora": all(stored == "none" for _, stored in left.bases) or (slow and left.bases == (("qlora", "nf4"),)),
         "length": min(base.length, lengths.surely or base.length) > SHORTEST,
         "rank": base.method != "full" and base.r > SMALLEST_RANK,
+        "gpu": bool(asked.rooms),
     }
     return tuple(step for step, there in possible.items() if there)
 
 
-def _with(
-    base: Work, left: Open, lengths: RowLengths, chosen: tuple[str, ...]
-) -> Iterator[tuple[Work, Open, RowLengths]]:
+def _with(asked: Lacking, chosen: tuple[str, ...]) -> Iterator[tuple[Work, Open, RowLengths]]:
     """The recipe with the chosen lines opened; lengths and ranks go down by halves."""
-    opened = left
+    base, lengths, opened = asked.base, asked.lengths, asked.left
     if "micro-batch" in chosen:
-        opened = replace(opened, micro_batches=micro_batches(left.batch, base.devices))
+        opened = replace(opened, micro_batches=micro_batches(opened.batch, base.devices))
     if "checkpointing" in chosen:
-        opened = replace(opened, checkpointing=(True,))
+        opened = replace(opened, checkpointing=(not opened.checkpointing[0],))
     if "qlora" in chosen:
-        opened = replace(opened, bases=(("qlora", "nf4"),))
+        packed = opened.bases == (("qlora", "nf4"),)
+        opened = replace(opened, bases=(("lora", "none"),) if packed else (("qlora", "nf4"),))
     longest = min(base.length, lengths.surely or base.length)
     most = list(_halves(longest, SHORTEST)) if "length" in chosen else [base.length]
     ranks = list(_halves(base.r, SMALLEST_RANK)) if "rank" in chosen else [base.r]
@@ -87,13 +147,16 @@ def _halves(value: int, least: int) -> Iterator[int]:
             yield power
 
 
-def _told(base: Work, left: Open, found: Candidate, chosen: tuple[str, ...]) -> tuple[Change, ...]:
-    work, method = found.work, left.bases[0][0]
+def _told(asked: Lacking, found: Candidate, chosen: tuple[str, ...], room: Room) -> tuple[Change, ...]:
+    work, left, base = found.work, asked.left, asked.base
     changes = {
         "micro-batch": Change("training.per_device_train_batch_size", left.micro_batches[0], work.micro_batch),
-        "checkpointing": Change("training.gradient_checkpointing", False, True),
-        "qlora": Change("adapter.method", method, "qlora"),
+        "checkpointing": Change(
+            "training.gradient_checkpointing", not work.gradient_checkpointing, work.gradient_checkpointing
+        ),
+        "qlora": Change("adapter.method", left.bases[0][0], work.method),
         "length": Change("training.max_length", base.length, work.length),
         "rank": Change("adapter.r", base.r, work.r),
+        "gpu": Change("hardware.gpu", asked.room.gpu, room.gpu),
     }
     return tuple(changes[step] for step in chosen)

@@ -76,6 +76,12 @@ def question(
         if isinstance(modules, str)
         else tuple(dict.fromkeys(m.rpartition(".")[2] for m in modules))
     )
+    if not names and (bases[0][0] != "full" or len(bases) > 1):
+        family = architecture.model_type
+        return Unknown(
+            phrase("which layers of {family} carry an adapter is not known", family=family),
+            phrase("name them in [adapter] target_modules, or trace it: recipe check --trace"),
+        )
     base = Work(
         architecture=architecture,
         weights=weights,
@@ -142,7 +148,7 @@ def room_of(target: Target) -> Room | Unknown:
         compute_capability=capability,
         watts=speed.watts,
     )
-    return Room(device, int(speed.usable * GIB), capability)
+    return Room(device, int(speed.usable * GIB), capability, target.gpu)
 
 
 def _said(value: Any, otherwise: Any) -> Any:

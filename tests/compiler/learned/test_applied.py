@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compiler.estimate.duration import Course, Duration
+from compiler.estimate.duration import Course, Duration, duration
 from compiler.estimate.lengths import row_lengths
 from compiler.estimate.result import Unknown
 from compiler.estimate.work import Work
 from compiler.learned.applied import Learned, Subject, learned
 from compiler.learned.carry import AGAIN, Band, carried, repeated
 from compiler.learned.store import Measured
-from compiler.search.answer import Answer, answer, time_of
+from compiler.search.answer import Answer, answer
 from compiler.search.candidates import Open
 from compiler.search.choose import Room
 from compiler.search.question import Question
@@ -42,7 +42,7 @@ def estimated(gib: float = 79, **changes: Any) -> tuple[Answer, Duration]:
     )
     found = answer(Question(base, left, Room(a100(), int(gib * GIB)), LENGTHS))
     assert not isinstance(found, Unknown)
-    return found, time_of(found, found.chosen, Course(100, 5, 0, 10, 16 << 30))
+    return found, duration(found.chosen.work, a100(), LENGTHS, Course(100, 5, 0, 10, 16 << 30))
 
 
 def say(runs: list[Measured], subject: Subject = SUBJECT, **changes: Any) -> Learned | None:

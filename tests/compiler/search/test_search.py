@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from compiler.estimate.lengths import row_lengths
+from compiler.estimate.cost import Cost, Offer, cost
+from compiler.estimate.device import gpu_device
+from compiler.estimate.duration import Course, Duration, duration
+from compiler.estimate.lengths import RowLengths, row_lengths
+from compiler.estimate.time import step_time
+from compiler.estimate.work import Work, joining_of
 from compiler.search.candidates import Open, micro_batches
 from compiler.search.choose import Looked, Room, choose
-from compiler.search.lacking import ways_out
+from compiler.search.lacking import Lacking, alone, ways_out
+from compiler.search.limits import Limits
 from tests.compiler.estimate.loads import a100, work
 
 GIB = 1 << 30
@@ -96,19 +102,19 @@ def test_what_is_fixed_stays_and_the_batch_is_kept(
 def test_the_way_out_is_the_fewest_changes_in_the_order_of_least_harm() -> None:
     room = Room(a100(), int(22 * GIB))
     fixed = replace(ALL, bases=(("lora", "none"),), checkpointing=(False,), micro_batches=(16,))
-    found = ways_out(work(length=2048), fixed, room, LENGTHS)
+    found = ways_out(Lacking(work(length=2048), fixed, room, LENGTHS))
     assert found is not None
     assert found.candidate.memory.fits(room.usable)
     assert len(found.changes) <= 2
     eased = replace(fixed, checkpointing=(True,), bases=(("qlora", "nf4"),))
-    one = ways_out(work(length=2048), eased, room, LENGTHS)
+    one = ways_out(Lacking(work(length=2048), eased, room, LENGTHS))
     assert one is not None
     assert [change.path for change in one.changes] == ["training.per_device_train_batch_size"]
     assert one.candidate.work.micro_batch < 16
 
 
 def test_nothing_helps_where_the_weights_alone_are_too_much() -> None:
-    assert ways_out(work(length=2048), ALL, Room(a100(), 2 * GIB), LENGTHS) is None
+    assert ways_out(Lacking(work(length=2048), ALL, Room(a100(), 2 * GIB), LENGTHS)) is None
     assert looked(2).best is None
     assert looked(2).smallest is not None
 
@@ -116,7 +122,7 @@ def test_nothing_helps_where_the_weights_alone_are_too_much() -> None:
 def test_a_card_that_holds_it_is_not_told_to_change_anything_but_what_is_needed() -> None:
     room = Room(a100(), int(9.5 * GIB))
     assert looked(9.5, replace(ALL, micro_batches=(16,))).best is None
-    found = ways_out(work(length=2048), replace(ALL, micro_batches=(16,)), room, LENGTHS)
+    found = ways_out(Lacking(work(length=2048), replace(ALL, micro_batches=(16,)), room, LENGTHS))
     assert found is not None
     assert found.changes[0].path == "training.per_device_train_batch_size"
 
@@ -132,3 +138,88 @@ def test_thousands_are_looked_at() -> None:
         batch=720720,
     )
     assert looked(24, left).seen == 2880
+
+
+@dataclass(frozen=True)
+class AtMost:
+    """A bound on seconds a step, that counts how often it is asked."""
+
+    seconds: float
+    asked: list[int] = field(default_factory=list)
+
+    def hold(self, work: Work, room: Room, lengths: RowLengths) -> bool:
+        self.asked.append(1)
+        sequences, length = lengths.sequences(work.micro_batch, joining_of(work))
+        return step_time(work, room.device, rows=sequences, length=length).seconds <= self.seconds
+
+
+def test_the_simpler_of_two_that_are_as_fast_is_left_where_it_breaks_the_bound() -> None:
+    """Without a bound, more rows a micro-batch or a way named earlier win within three per cent."""
+    free = looked(79).best
+    assert free is not None
+    own = step_time(free.work, a100(), rows=free.work.micro_batch, length=LENGTHS.padded(free.work.micro_batch)).seconds
+    for share in (1.001, 0.999):
+        bound = AtMost(own * share)
+        found = choose(work(length=2048), ALL, Room(a100(), 79 * GIB), LENGTHS, bound)
+        assert found.best is not None
+        assert found.over is (share < 1 and not bound.hold(found.best.work, Room(a100(), 79 * GIB), LENGTHS))
+        assert len(bound.asked) < 30, "a way's slower splits need not be asked of"
+    assert choose(work(length=2048), ALL, Room(a100(), 79 * GIB), LENGTHS, AtMost(own * 1.5)).best == free
+
+
+def test_where_all_that_fits_is_too_slow_the_fastest_is_told_as_over() -> None:
+    found = choose(work(length=2048), ALL, Room(a100(), 79 * GIB), LENGTHS, AtMost(1e-6))
+    assert found.over
+    assert found.best == looked(79).best
+
+
+def limited(seconds: float, left: Open, **changes: object) -> Lacking:
+    def takes(way: Work, room: Room, lengths: RowLengths) -> tuple[Duration, Cost]:
+        taken = duration(way, room.device, lengths, Course(100, 2, 0, 1, 0))
+        per_hour = {"": 1.0, "faster": 3.0}[room.gpu]
+        return taken, cost(taken, [Offer("x", per_hour)], devices=1, watts=0, currency="EUR")
+
+    limits = Limits(seconds, None, "", takes)
+    faster = gpu_device(tflops=989, float_tflops=67, bandwidth_gb=3350, compute_capability=9.0, watts=700)
+    rooms = (Room(faster, 79 * GIB, 9.0, "faster"),)
+    return Lacking(work(length=2048, **changes), left, Room(a100(), 79 * GIB), LENGTHS, limits, rooms)
+
+
+def test_a_run_that_takes_too_long_gives_checkpoints_up_before_it_takes_another_gpu() -> None:
+    fixed = replace(ALL, checkpointing=(True,), bases=(("lora", "none"),), micro_batches=(4,))
+    asked = limited(1e9, fixed)
+    assert asked.limits is not None
+    slow = choose(asked.base, fixed, asked.room, LENGTHS).best
+    free = choose(asked.base, replace(fixed, checkpointing=(False,)), asked.room, LENGTHS).best
+    assert slow is not None
+    assert free is not None
+    seconds = [asked.limits.takes(each.work, asked.room, LENGTHS)[0].total.seconds for each in (free, slow)]
+    assert seconds[0] < seconds[1]
+    asked = limited(sum(seconds) / 2, fixed)
+    found = ways_out(asked)
+    assert found is not None
+    assert found.candidate.memory.fits(asked.room.usable)
+    assert asked.limits is not None
+    assert asked.limits.hold(found.candidate.work, found.room, found.lengths)
+    assert len(found.changes) == 1
+    assert found.changes[0].path in {"training.per_device_train_batch_size", "training.gradient_checkpointing"}
+
+
+def test_each_change_by_itself_is_told_in_the_guide_s_order_with_whether_it_is_enough() -> None:
+    fixed = replace(ALL, checkpointing=(False,), bases=(("lora", "none"),), micro_batches=(16,))
+    rooms = (Room(a100(), 300 * GIB, 8.0, "larger"),)
+    asked = Lacking(work(length=2048), fixed, Room(a100(), 16 * GIB), LENGTHS, None, rooms)
+    told = alone(asked)
+    assert [out.changes[0].path for out, _ in told] == [
+        "training.per_device_train_batch_size",
+        "training.gradient_checkpointing",
+        "adapter.method",
+        "training.max_length",
+        "adapter.r",
+        "hardware.gpu",
+    ]
+    for out, enough in told:
+        assert len(out.changes) == 1
+        assert enough is out.candidate.memory.fits(out.room.usable)
+    assert told[-1][1]
+    assert told[-1][0].changes[0].then == "larger"
