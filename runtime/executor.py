@@ -30,7 +30,7 @@ from runtime.budget import Budget, limits_of
 from runtime.checkpoints import discard_unsealed, latest_whole, step_of
 from runtime.child import main_of
 from runtime.evaluation.questions import write_questions
-from runtime.faults import diagnose, first_line, is_out_of_memory
+from runtime.faults import diagnose, first_line, is_out_of_memory, no_room_error
 from runtime.journal import JournalWriter, boot_id
 from runtime.lock import ExecutorLock
 from runtime.orders import BUDGET, SIGNALS, Orders, Stopped
@@ -53,6 +53,7 @@ from runtime.recovery import (
 )
 from runtime.report import write_report
 from runtime.run_folder import Launch, RunFolder, read_launch, runs_of, take_requests
+from runtime.space import no_room
 from runtime.state import Story, read_story
 
 if TYPE_CHECKING:
@@ -85,6 +86,7 @@ class Executor:
         self.telemetry: Telemetry | None = None
         self.predicted: Predicted | None = None
         self.learn: Callable[[bool], None] | None = None  # once there is a trainer
+        self.model_bytes = 0  # of all weights as they are computed with
 
     # --- the stages, in order -------------------------------------------------------------------
 
@@ -240,7 +242,7 @@ class Executor:
         from runtime.packing import refuse_leaks
         from runtime.saving import save_tuned
         from runtime.starts import remember_start
-        from runtime.training import Watcher, build_trainer, held_out_loss, train
+        from runtime.training import Watcher, build_trainer, train
 
         data = inputs.data
         watcher = Watcher(
@@ -257,18 +259,14 @@ class Executor:
         self.learn = partial(self._learn, plan, inputs, watcher, time.monotonic() - self.began)
         start = remember_start(loaded.model)
         trainable, total = _parameters(loaded.model)
+        self.model_bytes = total * (4 if plan.load.kwargs.get("dtype") == "float32" else 2)
         self.journal.append("stage", name="model", trainable_parameters=trainable, parameters=total)
 
         if not self._has_baseline(plan, inputs):
             with self._stage("baseline"):
-                if data.held_out:
-                    with self.orders.at_once():
-                        measured = held_out_loss(trainer, base=True)
-                    self.journal.append("eval", phase="base", step=0, **measured)
-                if data.held_out and plan.start is not None:
-                    with self.orders.at_once():
-                        measured = held_out_loss(trainer, base=False)
-                    self.journal.append("eval", phase="start", step=0, **measured)
+                self._measure(inputs, trainer, "base")
+                if plan.start is not None:
+                    self._measure(inputs, trainer, "start")
                 self._answers(plan, inputs, trainer, "base")
 
         with self._stage("train"):
@@ -291,10 +289,7 @@ class Executor:
             self.orders.check()  # asked for in the middle of it: the trainer has made a checkpoint and returned
 
         with self._stage("measure"):
-            if data.held_out:
-                with self.orders.at_once():
-                    measured = held_out_loss(trainer, base=False)
-                self.journal.append("eval", phase="tuned", step=self.step, **measured)
+            self._measure(inputs, trainer, "tuned")
             self._answers(plan, inputs, trainer, "tuned")
 
         with self._stage("save"):
@@ -318,6 +313,17 @@ class Executor:
         line = measured(self.run, plan, inputs.facts, inputs.data.train.lengths(), took, peak=peak, gpu=gpu)
         if line is not None:
             keep(line)
+
+    def _measure(self, inputs: Inputs, trainer: Any, phase: str) -> None:
+        """The held-out loss of the base, of the adapter that training starts from, or of the tuned model."""
+        from runtime.training import held_out_loss
+
+        if not inputs.data.held_out:
+            return
+        with self.orders.at_once():
+            measured = held_out_loss(trainer, base=phase == "base")
+        step = self.step if phase == "tuned" else 0
+        self.journal.append("eval", phase=phase, step=step, **measured)
 
     def _recover(self, plan: Plan, trainer: Any, watcher: Any, why: str) -> None:
         """Keep the last whole step and begin anew from there with smaller pieces. Raises Restart, Stopped or Refusal.
@@ -395,7 +401,7 @@ class Executor:
         except Refusal as refusal:
             outcome, code = self._failed(*refusal.diagnostics)
         except BaseException as error:  # the edge: whatever a library raises becomes the journal's end event
-            outcome, code = self._failed(diagnose(error, self.run.path))
+            outcome, code = self._failed(self._diagnosed(error))
             with contextlib.suppress(OSError):  # output.log may be on the disk that is full
                 traceback.print_exc()
         if self.learn is not None and outcome["status"] in {"finished", "stopped"}:
@@ -405,6 +411,13 @@ class Executor:
                 traceback.print_exc()
         self._tell_end(outcome)
         return code
+
+    def _diagnosed(self, error: BaseException) -> Diagnostic:
+        """What an error of whatever library means for the run."""
+        number = no_room_error(error, self.run.path)
+        if number is None:
+            return diagnose(error, self.run.path)
+        return no_room(self.run, error, stage=self.stage, number=number, model_bytes=self.model_bytes)
 
     def _begin_anew(self) -> int:
         """Become a fresh process: the same number, the same lock, no memory of the old one. Does not return.

@@ -47,6 +47,12 @@ def diagnose(error: BaseException, folder: Path) -> Diagnostic:
     return Diagnostic("X005", f"{type(error).__name__}: {first_line(error)}", help=help_text)
 
 
+def no_room_error(error: BaseException, folder: Path) -> int | None:
+    """The system's number of an error that says that a disk, a quota or a limit is used up; None for any other."""
+    number = 0 if is_out_of_memory(error) else _os_error_number(error, folder)
+    return number if number in NO_ROOM else None
+
+
 def first_line(error: BaseException) -> str:
     """The first line of an error's text, cut to what fits a message."""
     lines = str(error).strip().splitlines() or [""]

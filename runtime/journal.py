@@ -11,6 +11,7 @@ missing or of another type, so its fields are read with ``text``, ``number`` and
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
@@ -143,6 +144,7 @@ class JournalWriter:
                 raise Refusal(unreadable(path, event))
             last = max(last, event.seq)
         self._next = last + 1
+        self._half = False  # whether the last line was taken in part
         self._path = path
         self._turn = threading.Lock()  # telemetry is written from a thread of its own
         self._handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
@@ -161,10 +163,14 @@ class JournalWriter:
             head["up"] = round(event.up, 3)
         line = json.dumps({**head, **fields}, ensure_ascii=False, separators=(",", ":"))
         data = line.encode("utf-8", errors="replace") + b"\n"
-        written = os.write(self._handle, data)
-        if written != len(data):  # a full disk can take half a line; the next append must not continue it
-            os.write(self._handle, b"\n")
-            raise OSError(28, "No space left on device (half a journal line was written)")
+        data = b"\n" + data if self._half else data  # what stands there is closed off first
+        try:
+            written = os.write(self._handle, data)
+        except OSError as error:  # written to a number, which has no name
+            raise OSError(error.errno, error.strerror, str(self._path)) from error
+        self._half = written != len(data)
+        if self._half:  # a full disk can take half a line
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._path))
         self._next += 1
         if kind in DURABLE:
             os.fsync(self._handle)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import shutil
 import sys
 import time
@@ -262,8 +263,7 @@ def ending_problem(run: RunFolder, verdict: Verdict, story: Story) -> Diagnostic
             help=help_text,
         )
     if verdict.state is State.DIED:
-        full = shutil.disk_usage(run.path).free < 1 << 20
-        reason = phrase("; the disk is full") if full else ""
+        reason = _why_nothing_was_written(run)
         help_text = phrase(
             "`recipe resume {id}` goes on from the last checkpoint; {output} may say why it died",
             id=run.id,
@@ -280,6 +280,13 @@ def ending_problem(run: RunFolder, verdict: Verdict, story: Story) -> Diagnostic
             NOT_BETTER, phrase("the tuned model is not better than its base on the held-out rows"), help=help_text
         )
     return None
+
+
+def _why_nothing_was_written(run: RunFolder) -> str:
+    """What keeps an executor from telling its end, as far as it can still be seen."""
+    if not os.access(run.path, os.W_OK):
+        return phrase("; {path} cannot be written to", path=run.path)
+    return phrase("; the disk is full") if shutil.disk_usage(run.path).free < 1 << 20 else ""
 
 
 def one_paragraph(text: str) -> str:
