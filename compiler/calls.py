@@ -58,33 +58,46 @@ def quantization_call(recipe: Recipe, resolved: Resolved) -> LibraryCall | None:
 
 def peft_call(recipe: Recipe, resolved: Resolved, architecture: Architecture | None) -> LibraryCall | None:
     """``LoraConfig`` or ``AdaLoraConfig``; None for full fine-tuning."""
-    if resolved.method == "full":
+    return adapter_call(
+        recipe,
+        architecture,
+        method=resolved.method,
+        r=resolved.r,
+        lora_alpha=resolved.lora_alpha,
+        steps=resolved.schedule.steps,
+    )
+
+
+def adapter_call(
+    recipe: Recipe, architecture: Architecture | None, *, method: str, r: int, lora_alpha: int, steps: int
+) -> LibraryCall | None:
+    """The same of a method and a rank that are only looked at."""
+    if method == "full":
         return None
     adapter = recipe.adapter
     kwargs: dict[str, Any] = {
         "bias": adapter.bias,
         "init_lora_weights": True if adapter.init_lora_weights == "default" else adapter.init_lora_weights,
-        "lora_alpha": resolved.lora_alpha,
+        "lora_alpha": lora_alpha,
         "lora_dropout": adapter.lora_dropout,
         "target_modules": target_modules(adapter, architecture),
         "task_type": "CAUSAL_LM",
     }
     if adapter.modules_to_save:
         kwargs["modules_to_save"] = list(adapter.modules_to_save)
-    if resolved.method == "adalora":
-        steps = resolved.schedule.steps
+    if method == "adalora":
         # Ranks are pruned between tinit and total_step - tfinal (AdaLoRA, 2303.10512).
         kwargs |= {
             "deltaT": max(1, steps // 50),
-            "init_r": resolved.r,
-            "target_r": adapter.target_r or max(1, resolved.r // 2),
+            "init_r": r,
+            "target_r": adapter.target_r or max(1, r // 2),
             "tfinal": steps // 2,
             "tinit": steps // 10,
             "total_step": steps,
         }
         name = "peft.AdaLoraConfig"
     else:
-        kwargs |= {"r": resolved.r, "use_dora": resolved.method == "dora", "use_rslora": adapter.use_rslora}
+        kwargs |= {"r": r, "use_dora": method == "dora", "use_rslora": adapter.use_rslora}
         name = "peft.LoraConfig"
     return LibraryCall(name=name, kwargs=dict(sorted({**kwargs, **adapter.peft}.items())))
 

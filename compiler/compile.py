@@ -29,8 +29,10 @@ from compiler.plan import (
     DataPart,
     EvaluationPart,
     InputFile,
+    LibraryCall,
     ModelPart,
     PackingPart,
+    ParametersPart,
     Plan,
     StartPart,
     TargetPart,
@@ -39,6 +41,7 @@ from compiler.progress import Progress
 from compiler.resolve import Resolved, resolve
 from compiler.search.answer import decisions
 from compiler.settle import Settings
+from compiler.trainable import trainable_of
 
 if TYPE_CHECKING:
     from compiler.data.prepare import PreparedData
@@ -102,6 +105,7 @@ def plan_of(inputs: Inputs, allowed: Permissions, *, file: Path) -> tuple[Plan |
     if has_errors(problems):
         return None, problems
     quantization = calls.quantization_call(recipe, resolved)
+    adapter = calls.peft_call(recipe, resolved, facts.architecture)
     plan = Plan(
         format_version=1,
         name=recipe.recipe.name,
@@ -126,7 +130,7 @@ def plan_of(inputs: Inputs, allowed: Permissions, *, file: Path) -> tuple[Plan |
         method=resolved.method,  # type: ignore[arg-type]  # pydantic checks them here
         load=calls.load_call(recipe, resolved, target),
         quantization=quantization,
-        peft=calls.peft_call(recipe, resolved, facts.architecture),
+        peft=adapter,
         sft=calls.sft_call(recipe, resolved, target, held_out=len(data.held_out)),
         evaluation=EvaluationPart(
             questions=list(recipe.evaluation.questions),
@@ -150,6 +154,7 @@ def plan_of(inputs: Inputs, allowed: Permissions, *, file: Path) -> tuple[Plan |
         ),
         seed=recipe.training.seed,
         packing=_packing_part(facts, resolved) if resolved.packing else None,
+        parameters=_parameters_part(facts, adapter),
         estimate=part_of(estimated) if estimated else None,
         start=started,
     )
@@ -160,6 +165,11 @@ def _packing_part(facts: ModelFacts, resolved: Resolved) -> PackingPart:
     """A pair costs nothing where the model's shape is not known: then rows are joined as far as they may be."""
     pair = pair_cost(facts.architecture, facts.weights) if facts.architecture else 0.0
     return PackingPart(pair=round(pair, 9), whole=resolved.attn_implementation == "flash_attention_2")
+
+
+def _parameters_part(facts: ModelFacts, adapter: LibraryCall | None) -> ParametersPart | None:
+    counts = trainable_of(facts, adapter)
+    return ParametersPart(trainable=counts.trainable, total=counts.total) if counts else None
 
 
 def _data_part(data: PreparedData) -> DataPart:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from compiler import decide
+from compiler.calls import adapter_call
 from compiler.check import Subject
 from compiler.diagnostics import Diagnostic, KeyPath, Severity
 from compiler.estimate.cost import HOUR, Cost, Offer, cost
@@ -30,6 +31,7 @@ from compiler.search.choose import Room
 from compiler.search.lacking import WayOut
 from compiler.search.limits import Limits, Takes
 from compiler.search.question import question
+from compiler.trainable import Counts, trainable_of
 
 OWN_PRICE = phrase("your price")
 
@@ -50,6 +52,8 @@ class Estimate:
     cost: Cost
     course: Course
     takes: Takes
+    counts: Counts | None = None
+    """Trained parameters and all; None where they are not counted."""
     learned: Learned | None = None
 
     @property
@@ -94,7 +98,7 @@ def estimate(
         return found
     taken, cost = takes(found.chosen.work, asked.room, asked.lengths)
     course = _course(recipe, asked.lengths, found.chosen.work, held_out)
-    return Estimate(found, taken, cost, course, takes=takes)
+    return Estimate(found, taken, cost, course, takes, _counts(recipe, facts, found))
 
 
 def _limits(recipe: Recipe, target: Target, takes: Takes) -> Limits | None:
@@ -104,6 +108,13 @@ def _limits(recipe: Recipe, target: Target, takes: Takes) -> Limits | None:
     money = budget.max_cost if priced else None
     seconds = budget.max_hours * HOUR if budget.max_hours is not None else None
     return Limits(seconds, money, target.gpu, takes) if seconds is not None or money is not None else None
+
+
+def _counts(recipe: Recipe, facts: ModelFacts | None, found: Answer) -> Counts | None:
+    """What the chosen method trains; neither scale nor schedule has a part in that."""
+    work = found.chosen.work
+    call = adapter_call(recipe, work.architecture, method=work.method, r=work.r, lora_alpha=1, steps=1)
+    return trainable_of(facts, call)
 
 
 def estimate_of(subject: Subject, target: Target, *, prices: Prices = quotes) -> Estimate | Unknown:

@@ -151,6 +151,13 @@ class TermPart(_Part):
     source: str
 
 
+class ParametersPart(_Part):
+    """How many parameters are trained, and all that the model holds with its adapter, as PEFT counts them."""
+
+    trainable: int
+    total: int
+
+
 class EstimatePart(_Part):
     """What the run is expected to take, on the device it is planned for. Bytes, seconds, kilowatt-hours."""
 
@@ -242,6 +249,8 @@ class Plan(_Part):
     seed: int
     packing: PackingPart | None = None
     """None where each row is a sequence of its own."""
+    parameters: ParametersPart | None = None
+    """None where the model's family, or an argument of the adapter, is not counted without the model itself."""
     estimate: EstimatePart | None = None
     """None where the model's shape or the device's figures are not known."""
     start: StartPart | None = None

@@ -258,9 +258,8 @@ class Executor:
         trainer = build_trainer(plan, loaded, self.run, data, watcher, checkpoint=checkpoint)
         self.learn = partial(self._learn, plan, inputs, watcher, time.monotonic() - self.began)
         start = remember_start(loaded.model)
-        trainable, total = _parameters(loaded.model)
+        trainable, total = self._parameters(plan, loaded.model)
         self.model_bytes = total * (4 if plan.load.kwargs.get("dtype") == "float32" else 2)
-        self.journal.append("stage", name="model", trainable_parameters=trainable, parameters=total)
 
         if not self._has_baseline(plan, inputs):
             with self._stage("baseline"):
@@ -324,6 +323,15 @@ class Executor:
             measured = held_out_loss(trainer, base=phase == "base")
         step = self.step if phase == "tuned" else 0
         self.journal.append("eval", phase=phase, step=step, **measured)
+
+    def _parameters(self, plan: Plan, model: Any) -> tuple[int, int]:
+        """How many numbers are trained, and how many there are. Raises Refusal (X014) when the plan says otherwise."""
+        from runtime.counting import counted, refuse_other_counts
+
+        trainable, total = counted(model)
+        self.journal.append("stage", name="model", trainable_parameters=trainable, parameters=total)
+        refuse_other_counts(plan, trainable, total)
+        return trainable, total
 
     def _recover(self, plan: Plan, trainer: Any, watcher: Any, why: str) -> None:
         """Keep the last whole step and begin anew from there with smaller pieces. Raises Restart, Stopped or Refusal.
@@ -486,12 +494,6 @@ class Executor:
             self.journal.append("end", **outcome, **self._spent())
             self.journal.close()
         self.lock.release()
-
-
-def _parameters(model: Any) -> tuple[int, int]:
-    """How many numbers are trained, and how many there are."""
-    sizes = [(parameter.numel(), parameter.requires_grad) for parameter in model.parameters()]
-    return sum(size for size, trained in sizes if trained), sum(size for size, _ in sizes)
 
 
 def main() -> None:

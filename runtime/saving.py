@@ -35,13 +35,13 @@ def save_tuned(
         return [save(model, run.model)]
     written = [save(model, run.adapter, start)]
     if plan.export_merged:
-        merged = model if plan.quantization is None else _on_whole_base(plan, base, run.adapter)
+        merged = model if plan.quantization is None else _on_whole_base(plan, base, run.adapter, model)
         written.append(save(merged.merge_and_unload(), run.model))
     return written
 
 
-def _on_whole_base(plan: Plan, base: Path, adapter: Path) -> Any:
-    """The saved adapter on the base as it was published.
+def _on_whole_base(plan: Plan, base: Path, adapter: Path, trained: Any) -> Any:
+    """The saved adapter on the base as it was published; after LoftQ on the stored weights in plain numbers.
 
     Merged into the stored base, the adapter would be rounded to 4 or 8 bits. This one takes memory of the
     machine, not of the GPU: two bytes a parameter.
@@ -53,7 +53,12 @@ def _on_whole_base(plan: Plan, base: Path, adapter: Path) -> Any:
 
     kwargs = {name: plan.load.kwargs[name] for name in ("attn_implementation", "trust_remote_code", "use_safetensors")}
     kwargs["dtype"] = getattr(torch, plan.load.kwargs["dtype"])
-    return peft.PeftModel.from_pretrained(load_causal_lm(plan.model.id, base, **kwargs), adapter)
+    whole = load_causal_lm(plan.model.id, base, **kwargs)
+    if plan.peft is not None and plan.peft.kwargs.get("init_lora_weights") == "loftq":
+        from runtime.loftq import put_in_stored_weights
+
+        put_in_stored_weights(whole, trained)
+    return peft.PeftModel.from_pretrained(whole, adapter)
 
 
 def _save(

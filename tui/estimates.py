@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,7 @@ from compiler.estimate.cost import Money
 from compiler.estimate.result import GIB, Amount, Memory
 from compiler.estimate.work import Work
 from tui.text import N_, _, number, say
-from tui.words import duration
+from tui.words import duration, parameters
 
 if TYPE_CHECKING:
     from compiler.estimating import Estimate
@@ -30,8 +31,8 @@ def forecast(told: Estimate, *, width: int, unicode: bool, device: str) -> list[
     """The lines of one recipe's estimate; none is wider than ``width`` cells."""
     found, memory = told.answer, told.answer.chosen.memory
     usable = found.question.room.usable
-    fits, time, cost, how = summary(told, device)
-    lines = [fits, "", *bar(memory, usable, width=width, unicode=unicode), "", time, cost, how, *_learned(told)]
+    fits, *others = summary(told, device)
+    lines = [fits, "", *bar(memory, usable, width=width, unicode=unicode), "", *others, *_learned(told)]
     lines += _others(told)
     if found.way_out is not None:
         lines += [
@@ -61,9 +62,9 @@ def _alone(told: Estimate, out: WayOut, enough: bool) -> str:
     return f"        {_changes(out)}: {_takes(told, out)}: {said}"
 
 
-def summary(told: Estimate, device: str) -> tuple[str, str, str, str]:
-    """Whether it fits, how long it takes, what it costs, and how it trains: a line each, as wide as it is."""
-    found = told.answer
+def summary(told: Estimate, device: str) -> tuple[str, ...]:
+    """Whether it fits, how long it takes, what it costs, how it trains and how much: a line each, as wide as it is."""
+    found, counts = told.answer, told.counts
     usable = found.question.room.usable / GIB
     return (
         _(
@@ -76,6 +77,7 @@ def summary(told: Estimate, device: str) -> tuple[str, str, str, str]:
         _headed(_("time"), _time(told)),
         _headed(_("cost"), _cost(told)),
         _headed(_("how"), way(found.chosen.work)),
+        *([_headed(_("trained"), parameters(counts.trainable, counts.total))] if counts is not None else []),
     )
 
 
@@ -264,6 +266,7 @@ def as_json(told: Estimate) -> dict[str, Any]:
         **part_of(told).model_dump(mode="json"),
         "learned": _learned_json(told),
         "how": _work(found.chosen.work),
+        "parameters": dataclasses.asdict(told.counts) if told.counts is not None else None,
         "alternatives": [
             {**_work(other.work), "bytes": other.memory.process.bytes, "seconds_per_token": other.pace}
             for other in found.looked.others

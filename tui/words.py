@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from compiler.plan import Plan
-from tui.text import N_, _, ngettext, say
+from tui.text import N_, _, ngettext, number, say
 
 
 def duration(seconds: float) -> str:
@@ -35,6 +35,19 @@ def band(low: float, high: float) -> str:
     return _("{low} to {high}", low=least[0] if least[1] == most[1] else size(low), high=size(high))
 
 
+def parameters(trainable: int, total: int) -> str:
+    """``4,884,480 of 139.4 M parameters (3.5 %)``; total is never 0."""
+    units = ((N_("{count:.1f} billion"), 1e9), (N_("{count:.1f} million"), 1e6), (N_("{count:,.0f}"), 1.0))
+    unit, one = next((unit, one) for unit, one in units if total >= one)
+    share = 100 * trainable / total
+    return _(
+        "{trainable:,} of {total} parameters ({share} %)",
+        trainable=trainable,
+        total=_(unit, count=total / one),
+        share=number(share, ".2f" if share < 1 else ".1f" if share < 100 else ".0f"),
+    )
+
+
 def decided(plan: Plan) -> list[tuple[str, str, str]]:
     """What the compiler decided, in a few lines: what about, the value, and why."""
     setting = plan.setting
@@ -48,6 +61,9 @@ def decided(plan: Plan) -> list[tuple[str, str, str]]:
     if plan.start is not None:
         replayed = ngettext("{n} row of its own replayed", "{n} rows of its own replayed", plan.start.replay_rows)
         rows.append((_("goes on from"), plan.start.path, replayed))
+    if plan.parameters is not None:
+        of_them = parameters(plan.parameters.trainable, plan.parameters.total)
+        rows.append((_("trained"), of_them, _("counted from the architecture; the run ends where it differs")))
     rate = setting("training.learning_rate")
     rows.append((_("learning rate"), f"{rate.value:g}", say(rate.reason)))
     dtype = setting("model.dtype")

@@ -7,6 +7,8 @@ rather than minutes later by the library that trips over it.
 
 from __future__ import annotations
 
+import dataclasses
+import math
 import re
 from dataclasses import dataclass
 from functools import lru_cache
@@ -19,7 +21,7 @@ from compiler.facts.fit import check_fit, check_gguf_fit
 from compiler.facts.gguf import GgufFault, Header, read_header
 from compiler.facts.model_names import PACKAGE, PACKAGE_NAME, is_hub_name, meant_instead, no_name, nothing_there
 from compiler.facts.odd_files import LFS_HELP, instead_of_a_file, is_lfs_pointer
-from compiler.facts.parameters import Uncounted, Weight, weights_of
+from compiler.facts.parameters import Uncounted, Weight, parameter_count, weights_of
 from compiler.facts.support import brings_code, check_config, is_quantized, needs_own_code
 from compiler.facts.tokenizer_files import find_tokenizer
 from compiler.facts.weight_files import ModelFault, Weights, find_weights, read_json_object
@@ -65,8 +67,8 @@ class ModelFacts:
 
     ``path`` is its folder or GGUF file; ``revision`` the commit, for a hub model. A hub model's weights are
     identified by that commit and fetched when the run starts, so ``weight_files`` is empty for it. ``weights`` are
-    counted from config.json; empty when the family is not known. ``source`` says where the facts are from when that
-    is not the model itself.
+    counted from config.json or the GGUF header; empty when the family is not known. ``source`` says where the facts
+    are from when that is not the model itself.
     """
 
     id: str
@@ -343,7 +345,22 @@ def _from_gguf(name: str, path: Path, *, kind: Literal["pypi", "gguf"]) -> Model
         )
     architecture = from_gguf_metadata(header)
     check_gguf_fit(architecture, header)
-    return ModelFacts(name, kind, None, path, architecture, (path,), ())
+    return ModelFacts(name, kind, None, path, architecture, (path,), (), _counted_in_gguf(architecture, header))
+
+
+_COMPUTED = ("rope_freqs", "rope_factors")
+"""Tensors of a GGUF file that Transformers computes itself."""
+
+
+def _counted_in_gguf(architecture: Architecture, header: Header) -> tuple[Weight, ...]:
+    """The weights of the model that Transformers makes of the file; none unless their number is that of the file."""
+    kind = {"gemma3": "gemma3_text"}.get(architecture.model_type, architecture.model_type)
+    try:
+        weights = weights_of({**dataclasses.asdict(architecture), "model_type": kind})
+    except (Uncounted, ModelFault):
+        return ()
+    there = sum(math.prod(tensor.shape) for tensor in header.tensors if not tensor.name.startswith(_COMPUTED))
+    return weights if parameter_count(weights) == there else ()
 
 
 @lru_cache(maxsize=8)

@@ -12,7 +12,15 @@ from compiler.facts.signatures import family_defaults
 from compiler.facts.weight_files import ModelFault
 from compiler.phrases import phrase
 
-__all__ = ["Role", "Uncounted", "Weight", "adapter_parameters", "parameter_count", "weights_of"]
+__all__ = [
+    "Role",
+    "Uncounted",
+    "Weight",
+    "adapter_parameters",
+    "parameter_count",
+    "weights_of",
+    "with_head",
+]
 
 _PUBLISHERS = phrase("take the config.json of the model's publisher")
 
@@ -233,7 +241,7 @@ def adapter_parameters(
     values, with r as ``init_r`` (Zhang et al. 2023, https://arxiv.org/abs/2303.10512). ``modules_to_save`` are copied
     whole; a head tied to the embedding becomes a copy of its own. Modules the model does not have count nothing.
     """
-    matrices = _with_head(weights)
+    matrices = with_head(weights)
     wanted, saved = frozenset(target_modules), frozenset(modules_to_save)
     total = sum(weight.numbers for weight in matrices if weight.module in saved)
     for weight in matrices:
@@ -244,7 +252,7 @@ def adapter_parameters(
     return total
 
 
-def _with_head(weights: tuple[Weight, ...]) -> tuple[Weight, ...]:
+def with_head(weights: tuple[Weight, ...]) -> tuple[Weight, ...]:
     """The weights, and a head where it is tied to the embedding."""
     if any(weight.role == "head" for weight in weights):
         return weights

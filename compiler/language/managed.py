@@ -103,7 +103,7 @@ PEFT = {
         phrase("the executor writes it into the adapter's files"),
     ),
     **dict.fromkeys(["use_dora", "use_qalora"], phrase("method in [adapter] decides it")),
-    "loftq_config": phrase("LoftQ is not built into this version"),
+    "loftq_config": phrase('init_lora_weights = "loftq" in [adapter] decides it, with one pass'),
     "init_r": phrase("r in [adapter] is the rank that AdaLoRA starts from"),
     "total_step": _STEPS,
 }

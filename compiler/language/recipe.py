@@ -236,7 +236,8 @@ class AdapterTable(Table):
         "pissa_niter_64",
         "loftq",
     ] = field(
-        "default", "How the adapter starts; all but pissa and olora leave the base untouched (loftq is not built yet)."
+        "default",
+        "How the adapter starts; pissa and olora take the base apart, loftq mends what 4 bits lose of it.",
     )
     continue_from: str = field(
         "",

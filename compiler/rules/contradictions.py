@@ -151,7 +151,7 @@ def method_and_quantization(reading: Reading) -> Iterator[Diagnostic]:
 
 
 def initialisation(reading: Reading) -> Iterator[Diagnostic]:
-    """PiSSA decomposes the weights themselves, so they must be plain; AdaLoRA begins in its own way."""
+    """PiSSA decomposes the weights, so they must be plain; LoftQ what 4 bits lose; AdaLoRA begins in its own way."""
     adapter, stored = reading.recipe.adapter, reading.recipe.model.quantization
     where = ("adapter", "init_lora_weights")
     if adapter.method == "full" or not reading.known(where, ("adapter", "method"), ("model", "quantization")):
@@ -171,6 +171,21 @@ def initialisation(reading: Reading) -> Iterator[Diagnostic]:
             ),
             phrase('write method = "lora" and quantization = "none", or leave init_lora_weights out'),
             others=tuple(others),
+        )
+    elif (
+        adapter.init_lora_weights == "loftq"
+        and adapter.method != "qlora"
+        and not (adapter.method == "auto" and stored in {"nf4", "fp4"})
+    ):
+        yield reading.told(
+            "R105",
+            where,
+            phrase("loftq makes up for what a base in 4 bits has lost, in plain LoRA matrices, and so needs QLoRA"),
+            phrase('write method = "qlora", or leave init_lora_weights out'),
+            others=(
+                (("adapter", "method"), phrase("another method here")),
+                (("model", "quantization"), phrase("stored otherwise here")),
+            ),
         )
     elif adapter.method == "adalora" and adapter.init_lora_weights != "default":
         yield reading.told(

@@ -12,8 +12,6 @@ from compiler.rules.reading import Reading, Rule
 def not_built_yet(reading: Reading) -> Iterator[Diagnostic]:
     """Features of later versions that a recipe asks for by name."""
     recipe = reading.recipe
-    quantized = recipe.adapter.method == "qlora" or recipe.model.quantization not in {"auto", "none"}
-    start = phrase('write "default", or remove it') if quantized else phrase('write "pissa" or "default", or remove it')
     asked: tuple[tuple[bool, tuple[str, ...], str, str], ...] = (
         (
             recipe.hardware.gpu_count > 1 and recipe.hardware.device != "cpu",
@@ -27,7 +25,6 @@ def not_built_yet(reading: Reading) -> Iterator[Diagnostic]:
             "2-bit HQQ",
             phrase('write quantization = "nf4"'),
         ),
-        (recipe.adapter.init_lora_weights == "loftq", ("adapter", "init_lora_weights"), "LoftQ", start),
     )
     for wanted, path, what, help_text in asked:
         if wanted:

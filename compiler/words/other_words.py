@@ -37,7 +37,7 @@ NOT_HERE: dict[str, dict[str, str]] = {
         "rslora": phrase('rsLoRA is LoRA with use_rslora = true: write method = "lora" and use_rslora = true'),
         "olora": phrase('OLoRA is a way to begin: write method = "lora" and init_lora_weights = "olora"'),
         "pissa": phrase('PiSSA is a way to begin: write method = "lora" and init_lora_weights = "pissa"'),
-        "loftq": phrase('LoftQ is a way to begin: init_lora_weights = "loftq" (not built into this version)'),
+        "loftq": phrase('LoftQ is a way to begin: write method = "qlora" and init_lora_weights = "loftq"'),
         "qdora": phrase('DoRA on a 4-bit base: write method = "dora" and quantization = "nf4" in [model]'),
         **dict.fromkeys(
             [

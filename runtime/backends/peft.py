@@ -14,6 +14,7 @@ from runtime.adapter_names import check_names
 from runtime.backends import Loaded, name_base
 from runtime.backends.promises import refuse_other_storage
 from runtime.loading import load_causal_lm
+from runtime.loftq import start_with_loftq
 
 
 def keep_trainable(model: Any) -> None:
@@ -44,6 +45,10 @@ def load(plan: Plan, folder: Path) -> Loaded:
     if plan.peft is not None:
         check_names(model, plan.peft.kwargs)
         config_class = getattr(peft, plan.peft.name.removeprefix("peft."))
-        model = peft.get_peft_model(model, config_class(**plan.peft.kwargs))
+        loftq = plan.peft.kwargs.get("init_lora_weights") == "loftq"
+        own_start = {"init_lora_weights": True} if loftq else {}  # PEFT's own LoftQ is for GPUs
+        model = peft.get_peft_model(model, config_class(**{**plan.peft.kwargs, **own_start}))
+        if loftq:
+            start_with_loftq(model, folder)
         name_base(model, plan)
     return Loaded(model, tokenizer, folder)

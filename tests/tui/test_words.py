@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.runtime.plans import make_plan
-from tui.words import decided, duration, size
+from tui.words import decided, duration, parameters, size
 
 
 @pytest.mark.parametrize(
@@ -90,3 +90,15 @@ def test_what_a_plan_does_not_have_is_not_told() -> None:
     assert decided(lossy)[6][2].endswith("; 3 rows dropped")
     two = make_plan(schedule=plan.schedule.model_copy(update={"devices": 2}))
     assert decided(two)[-1][1] == "8, batch 8 = 2 × 4 × 2"
+
+
+@pytest.mark.parametrize(
+    ("trainable", "total", "words"),
+    [
+        (4_884_480, 139_399_488, "4,884,480 of 139.4 million parameters (3.5 %)"),
+        (39_976_960, 6_778_392_576, "39,976,960 of 6.8 billion parameters (0.59 %)"),
+        (131, 131, "131 of 131 parameters (100 %)"),
+    ],
+)
+def test_what_is_trained_of_how_much(trainable: int, total: int, words: str) -> None:
+    assert parameters(trainable, total) == words

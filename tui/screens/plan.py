@@ -33,6 +33,7 @@ from tui.screens.run import Watched
 from tui.text import _, number, say
 from tui.widgets.bindings import bindings
 from tui.widgets.ui import ui
+from tui.words import parameters
 
 ROWS = 5
 """Rows of the data shown at once."""
@@ -336,6 +337,9 @@ def _calls(plan: Plan) -> Content:
             parts.append(Content.styled(f"{call.name}(", "bold"))
             parts += [Content(f"    {name}={value!r},") for name, value in call.kwargs.items()]
             parts.append(Content(")"))
+    if plan.parameters is not None:
+        trained = parameters(plan.parameters.trainable, plan.parameters.total)
+        parts.append(Content.styled(_("trained: {parameters}", parameters=trained), "bold"))
     return Content("\n").join(parts)
 
 

@@ -1,0 +1,94 @@
+"""LoftQ (2310.08659): an adapter that begins as the best low-rank part of what 4 bits have lost of the base.
+
+One pass of the paper's alternation: the stored base Q stays as bitsandbytes made it, so that whoever loads it in
+4 bits has the very base that was trained on, and the adapter begins as the truncated SVD of W - Q. PEFT has the same
+(``replace_lora_weights_loftq``), but on GPUs only, and leaves the adapter's scale out of account: it would multiply
+the start by lora_alpha / r.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import bitsandbytes
+import torch
+from safetensors import safe_open
+
+from compiler.diagnostics import Diagnostic, Refusal
+from compiler.phrases import phrase
+
+WHOLE = 1024
+"""Rows or columns up to which a matrix gets a full SVD; a larger one gets a randomised one, in seconds."""
+
+
+@torch.no_grad()
+def start_with_loftq(model: Any, folder: Path) -> None:
+    """Set every adapter on a 4-bit layer of a PeftModel to the best approximation of W - Q, and leave the rest.
+
+    ``folder`` holds the weights as published (safetensors). Raises Refusal (X009) when one of them is not there.
+    """
+    published = _Published(folder, model.get_base_model().base_model_prefix)
+    for name, layer in model.get_base_model().named_modules():
+        stored = getattr(layer, "base_layer", None)
+        if not isinstance(stored, bitsandbytes.nn.Linear4bit):
+            continue
+        kept = dequantised(stored)
+        lost = published.weight(name).to(kept) - kept
+        a, b = layer.lora_A["default"].weight, layer.lora_B["default"].weight
+        up, values, down = _leading(lost, a.shape[0])
+        root = values.sqrt()
+        b.copy_(up * root / layer.scaling["default"])
+        a.copy_(root[:, None] * down)
+
+
+@torch.no_grad()
+def put_in_stored_weights(whole: Any, trained: Any) -> None:
+    """Make the linear layers of ``whole`` what the 4-bit base of the PeftModel ``trained`` computes by.
+
+    On these the adapter was trained; on the weights as published it would make up for a loss that is not there.
+    """
+    for name, module in trained.get_base_model().named_modules():
+        if isinstance(module, bitsandbytes.nn.Linear4bit):
+            weight = whole.get_submodule(name.removesuffix(".base_layer")).weight
+            weight.copy_(dequantised(module))
+
+
+def dequantised(layer: Any) -> torch.Tensor:
+    """The weight of a 4-bit layer as numbers, outputs x inputs, in float32."""
+    numbers: torch.Tensor = bitsandbytes.functional.dequantize_4bit(layer.weight.data, layer.weight.quant_state)
+    return numbers.float()
+
+
+def _leading(matrix: torch.Tensor, r: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """The r largest singular values (zeros beyond the last), left vectors as columns, right ones as rows."""
+    if min(matrix.shape) <= WHOLE:
+        u, s, vh = torch.linalg.svd(matrix, full_matrices=False)
+    else:
+        u, s, v = torch.svd_lowrank(matrix, q=min(r + 16, *matrix.shape), niter=8)
+        vh = v.T
+    missing = max(0, r - len(s))
+    pad = torch.nn.functional.pad
+    return pad(u[:, :r], (0, missing)), pad(s[:r], (0, missing)), pad(vh[:r], (0, 0, 0, missing))
+
+
+class _Published:
+    """The weights in a folder of safetensors, by the names of the modules that they belong to."""
+
+    def __init__(self, folder: Path, prefix: str) -> None:
+        self._folder, self._prefix = folder, f"{prefix}."
+        self._files: dict[str, Path] = {}
+        for file in sorted(folder.glob("*.safetensors")):
+            with safe_open(file, framework="pt") as opened:
+                self._files |= dict.fromkeys(opened.keys(), file)
+
+    def weight(self, module: str) -> torch.Tensor:
+        """A module's weight; some files leave out the prefix that the class puts before every name."""
+        for name in (f"{module}.weight", f"{module}.weight".removeprefix(self._prefix)):
+            if name in self._files:
+                with safe_open(self._files[name], framework="pt") as opened:
+                    tensor: torch.Tensor = opened.get_tensor(name)
+                    return tensor
+        message = phrase("LoftQ looks at the weights as published, and {name} is in none of the files", name=module)
+        help_text = phrase('write init_lora_weights = "default" in [adapter], or remove it')
+        raise Refusal(Diagnostic("X009", message, path=("adapter", "init_lora_weights"), help=help_text))
