@@ -14,7 +14,7 @@ from compiler.data.histogram import histogram
 from compiler.data.pieces import Piece, pieces
 from compiler.render.concise import visible
 from tui.report import wants_color, width_of
-from tui.text import _, ngettext
+from tui.text import _, ngettext, number, say
 
 if TYPE_CHECKING:
     from compiler.data.examples import Example
@@ -78,7 +78,15 @@ def lines(inputs: Inputs, shown: Sequence[tuple[str, Example]], *, whole: bool) 
             count=ngettext("{n:,} token", "{n:,} tokens", len(example.ids)),
         )
         yield ""
-        yield marks.title(f"{visible(name)}, row {example.row} ({side}; {learnt})")
+        yield marks.title(
+            _(
+                "{name}, row {row} ({side}; {learnt})",
+                name=visible(name),
+                row=example.row,
+                side=say(side),
+                learnt=learnt,
+            )
+        )
         yield from row_lines(pieces(example, inputs.tokenizer), marks)
 
 
@@ -120,12 +128,12 @@ def _lengths(data: PreparedData, marks: Marks, width: int) -> Iterator[str]:
     yield marks.title(_("lengths in tokens"))
     bins = histogram([len(example.ids) for example in data.train])
     most = max((part.rows for part in bins), default=0)
-    labels = [f"{part.first:,}-{part.last:,}" for part in bins]
+    labels = [f"{number(part.first)}-{number(part.last)}" for part in bins]
     wide = max(map(len, labels), default=0)
     room = max(10, min(BAR, width - wide - 14))
     for label, part in zip(labels, bins, strict=True):
         bar = "█" * max(1, round(room * part.rows / most)) if part.rows else ""
-        yield f"  {label:>{wide}}  {bar:<{room}}  {part.rows:,}"
+        yield f"  {label:>{wide}}  {bar:<{room}}  {number(part.rows)}"
     summary = data.lengths
     yield (
         _(
@@ -137,7 +145,7 @@ def _lengths(data: PreparedData, marks: Marks, width: int) -> Iterator[str]:
             most=summary.most,
         )
     )
-    yield f"  max_length {data.max_length:,}: {data.max_length_reason}"
+    yield _("  max_length {length:,}: {reason}", length=data.max_length, reason=say(data.max_length_reason))
 
 
 def _ledger(ledger: Ledger, marks: Marks) -> Iterator[str]:
@@ -153,7 +161,10 @@ def _ledger(ledger: Ledger, marks: Marks) -> Iterator[str]:
     yield _("  {held_out:>9,}  held out", held_out=ledger.held_out)
     document = ledger.as_json()
     for reason, dropped in document["dropped"].items():
-        where = "; ".join(f"{visible(name)}: {rows}" for name, rows in document["dropped_rows"][reason].items())
+        where = _("; ").join(
+            _("{name}: {rows}", name=visible(name), rows=rows)
+            for name, rows in document["dropped_rows"][reason].items()
+        )
         short = where if len(where) <= 60 else f"{where[:59]}…"
         yield _("  {dropped:>9,}  dropped, {reason} ({short})", dropped=dropped, reason=reason, short=short)
 

@@ -101,7 +101,7 @@ def _estimate(subject: Subject, target: Target, asked: Asked) -> Estimate | Unkn
             return found
         return with_learned(found, subject, target, measured_runs(), prices=prices)
     except NoLivePrices as why:
-        raise click.UsageError(f"--live-prices: {why}; {why.remedy}") from why
+        raise click.UsageError(_("--live-prices: {why}; {remedy}", why=str(why), remedy=why.remedy)) from why
 
 
 def _changed(subject: Subject, text: str) -> Subject:

@@ -98,7 +98,7 @@ class _Watcher:
             case "stage":
                 self._stage = say(STAGES.get(event.text("name"), event.text("name")))
                 if event.get("task"):
-                    self._say(f"{self._stage}: {event.text('task')}")
+                    self._say(_("{name}: {message}", name=self._stage, message=event.text("task")))
                 if event.get("message"):
                     self._say(event.text("message"))
                 self._line(self._stage, 0, event.whole("total"))
@@ -193,7 +193,7 @@ def _table(scores: list[dict[str, Any]]) -> Iterator[str]:
             "{better}, {worse} of {questions}", better=one["better"], worse=one["worse"], questions=one["questions"]
         )
         yield (
-            f"{visible(one['label']):<{width}}  {100 * one['base']:>4.0f} %  {100 * one['tuned']:>4.0f} %"
+            f"{say(visible(one['label'])):<{width}}  {100 * one['base']:>4.0f} %  {100 * one['tuned']:>4.0f} %"
             f"  {interval:<26}  {counts}{mark}"
         )
     yield ""

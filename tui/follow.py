@@ -20,7 +20,7 @@ from runtime.outcome import DIED, FAILED, NOT_BETTER, Comparison, comparison, sa
 from runtime.run_folder import RunFolder
 from runtime.state import State, Story, Verdict
 from tui.reader import RunReader
-from tui.text import N_, _, ngettext, say
+from tui.text import N_, _, ngettext, number, say
 from tui.words import duration, size
 
 EVERY = 5.0
@@ -41,11 +41,11 @@ STAGES = {
 def progress_line(event: Event, story: Story) -> str:
     """One metric event in words: step, loss, speed, memory, time left."""
     loss = event.number("loss")
-    parts = [f"step {_step(event)}/{story.steps}"]
+    parts = [_("step {step}/{steps}", step=_step(event), steps=story.steps)]
     parts.append(_("loss {loss}", loss=_loss(loss)))
     rate = event.number("tokens_per_second")
     if rate is not None and math.isfinite(rate):
-        parts.append(f"{rate:,.0f} tokens/s")
+        parts.append(_("{rate:,.0f} tokens/s", rate=rate))
     memory = event.number("memory")
     if memory is not None:
         parts.append(_("memory {size}", size=size(memory)))
@@ -56,7 +56,7 @@ def progress_line(event: Event, story: Story) -> str:
 
 
 def _loss(value: float | None) -> str:
-    return "?" if value is None else f"{value:.4f}"
+    return "?" if value is None else number(value, ".4f")
 
 
 def _step(event: Event, name: str = "step") -> int | str:
@@ -89,7 +89,7 @@ def event_line(event: Event, story: Story) -> str | None:
                 "tuned": _("held-out loss of the tuned model"),
             }
             what = words.get(event.text("phase"), _("held-out loss at step {step}", step=_step(event)))
-            return f"{what}: {_loss(event.number('loss'))}"
+            return _("{what}: {loss}", what=what, loss=_loss(event.number("loss")))
         case "checkpoint":
             return _("checkpoint at step {step}", step=_step(event))
         case "warning":
@@ -115,11 +115,11 @@ def _stage_line(event: Event) -> str:
     if event.get("message"):
         return say(event.text("message"))
     if trained is not None and total:
-        percent = f"{100 * trained / total:.2f}"
+        percent = number(100 * trained / total, ".2f")
         return _(
             "training {trained} of {total} parameters ({percent} %)",
-            trained=f"{trained:,}",
-            total=f"{total:,}",
+            trained=number(trained),
+            total=number(total),
             percent=percent,
         )
     name = event.text("name", "?")

@@ -33,7 +33,7 @@ def _words(event: Event, story: Story) -> str:
         case "start" if event.get("resume_from") is None:
             return _("process {text}, {steps} steps", text=event.text("pid", "?"), steps=story.steps)
         case "sample":
-            return f"{event.text('phase')}: {' '.join(event.text('answer').split())}"
+            return f"{say(event.text('phase'))}: {' '.join(event.text('answer').split())}"
         case "end":
             seconds = event.number("seconds")
             took = _(" after {duration}", duration=duration(seconds)) if seconds is not None else ""

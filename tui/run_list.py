@@ -7,7 +7,7 @@ from pathlib import Path
 from runtime.outcome import Summary, summary
 from runtime.run_folder import all_runs
 from tui.run_words import state_words
-from tui.text import N_
+from tui.text import N_, number
 
 HEADS = (N_("run"), N_("recipe"), N_("state"), N_("step"), N_("held-out loss"))
 
@@ -27,7 +27,9 @@ def cells(run: Summary) -> tuple[str, ...]:
     """A run as one row."""
     losses = "-"
     if run.base_loss is not None:
-        losses = f"{run.base_loss:.4f}" + (f" → {run.tuned_loss:.4f}" if run.tuned_loss is not None else "")
+        losses = number(run.base_loss, ".4f") + (
+            f" → {number(run.tuned_loss, '.4f')}" if run.tuned_loss is not None else ""
+        )
     name = run.run.path.parent.name
     return (run.run.id, name, state_words(run.verdict.state), f"{run.step}/{run.steps}", losses)
 

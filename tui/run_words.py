@@ -10,7 +10,7 @@ from compiler.plan import Plan
 from runtime.journal import read_number
 from runtime.outcome import Sample
 from runtime.state import State
-from tui.text import N_, _, say
+from tui.text import N_, _, number, say
 from tui.watching import Snapshot
 from tui.words import band, duration, size
 
@@ -60,7 +60,7 @@ def status_line(snapshot: Snapshot, name: str) -> str:
     """The run in one line, most important first, as it is cut at the right."""
     parts = [state_words(snapshot.verdict.state)]
     if snapshot.steps:
-        parts.append(_("step {step}/{steps}", step=f"{snapshot.step:,}", steps=f"{snapshot.steps:,}"))
+        parts.append(_("step {step}/{steps}", step=number(snapshot.step), steps=number(snapshot.steps)))
     alive = snapshot.verdict.state.is_alive()
     left = _number(snapshot, "seconds_left")
     if alive and left is not None and snapshot.stage == "train":
@@ -71,10 +71,10 @@ def status_line(snapshot: Snapshot, name: str) -> str:
         parts.append(say(snapshot.verdict.why))
     loss = _number(snapshot, "loss")
     if loss is not None:
-        parts.append(_("loss {loss}", loss=f"{loss:.4f}"))
+        parts.append(_("loss {loss}", loss=number(loss, ".4f")))
     if alive:
         rate = _number(snapshot, "tokens_per_second")
-        parts += [f"{rate:,.0f} tok/s"] if rate is not None and math.isfinite(rate) else []
+        parts += [_("{rate:,.0f} tok/s", rate=rate)] if rate is not None and math.isfinite(rate) else []
         memory = _number(snapshot, "memory")
         parts += [size(memory)] if memory is not None else []
     return " · ".join([*parts, name])
@@ -97,12 +97,12 @@ def stage_rows(snapshot: Snapshot) -> list[tuple[str, str, str]]:
     at = names.index(stage) if stage in names else -1
     state = snapshot.verdict.state
     rows = []
-    for number, (_name, words) in enumerate(STAGES):
-        if number < at or state is State.FINISHED:
+    for place, (_name, words) in enumerate(STAGES):
+        if place < at or state is State.FINISHED:
             rows.append(("✓", _(words), "done"))
-        elif number == at and not state.is_alive():
+        elif place == at and not state.is_alive():
             rows.append(("✗" if state is not State.STOPPED else "■", _(words), "broken"))
-        elif number == at:
+        elif place == at:
             rows.append(("●", _(words), "now"))
         else:
             rows.append(("·", _(words), "ahead"))
@@ -117,10 +117,10 @@ def number_rows(snapshot: Snapshot, plan: Plan | None) -> list[tuple[str, str]]:
         if value is not None:
             rows.append((words, value))
 
-    add(_("step"), f"{snapshot.step:,}/{snapshot.steps:,}" if snapshot.steps else None)
+    add(_("step"), f"{number(snapshot.step)}/{number(snapshot.steps)}" if snapshot.steps else None)
     add(_("epoch"), _of(snapshot, "epoch", "{:.2f}"))
     add(_("loss"), _of(snapshot, "loss", "{:.4f}"))
-    add(_("held-out"), f"{snapshot.held_out:.4f}" if snapshot.held_out is not None else None)
+    add(_("held-out"), number(snapshot.held_out, ".4f") if snapshot.held_out is not None else None)
     add(_("learning rate"), _of(snapshot, "learning_rate", "{:.3g}"))
     add(_("gradient"), _of(snapshot, "grad_norm", "{:.3g}"))
     add(_("tokens/s"), _of(snapshot, "tokens_per_second", "{:,.0f}"))
@@ -139,7 +139,7 @@ def number_rows(snapshot: Snapshot, plan: Plan | None) -> list[tuple[str, str]]:
         add(_("since start"), duration(until - snapshot.began))
     if snapshot.trainable is not None:
         trained, total = snapshot.trainable
-        add(_("trained"), f"{trained:,} ({100 * trained / total:.2f} %)")
+        add(_("trained"), _("{trained:,} ({share:.2f} %)", trained=trained, share=100 * trained / total))
     rows += machine_rows(snapshot)
     if plan is not None:
         add(_("method"), f"{plan.method}, {plan.backend}")
@@ -155,7 +155,7 @@ def machine_rows(snapshot: Snapshot) -> list[tuple[str, str]]:
     rows: list[tuple[str, str]] = []
     cpu, used, total = told.number("cpu"), told.number("memory_used"), told.number("memory_total")
     if cpu is not None:
-        rows.append((_("CPU"), f"{cpu:.0f} %"))
+        rows.append((_("CPU"), _("{share:.0f} %", share=cpu)))
     if used is not None and total:
         rows.append((_("machine"), f"{size(used)} / {size(total)}"))
     gpus = told.get("gpus")
@@ -166,10 +166,10 @@ def machine_rows(snapshot: Snapshot) -> list[tuple[str, str]]:
         rows.append((_("energy"), _("{energy:.3f} kWh", energy=energy / 3600000.0)))
     if money is not None:
         currency = told.text("currency")
-        rows.append((_("spent"), f"{money:.2f} {currency}"))
+        rows.append((_("spent"), f"{number(money, '.2f')} {currency}"))
         seconds, left = told.number("seconds"), _number(snapshot, "seconds_left")
         if seconds and left is not None and math.isfinite(left) and snapshot.verdict.state.is_alive():
-            rows.append((_("to come"), f"{money / seconds * left:.2f} {currency}"))  # at the pace so far
+            rows.append((_("to come"), f"{number(money / seconds * left, '.2f')} {currency}"))  # at the pace so far
     return rows
 
 
@@ -200,10 +200,10 @@ def outcome_words(snapshot: Snapshot) -> str:
     change = _("better") if compared.better else _("NOT better")
     return _(
         "held-out loss {base} → {tuned}: {change} ({percent} %)",
-        base=f"{compared.base_loss:.4f}",
-        tuned=f"{compared.tuned_loss:.4f}",
+        base=number(compared.base_loss, ".4f"),
+        tuned=number(compared.tuned_loss, ".4f"),
         change=change,
-        percent=f"{abs(compared.better_by_percent):.1f}",
+        percent=number(abs(compared.better_by_percent), ".1f"),
     )
 
 

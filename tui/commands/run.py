@@ -10,7 +10,7 @@ import click
 
 from compiler.phrases import phrase
 from tui.options import grace, permissions, runs_dir, screen
-from tui.text import _
+from tui.text import _, say
 
 if TYPE_CHECKING:
     from compiler.permissions import Permissions
@@ -167,4 +167,4 @@ def _tell_decisions(plan: Plan, name: str) -> None:
 
     click.echo(_("{name} (plan {sha256})", name=name, sha256=plan.sha256()[:12]), err=True)
     for what, value, why in decided(plan):
-        click.echo(f"  {what:<14} {value}  ({why})", err=True)
+        click.echo(f"  {what:<14} {value}  ({say(why)})", err=True)

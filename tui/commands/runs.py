@@ -10,12 +10,12 @@ import click
 
 from compiler.phrases import phrase
 from tui.options import runs_dir
-from tui.text import N_, _
+from tui.text import N_, _, number
 
 if TYPE_CHECKING:
     from runtime.outcome import Summary
 
-HEAD = ("RUN", "RECIPE", "STATE", "STEP", N_("HELD-OUT LOSS"))
+HEAD = (N_("RUN"), N_("RECIPE"), N_("STATE"), N_("STEP"), N_("HELD-OUT LOSS"))
 
 
 @click.command(name="runs")
@@ -37,14 +37,24 @@ def command(runs_dir: Path, *, as_json: bool) -> None:
     if not runs:
         click.echo(_("no run in {runs_dir} yet; start one with: recipe run RECIPE", runs_dir=runs_dir), err=True)
         return
-    table = [HEAD, *map(_cells, runs)]
+    table = [tuple(map(_, HEAD)), *map(_cells, runs)]
     widths = [max(len(row[i]) for row in table) for i in range(len(HEAD))]
     for row in table:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
 def _cells(run: Summary) -> tuple[str, ...]:
+    from tui.run_words import STATES
+
     losses = "-"
     if run.base_loss is not None:
-        losses = f"{run.base_loss:.4f}" + (f" → {run.tuned_loss:.4f}" if run.tuned_loss is not None else "")
-    return (run.run.id, run.run.path.parent.name, str(run.verdict.state), f"{run.step}/{run.steps}", losses)
+        losses = number(run.base_loss, ".4f") + (
+            f" → {number(run.tuned_loss, '.4f')}" if run.tuned_loss is not None else ""
+        )
+    return (
+        run.run.id,
+        run.run.path.parent.name,
+        _(STATES[run.verdict.state]).lower(),
+        f"{run.step}/{run.steps}",
+        losses,
+    )
