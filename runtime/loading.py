@@ -66,5 +66,32 @@ def refuse_invented(
         raise Refusal(Diagnostic("X009", phrase("{name}: {message}", name=name, message=message), help=help_text))
 
 
+def refuse_not_finite(name: str, model: Any) -> None:
+    """Raise Refusal (X015) when a weight of ``model`` holds NaN or an infinity: every loss would be one too.
+
+    Looked at where the weights lie, in one pass.
+    """
+    for path, parameter in model.named_parameters():
+        numbers = _telling(parameter)
+        if not numbers.is_floating_point() or bool(numbers.isfinite().all()):
+            continue
+        message = phrase("{name}: {path} holds numbers that are none (NaN or infinite)", name=name, path=path)
+        help_text = phrase("the weights were damaged, or trained until they overflowed: take them from their publisher")
+        raise Refusal(Diagnostic("X015", message, path=("model", "id"), help=help_text))
+
+
+def _telling(parameter: Any) -> Any:
+    """The numbers in which a NaN or an infinity of a weight is still one.
+
+    bitsandbytes makes the scale of a block (4 bits) or row (8 bits) from its largest number. Scales that are stored in
+    8 bits themselves are told apart from their mean, which then is no number.
+    """
+    state = getattr(parameter, "quant_state", None)
+    if state is not None:
+        return state.offset if state.nested else state.absmax
+    scales = getattr(parameter, "SCB", None)
+    return parameter if scales is None else scales
+
+
 def _more(count: int) -> str:
     return phrase(" (and {count} more)", count=count - 1) if count > 1 else ""

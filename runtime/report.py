@@ -10,6 +10,7 @@ from compiler.plan import Plan
 from runtime.journal import writable
 from runtime.outcome import begun, comparison, samples
 from runtime.peak import predicted
+from runtime.ranks import ranks_of
 from runtime.run_folder import RunFolder
 from runtime.state import read_story
 
@@ -22,6 +23,7 @@ def write_report(run: RunFolder, plan: Plan, *, steps: int, trainable: int, tota
     """
     story = read_story(run)
     compared, start, foreseen = comparison(story), begun(plan, story), predicted(plan)
+    ranks = ranks_of(run, plan)
     held_out = compared.as_json() if compared is not None else None
     document = {
         "version": 1,
@@ -37,6 +39,7 @@ def write_report(run: RunFolder, plan: Plan, *, steps: int, trainable: int, tota
         "held_out_rows": plan.data.held_out_rows,
         "trainable_parameters": trainable,
         "parameters": total,
+        "ranks": ranks.as_json() if ranks is not None else None,
         "held_out": held_out,
         "start": start.as_json() if start is not None else None,
         "final_train_loss": next(reversed(story.losses.values()), None),

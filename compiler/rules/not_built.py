@@ -22,7 +22,7 @@ def not_built_yet(reading: Reading) -> Iterator[Diagnostic]:
         (
             recipe.model.quantization == "hqq-2bit",
             ("model", "quantization"),
-            "2-bit HQQ",
+            phrase("2-bit HQQ (which the tested Transformers cannot load)"),
             phrase('write quantization = "nf4"'),
         ),
     )

@@ -13,7 +13,7 @@ from compiler.plan import Plan
 from runtime.adapter_names import check_names
 from runtime.backends import Loaded, name_base
 from runtime.backends.promises import refuse_other_storage
-from runtime.loading import load_causal_lm
+from runtime.loading import load_causal_lm, refuse_not_finite
 from runtime.loftq import start_with_loftq
 
 
@@ -40,6 +40,7 @@ def load(plan: Plan, folder: Path) -> Loaded:
         kwargs["device_map"] = {"": 0 if plan.target.device == "cuda" else "cpu"}
     model = load_causal_lm(plan.model.id, folder, **kwargs)
     refuse_other_storage(plan, model)
+    refuse_not_finite(plan.model.id, model)
     keep_trainable(model)
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder, trust_remote_code=plan.trust_remote_code)
     if plan.peft is not None:

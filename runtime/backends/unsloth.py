@@ -25,7 +25,7 @@ from compiler.plan import Plan
 from runtime.adapter_names import check_names
 from runtime.backends import Loaded, name_base
 from runtime.backends.promises import refuse_other_storage
-from runtime.loading import refuse_incomplete
+from runtime.loading import refuse_incomplete, refuse_not_finite
 
 
 def load(plan: Plan, folder: Path) -> Loaded:
@@ -38,6 +38,7 @@ def load(plan: Plan, folder: Path) -> Loaded:
     kwargs: dict[str, Any] = {**plan.load.kwargs, "dtype": getattr(torch, plan.load.kwargs["dtype"])}
     model, _ = FastLanguageModel.from_pretrained(str(folder), **kwargs)
     refuse_other_storage(plan, model)
+    refuse_not_finite(plan.model.id, model)
     # Unsloth gives a tokenizer whose padding and end it has mended; what is trained and saved is the model's own.
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder, trust_remote_code=plan.trust_remote_code)
     if plan.peft is not None:

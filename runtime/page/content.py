@@ -16,6 +16,7 @@ from runtime.journal import Event, read_journal, read_number
 from runtime.outcome import begun, comparison, samples
 from runtime.page.charts import Curve, chart, interval_bar, smoothed
 from runtime.peak import predicted
+from runtime.ranks import ranks_of
 from runtime.run_folder import RunFolder, read_launch
 from runtime.state import Story, look
 from runtime.usage import how_to_use
@@ -45,6 +46,7 @@ DECIDED = (
 def content_of(run: RunFolder, plan: Plan, report: dict[str, Any], say: Say = str) -> dict[str, Any]:
     """Everything that the template asks for; ``say`` is for what is drawn."""
     story, verdict = look(run)
+    ranks = ranks_of(run, plan)
     events = list(read_journal(run.events))
     results = read_results(run)
     settings = {setting.path: setting for setting in plan.settings}
@@ -60,7 +62,7 @@ def content_of(run: RunFolder, plan: Plan, report: dict[str, Any], say: Say = st
         "plan_sha256": plan.sha256(),
         "headline": _headline(story, results),
         "verdict": _verdict(story, results),
-        "facts": _facts(plan, story, report),
+        "facts": [*_facts(plan, story, report), *(ranks.facts() if ranks is not None else ())],
         "decided": first,
         "others": [setting for setting in plan.settings if setting not in first],
         "choices": plan.choices,

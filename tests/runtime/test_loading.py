@@ -104,3 +104,35 @@ def test_weights_of_another_shape_are_refused_by_name(saved: dict[bool, Path], t
 def test_weights_that_bitsandbytes_stored_are_whole(saved: dict[bool, Path], tmp_path: Path) -> None:
     load_causal_lm("m", saved[False], **ways()["4-bit"]).save_pretrained(tmp_path / "stored")
     load_causal_lm("m", tmp_path / "stored", device_map={"": "cpu"})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", ["plain", "bfloat16", "4-bit", "4-bit twice", "8-bit"])
+@pytest.mark.parametrize("number", ["nan", "inf", None])
+def test_a_weight_that_is_no_number_is_refused_by_name(
+    saved: dict[bool, Path], tmp_path: Path, way: str, number: str | None
+) -> None:
+    import torch
+    from safetensors.torch import load_file, save_file
+    from transformers import BitsAndBytesConfig
+
+    from runtime.loading import refuse_not_finite
+
+    folder = changed(saved[False], tmp_path / "damaged")
+    name = "model.layers.1.mlp.up_proj.weight"
+    if number is not None:
+        weights = load_file(folder / "model.safetensors")
+        weights[name][3, 5] = float(number)
+        save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    twice = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True)
+    how = {**ways(), "4-bit twice": {**ways()["4-bit"], "quantization_config": twice}}[way]
+    assert how.get("dtype") in {torch.float32, torch.bfloat16}
+    model = load_causal_lm("m", folder, **how)
+    if number is None:
+        refuse_not_finite("m", model)
+        return
+    with pytest.raises(Refusal) as refused:
+        refuse_not_finite("m", model)
+    (problem,) = refused.value.diagnostics
+    assert (problem.code, problem.path) == ("X015", ("model", "id"))
+    assert problem.message.startswith(f"m: {name} holds numbers that are none")

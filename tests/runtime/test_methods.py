@@ -140,6 +140,7 @@ def living_ranks(model: Any) -> int:
 def test_adalora_prunes_to_its_target_and_measures_cross_entropy_alone(base: Path, tmp_path: Path) -> None:
     import peft
 
+    from runtime.ranks import ranks_of
     from runtime.training import held_out_loss
 
     done = work(plan_of("AdaLoraConfig", **ADALORA), base, tmp_path)
@@ -153,6 +154,10 @@ def test_adalora_prunes_to_its_target_and_measures_cross_entropy_alone(base: Pat
     (adapter,) = save(done)
     ranks = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))["rank_pattern"]
     assert sum(map(sum, ranks.values())) == 12
+    told = ranks_of(done.run, done.plan)
+    assert told is not None
+    assert (len(told.left), sum(told.left.values()), told.mean) == (6, 12, 2.0)
+    assert "model.layers.0.self_attn.q_proj" in told.left
     assert done.trainer.model.peft_config["default"].orth_reg_weight > 0
     loaded = peft.PeftModel.from_pretrained(plain(base), adapter)
     assert cross_entropy(loaded) == pytest.approx(after, abs=1e-4)

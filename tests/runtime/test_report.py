@@ -113,3 +113,42 @@ def test_a_report_that_cannot_be_written_is_an_os_error(tmp_path: Path) -> None:
     (tmp_path / "report.json").mkdir()
     with pytest.raises(IsADirectoryError):
         reported(tmp_path)
+
+
+def test_adalora_tells_its_schedule_and_the_ranks_that_are_left(tmp_path: Path) -> None:
+    from compiler.plan import LibraryCall
+    from runtime.ranks import ranks_of
+
+    schedule = {"init_r": 6, "target_r": 2, "tinit": 2, "tfinal": 3, "deltaT": 1, "total_step": 12}
+    peft = LibraryCall(name="peft.AdaLoraConfig", kwargs={**schedule, "target_modules": ["q_proj"]})
+    assert reported(tmp_path, method="adalora", peft=peft)[1]["ranks"] is None  # nothing is saved yet
+    run = RunFolder(tmp_path)
+    run.adapter.mkdir()
+    layer = "base_model.model.model.layers.{}.self_attn.{}.lora_E"
+    pattern = {
+        layer.format(0, "q_proj"): [True, False, True],
+        layer.format(1, "q_proj"): [False] * 3,
+        layer.format(0, "v_proj"): [True] * 3,
+    }
+    description = run.adapter / "adapter_config.json"
+    description.write_text(json.dumps({"rank_pattern": pattern}), encoding="utf-8")
+    ranks = reported(tmp_path, method="adalora", peft=peft)[1]["ranks"]
+    assert ranks == {
+        "schedule": schedule,
+        "mean": 1.6667,
+        "layers": {
+            "model.layers.0.self_attn.q_proj": 2,
+            "model.layers.0.self_attn.v_proj": 3,
+            "model.layers.1.self_attn.q_proj": 0,
+        },
+    }
+    told = ranks_of(run, make_plan(method="adalora", peft=peft))
+    assert told is not None
+    assert [words for _, words in told.facts()] == [
+        "6 at first, 1.7 on average at the end; pruned from step 2 to 9, every 1",
+        "q_proj 0-2, v_proj 3",
+    ]
+    assert reported(tmp_path)[1]["ranks"] is None
+    for broken in ("", "[]", '{"rank_pattern": 3}', '{"rank_pattern": {"a": 3}}'):
+        description.write_text(broken, encoding="utf-8")
+        assert ranks_of(run, make_plan(method="adalora", peft=peft)) is None
