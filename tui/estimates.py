@@ -6,15 +6,16 @@ import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from compiler.estimate.cost import Money
+from compiler.estimate.cost import Cost, Money
 from compiler.estimate.result import GIB, Amount, Memory
 from compiler.estimate.work import Work
-from tui.text import N_, _, number, say
+from tui.text import N_, _, ngettext, number, say
 from tui.words import duration, parameters
 
 if TYPE_CHECKING:
     from compiler.estimating import Estimate
     from compiler.search.choose import Candidate
+    from compiler.search.full import Full
     from compiler.search.lacking import WayOut
 
 WIDEST = 64
@@ -23,16 +24,20 @@ WIDEST = 64
 SAID = (N_("fits"), N_("too close to call"), N_("does not fit"))
 """The verdicts, which machines read in English."""
 
+OFFERS = 3
+"""Prices that are told beside the cheapest."""
+
 _BLOCKS = "█▓▒░▚▞▪▫"
 _LETTERS = "#=+-%*o:"
 
 
-def forecast(told: Estimate, *, width: int, unicode: bool, device: str) -> list[str]:
+def forecast(told: Estimate, *, width: int, unicode: bool, device: str, full: Full | None = None) -> list[str]:
     """The lines of one recipe's estimate; none is wider than ``width`` cells."""
     found, memory = told.answer, told.answer.chosen.memory
     usable = found.question.room.usable
-    fits, *others = summary(told, device)
-    lines = [fits, "", *bar(memory, usable, width=width, unicode=unicode), "", *others, *_learned(told)]
+    fits, time, cost, *how = summary(told, device)
+    lines = [fits, "", *bar(memory, usable, width=width, unicode=unicode), "", time, cost]
+    lines += [*_other_offers(told), *saved(told, full), *how, *_learned(told)]
     lines += _others(told)
     if found.way_out is not None:
         lines += [
@@ -219,15 +224,76 @@ def _compared(told: Estimate, other: Candidate) -> str:
 
 def _cost(told: Estimate) -> str:
     money = told.cost.offers
-    energy = f"{number(told.cost.kwh, '.2g' if told.cost.kwh < 10 else '.0f')} kWh"
+    energy = _energy(told.cost.kwh)
     if not money:
         return _("{energy}; with price_per_hour in [hardware] money too", energy=energy)
-    asked = f" ({money[0].read:%Y-%m-%d}, {money[0].source})" if money[0].read else ""
-    line = _("{money} at {provider}", money=_money(money[0], told.cost.currency), provider=say(money[0].provider))
-    line += f"{asked}, {energy}"
-    if len(money) > 1:
-        line += _("; {money:.2f} at {provider}", money=money[-1].expected, provider=money[-1].provider)
-    return line
+    from compiler.facts.prices import rate
+
+    other, currency = rate().other(money[0].expected, told.cost.currency)
+    return _(
+        "{money}, {other:.2f} {currency}, at {provider}, {energy}",
+        money=_money(money[0], told.cost.currency),
+        other=other,
+        currency=currency,
+        provider=_provider(money[0]),
+        energy=energy,
+    )
+
+
+def _energy(kwh: float) -> str:
+    return f"{number(kwh, '.2g' if kwh < 10 else '.0f')} kWh"
+
+
+def _provider(money: Money) -> str:
+    """Who asks it; of a table's price also when that was read and where."""
+    return f"{say(money.provider)} ({money.read:%Y-%m-%d}, {money.source})" if money.read else say(money.provider)
+
+
+def _other_offers(told: Estimate) -> list[str]:
+    """What the run costs elsewhere, cheapest first."""
+    rest = told.cost.offers[1:]
+    lines = [
+        f"        {number(each.expected, '.2f')} {told.cost.currency} {_('at {provider}', provider=_provider(each))}"
+        for each in rest[:OFFERS]
+    ]
+    if len(rest) > OFFERS:
+        most = max(each.expected for each in rest)
+        count = len(rest) - OFFERS
+        lines.append(
+            "        " + ngettext("and {n} more, to {most:.2f}", "and {n} more, to {most:.2f}", count, most=most)
+        )
+    return lines
+
+
+def _predicted(told: Estimate) -> Cost:
+    """The run's cost as predicted: what was measured here is no match for a prediction."""
+    asked = told.answer.question
+    return told.takes(told.answer.chosen.work, asked.room, asked.lengths)[1]
+
+
+def saved(told: Estimate, full: Full | None) -> list[str]:
+    """What is saved against full fine-tuning of the same rows: here, or where that fits and is cheapest."""
+    if full is None:
+        return []
+    if full.taken is None or full.cost is None:
+        memory = _gib(full.memory.process)
+        return [_headed(_("full"), _("full fine-tuning takes {memory}: no device known here holds it", memory=memory))]
+    where = _("here") if full.here else _("on one {gpu}, where it is cheapest", gpu=full.gpu)
+    there, own = full.cost.cheapest, _predicted(told).cheapest
+    parts = [duration(full.taken.total.seconds), _gib(full.memory.process), _energy(full.cost.kwh)]
+    line = _("full fine-tuning {where}: {takes}", where=where, takes=", ".join(parts))
+    if there is not None and own is not None:
+        less = there.expected - own.expected
+        line += ", " + _("{money} at {provider}", money=_money(there, full.cost.currency), provider=_provider(there))
+        share = 100 * less / there.expected if there.expected else 0.0
+        line += "; "
+        if less >= 0:
+            line += _(
+                "saved {less:.2f} {currency} ({share:.0f} %)", less=less, currency=full.cost.currency, share=share
+            )
+        else:
+            line += _("this run costs {more:.2f} {currency} more", more=-less, currency=full.cost.currency)
+    return [_headed(_("full"), line)]
 
 
 def _money(money: Money, currency: str) -> str:
@@ -257,14 +323,16 @@ def _wrapped(line: str, width: int) -> list[str]:
     return textwrap.wrap(line, width, subsequent_indent=" " * 8)
 
 
-def as_json(told: Estimate) -> dict[str, Any]:
-    """The estimate for programs: as in a plan, with the alternatives and what would make it fit."""
+def as_json(told: Estimate, full: Full | None = None) -> dict[str, Any]:
+    """The estimate for programs: as in a plan, with all prices, the alternatives and what would make it fit."""
     from compiler.estimating import part_of
 
     found = told.answer
     return {
         **part_of(told).model_dump(mode="json"),
         "learned": _learned_json(told),
+        "offers": _offers_json(told.cost),
+        "against_full": _full_json(told, full) if full is not None else None,
         "how": _work(found.chosen.work),
         "parameters": dataclasses.asdict(told.counts) if told.counts is not None else None,
         "alternatives": [
@@ -279,6 +347,44 @@ def as_json(told: Estimate) -> dict[str, Any]:
         "way_out": _way_out_json(told, found.way_out) if found.way_out else None,
         "alone": [{**_way_out_json(told, out), "enough": enough} for out, enough in found.alone],
         "candidates": found.looked.seen,
+    }
+
+
+def _offers_json(cost: Cost) -> list[dict[str, Any]]:
+    """Every price, cheapest first, in both currencies at the table's rate."""
+    from compiler.facts.prices import rate
+
+    told = []
+    for each in cost.offers:
+        other, currency = rate().other(each.expected, cost.currency)
+        told.append(
+            {
+                "provider": str(each.provider),
+                cost.currency: round(each.expected, 4),
+                currency: round(other, 4),
+                "low": round(each.low, 4),
+                "high": round(each.high, 4),
+                "read": each.read.isoformat() if each.read else None,
+                "source": each.source,
+            }
+        )
+    return told
+
+
+def _full_json(told: Estimate, full: Full) -> dict[str, Any]:
+    process = full.memory.process
+    predicted = _predicted(told)
+    there, own = (full.cost.cheapest if full.cost else None), predicted.cheapest
+    return {
+        "here": full.here,
+        "gpu": full.gpu or None,
+        "process": {"expected": process.bytes, "low": process.low, "high": process.high},
+        "seconds": full.taken.total.seconds if full.taken else None,
+        "kwh": round(full.cost.kwh, 4) if full.cost else None,
+        "kwh_saved": round(full.cost.kwh - predicted.kwh, 4) if full.cost else None,
+        "offers": _offers_json(full.cost) if full.cost else [],
+        "saved": round(there.expected - own.expected, 4) if there and own else None,
+        "currency": told.cost.currency,
     }
 
 

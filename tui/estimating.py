@@ -66,6 +66,7 @@ def _of(one: Checked, subject: Subject, asked: Asked, *, as_json: bool) -> Told:
     from compiler.estimate.result import Unknown
     from compiler.estimating import refusals
     from compiler.facts.machine import target_of
+    from compiler.search.full import against_full
     from tui.estimates import as_json as document
     from tui.estimates import forecast
     from tui.report import width_of
@@ -78,11 +79,12 @@ def _of(one: Checked, subject: Subject, asked: Asked, *, as_json: bool) -> Told:
             return Told(data={"verdict": None, "reason": found.reason, "help": found.help})
         return Told(notes=[_("no estimate: {reason}; {help}", reason=found.reason, help=found.help)])
     one.diagnostics = in_reading_order([*one.diagnostics, *refusals(subject.recipe, subject.document, found)])
+    full = against_full(found.answer, found.takes)
     if as_json:
-        return Told(data=document(found))
+        return Told(data=document(found, full))
     device = target.gpu or _("this machine's memory")
     width = min(width_of(sys.stdout), 100)
-    return Told(forecast(found, width=width, unicode=draws_braille(sys.stdout), device=device))
+    return Told(forecast(found, width=width, unicode=draws_braille(sys.stdout), device=device, full=full))
 
 
 def _estimate(subject: Subject, target: Target, asked: Asked) -> Estimate | Unknown:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from compiler.facts.gpus import BF16_SINCE, Gpu, catalogue, gpu_meant
+from compiler.facts.nvml import GIB, Seen, first_gpu, hidden
 from compiler.language.recipe import HardwareTable
 from compiler.phrases import phrase
 
@@ -80,13 +81,18 @@ def cpu_has_bf16() -> bool:
 
 
 def _own_gpu() -> tuple[str, bool]:
-    """Catalogue name and bfloat16 of this machine's first NVIDIA GPU; ("", True) when there is none.
+    """Catalogue name and bfloat16 of this machine's first NVIDIA GPU that CUDA may use; ("", True) when there is none.
 
-    A GPU that the catalogue does not know keeps nvidia-smi's name, in small letters with dashes.
-    Asks nvidia-smi, which comes with the driver. Not yet run on a machine with a GPU.
+    A GPU that the catalogue does not know keeps the driver's name, in small letters with dashes. NVML is asked, and
+    where its package is missing nvidia-smi, which comes with the driver. Not yet run on a machine with a GPU.
     """
+    if not DRIVER.exists() or hidden():
+        return "", True
+    seen = first_gpu()
+    if seen is not None:
+        return _named(_told_apart(seen), has_bf16=seen.compute_capability >= BF16_SINCE)
     program = shutil.which("nvidia-smi")
-    if program is None or not DRIVER.exists():
+    if program is None:
         return "", True
     try:
         name, _, capability = _ask(program, "name,compute_cap").rpartition(",")
@@ -95,6 +101,12 @@ def _own_gpu() -> tuple[str, bool]:
         return "", True
     except (OSError, subprocess.SubprocessError, ValueError):
         return _own_gpu_by_name(program)  # driver 470 and older ones do not know compute_cap
+
+
+def _told_apart(seen: Seen) -> str:
+    """The driver's name, with the memory where models of one name differ in it."""
+    sized = f"{seen.name} {round(seen.memory / GIB)}GB"
+    return seen.name if gpu_meant(seen.name)[1] or not gpu_meant(sized)[1] else sized
 
 
 def _own_gpu_by_name(program: str) -> tuple[str, bool]:

@@ -40,6 +40,12 @@ class Rate:
         """Dollars in a currency."""
         return usd if currency == "USD" else usd / self.usd_per_eur
 
+    def other(self, amount: float, currency: str) -> tuple[float, Currency]:
+        """An amount in euros in dollars, and the other way round."""
+        if currency == "USD":
+            return amount / self.usd_per_eur, "EUR"
+        return amount * self.usd_per_eur, "USD"
+
 
 class NoLivePrices(Exception):  # noqa: N818 - told as a diagnostic by the caller
     """Why today's prices cannot be had; ``remedy`` is what to do."""

@@ -71,7 +71,7 @@ def learned(found: Answer, taken: Duration, subject: Subject, runs: Sequence[Mea
     held: Memory | None
     if same:
         held = _repeated_memory(found.chosen.memory, same, subject)
-        total = _repeated_time(taken, same)
+        total = _repeated_time(found, taken, same)
     else:
         held = _carried_memory(found, best, subject, other="versions" in differs)
         total = _carried_time(found, taken, best, other="versions" in differs)
@@ -185,9 +185,10 @@ def _on_cpu(told: Memory) -> bool:
 # --- time -----------------------------------------------------------------------------------------------------
 
 
-def _repeated_time(taken: Duration, same: Sequence[Measured]) -> Span | None:
+def _repeated_time(found: Answer, taken: Duration, same: Sequence[Measured]) -> Span | None:
     seconds = [run.step_seconds for run in same if run.step_seconds > 0]
-    return _total(taken, repeated(seconds, SPEED_AGAIN), same) if seconds else None
+    again = SPEED_AGAIN[found.chosen.work.device]
+    return _total(taken, repeated(seconds, again), same) if seconds else None
 
 
 def _carried_time(found: Answer, taken: Duration, run: Measured, *, other: bool) -> Span | None:
@@ -197,7 +198,8 @@ def _carried_time(found: Answer, taken: Duration, run: Measured, *, other: bool)
     expected = taken.total.seconds - taken.start
     shares = [(each - start) / expected for each, start in _ends(taken)] if expected > 0 else [1.0, 1.0]
     told = Band(taken.step, taken.step * shares[0], taken.step * shares[1])
-    return _total(taken, carried(run.step_seconds, then, told, SPEED_AGAIN + OTHER_VERSIONS * other), [run])
+    again = SPEED_AGAIN[found.chosen.work.device] + OTHER_VERSIONS * other
+    return _total(taken, carried(run.step_seconds, then, told, again), [run])
 
 
 def _ends(taken: Duration) -> tuple[tuple[float, float], tuple[float, float]]:

@@ -13,8 +13,9 @@ AGAIN = 0.05
 Measured on this project's CPU: see docs/estimates.md, Learning.
 """
 
-SPEED_AGAIN = 0.15
-"""The same of a step's seconds: neighbours, clocks and heat."""
+SPEED_AGAIN = {"cuda": 0.15, "cpu": 0.5}
+"""The same of a step's seconds. A GPU has clocks and heat; a processor has neighbours: three runs of one recipe took
+25, 28 and 48 ms a step beside other work (docs/estimates.md)."""
 
 OTHER_VERSIONS = 0.1
 """What is added for libraries of another version than those that were measured."""

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from compiler.decide import Decision
-from compiler.estimate.duration import Course, Duration, duration
 from compiler.estimate.result import GIB, Amount, Memory, Unknown
 from compiler.estimate.work import Work
 from compiler.facts.gpus import catalogue
@@ -58,11 +57,11 @@ def answer(asked: Question, limits: Limits | None = None) -> Answer | Unknown:
     told = verdict(chosen.memory, asked.room.usable)
     if told == "fits" and not looked.over:
         return Answer(asked, looked, chosen, told, None)
-    lacking = Lacking(asked.base, asked.left, asked.room, asked.lengths, limits, _other_rooms(asked))
+    lacking = Lacking(asked.base, asked.left, asked.room, asked.lengths, limits, other_rooms(asked))
     return Answer(asked, looked, chosen, told, ways_out(lacking), tuple(alone(lacking)))
 
 
-def _other_rooms(asked: Question) -> tuple[Room, ...]:
+def other_rooms(asked: Question) -> tuple[Room, ...]:
     """Other GPUs whose figures are known and that compute in the work's dtype, those with least memory first."""
     if asked.base.device != "cuda":
         return ()
@@ -78,15 +77,6 @@ def _other_rooms(asked: Question) -> tuple[Room, ...]:
 def weights_bytes(work: Work) -> int:
     """Bytes that are read to load the base: as it is published, in 16 bits."""
     return sum(weight.numbers for weight in work.weights) * 2
-
-
-def against_full(found: Answer, course: Course) -> Duration | None:
-    """The same run with full fine-tuning on the same device, whether it would fit or not; None for a run that is it."""
-    work = found.chosen.work
-    if work.method == "full":
-        return None
-    full = replace(work, method="full", quantization="none", r=0, target_modules=(), gradient_checkpointing=True)
-    return duration(full, found.question.room.device, found.question.lengths, course)
 
 
 # --- decisions with their reasons ------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from compiler.facts.machine import Target
 from compiler.facts.speeds import processor, speeds
 from compiler.permissions import Permissions
 from compiler.plan import Plan, parse_plan
+from compiler.search.full import against_full
 
 SEVEN_B = facts_of("meta-llama/Llama-2-7b-hf")
 
@@ -177,3 +178,24 @@ def test_what_fits_nowhere_here_names_the_smallest_gpu_that_holds_it(tmp_path: P
     moved = next(out for out, _ in found.answer.alone if out.changes[0].path == "hardware.gpu")
     _, cost = found.takes(moved.candidate.work, moved.room, moved.lengths)
     assert all(offer.provider != "your price" for offer in cost.offers), "that is the price of another card"
+
+
+def test_money_is_saved_against_full_fine_tuning_here_or_where_it_is_cheapest(tmp_path: Path) -> None:
+    here = on(checked(tmp_path), "h100-sxm")
+    full = against_full(here.answer, here.takes)
+    assert full is not None
+    assert full.here
+    assert full.gpu == "h100-sxm"
+    assert full.memory.process.bytes > 1.5 * here.memory.process.bytes
+    elsewhere = on(checked(tmp_path), "rtx-4090")
+    moved = against_full(elsewhere.answer, elsewhere.takes)
+    assert moved is not None
+    assert not moved.here
+    assert moved.memory.fits(int(speeds()[moved.gpu].usable * GIB))
+    assert moved.cost is not None
+    assert moved.cost.cheapest is not None
+    assert elsewhere.cost.cheapest is not None
+    assert moved.cost.cheapest.expected > elsewhere.cost.cheapest.expected
+    assert moved.cost.kwh > elsewhere.cost.kwh
+    own = on(checked(tmp_path, '[adapter]\nmethod = "full"\n'), "h100-sxm")
+    assert against_full(own.answer, own.takes) is None

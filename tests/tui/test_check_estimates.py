@@ -131,3 +131,26 @@ def test_live_prices_without_their_library_are_refused(tmp_path: Path, monkeypat
     code, _, err = ran(str(path), "--live-prices")
     assert code == 2
     assert "pip install" in err
+
+
+def test_costs_stand_cheapest_first_in_both_currencies_with_what_full_fine_tuning_takes(tmp_path: Path) -> None:
+    gpu = '[hardware]\ndevice = "cuda"\ngpu = "h100-sxm"\ncurrency = "USD"\n'
+    path = str(write(tmp_path, gpu))
+    told = json.loads(ran(path, "--json")[1])["estimate"]
+    prices = [offer["USD"] for offer in told["offers"]]
+    assert len(prices) > 3
+    assert prices == sorted(prices)
+    usd = 1.1355  # the table's rate
+    assert all(abs(offer["USD"] - usd * offer["EUR"]) < 2e-4 for offer in told["offers"])
+    full = told["against_full"]
+    assert full["here"]
+    assert full["saved"] == pytest.approx(full["offers"][0]["USD"] - prices[0], abs=2e-4)
+    assert full["kwh_saved"] == pytest.approx(full["kwh"] - told["kwh"], abs=2e-4)
+    lines = ran(path)[1].splitlines()
+    assert all(len(line) <= 80 for line in lines)
+    at = next(number for number, line in enumerate(lines) if line.startswith("cost"))
+    assert " USD (" in lines[at]
+    assert " EUR, at" in lines[at]
+    text = " ".join(lines[at:])
+    assert "full    full fine-tuning here" in text
+    assert "saved" in text or "more" in text
