@@ -20,6 +20,7 @@ from typing import Any
 
 from benchmarks.measure import table
 from compiler.estimate.device import Device, gpu_device
+from compiler.estimate.duration import GPU_RANGE
 from compiler.estimate.time import Kernels, kernels_of, step_time
 from compiler.estimate.work import Work
 from compiler.facts.architecture import Architecture
@@ -59,6 +60,11 @@ class Scored:
         """Predicted over measured, less one."""
         return self.predicted / self.measured - 1
 
+    @property
+    def inside(self) -> bool:
+        """Whether the measurement lies in the range that a GPU's time is told with."""
+        return GPU_RANGE[0] * self.predicted <= self.measured <= GPU_RANGE[1] * self.predicted
+
 
 def run(measurements: Path = USUAL) -> Iterator[str]:
     """The table's lines."""
@@ -72,6 +78,8 @@ def run(measurements: Path = USUAL) -> Iterator[str]:
     groups: dict[str, list[Scored]] = defaultdict(list)
     for each in scored:
         groups[f"{each.row['source'][:34]}, {each.row['method']}, {str(each.row['gpu'])[-14:]}"].append(each)
+    own = [each for each in scored if any(name in str(each.row["framework"]) for name in ("own loop", "Trainer"))]
+    groups["PEFT and Transformers"] = own
     groups["all"] = scored
     lines = []
     for name, members in groups.items():
@@ -84,9 +92,10 @@ def run(measurements: Path = USUAL) -> Iterator[str]:
                 f"{100 * statistics.median(absolute):.0f}",
                 f"{100 * statistics.median(errors):+.0f}",
                 f"{100 * absolute[int(0.9 * (len(absolute) - 1))]:.0f}",
+                f"{sum(each.inside for each in members)}",
             )
         )
-    yield from table(["runs", "rows", "median error %", "median bias %", "90th percentile %"], lines)
+    yield from table(["runs", "rows", "median error %", "median bias %", "90th percentile %", "in range"], lines)
 
 
 def score(row: dict[str, Any], known: dict[str, Any]) -> Scored | None:

@@ -64,7 +64,7 @@ _SIZES: dict[str, Any] = {
     "vocab_size": 2000,
     "tie_word_embeddings": False,
 }
-BATCHES = ((1, 512), (4, 256), (3, 1024))
+BATCHES = ((1, 512), (3, 1024))
 METHODS: dict[str, dict[str, Any]] = {
     "full": {"method": "full", "target_modules": ()},
     "lora": {"method": "lora", "target_modules": LINEAR},
@@ -119,8 +119,8 @@ def works() -> Iterator[tuple[str, Work]]:
     for family, method, checkpoint in itertools.product(FAMILIES, ("full", "lora", "qlora"), (False, True)):
         config, targets = family_config(family), FAMILIES[family][1]
         changes = METHODS[method] | ({"target_modules": targets} if method != "full" else {})
-        work = replace(_work(from_config(config)), weights=weights_of(config), micro_batch=2, length=768)
-        name = f"{family}, {method}, 2x768, {'checkpoints' if checkpoint else 'none'}, cuda"
+        work = replace(_work(from_config(config)), weights=weights_of(config), length=1536)
+        name = f"{family}, {method}, 1x1536, {'checkpoints' if checkpoint else 'none'}, cuda"
         yield name, replace(work, device="cuda", gradient_checkpointing=checkpoint, **changes)
 
 

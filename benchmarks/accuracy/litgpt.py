@@ -7,6 +7,7 @@ from functools import partial
 from compiler.estimate.attention import attend, repeat
 from compiler.estimate.graph import ROW, Tensor, record
 from compiler.estimate.layers import Shared, Step
+from compiler.estimate.norms import layer_norm
 from compiler.estimate.operations import (
     Grads,
     Matrix,
@@ -27,23 +28,50 @@ from compiler.estimate.operations import (
 
 def layer(step: Step, number: int, hidden: Tensor, shared: Shared) -> Tensor:
     """``Block``: query, key and value in one linear layer, turned parts joined with the rest."""
-    residual = hidden
-    hidden = _norm(step, number, "norm_1", hidden)
-    hidden = _attention(step, number, hidden, shared)
-    hidden = add(hidden, residual)
-    residual = hidden
-    hidden = _norm(step, number, "norm_2", hidden)
+    order = step.shape.dialect.order
+    normed = _norm(step, number, "norm_1", hidden)
+    mixed = _attention(step, number, normed, shared)
+    if order.startswith("parallel"):
+        if order != "parallel":
+            normed = _norm(step, number, "norm_2", hidden)
+        inner = _mlp(step, number, normed)
+        both = add(inner, mixed)
+        del normed, mixed, inner
+        return add(both, hidden)
+    del normed
+    hidden = add(mixed, hidden)
+    del mixed
+    return add(_mlp(step, number, _norm(step, number, "norm_2", hidden)), hidden)
+
+
+def _mlp(step: Step, number: int, x: Tensor) -> Tensor:
+    """``LLaMAMLP``, or ``GptNeoxMLP`` where the family has two layers alone."""
     size, inner = step.shape.hidden, step.shape.inner
-    first = _linear(step, number, "fc_1", hidden, sizes=(size, inner))
-    second = _linear(step, number, "fc_2", hidden, sizes=(size, inner))
+    if step.shape.dialect.plain_mlp:
+        wide = silu(_linear(step, number, "fc", x, sizes=(size, inner)))
+        return _linear(step, number, "proj", wide, sizes=(inner, size))
+    first = _linear(step, number, "fc_1", x, sizes=(size, inner))
+    second = _linear(step, number, "fc_2", x, sizes=(size, inner))
     product = times(silu(first), second)
     del first, second
-    return add(_linear(step, number, "proj", product, sizes=(inner, size)), residual)
+    return _linear(step, number, "proj", product, sizes=(inner, size))
+
+
+def wide_layer(step: Step, number: int, hidden: Tensor, shared: Shared) -> Tensor:
+    """The same with all of it in float32, the most that a packed base may compute in.
+
+    Fabric leaves the type to bitsandbytes, which takes that of the first input it sees
+    (lightning/fabric/plugins/precision/bitsandbytes.py, ``compute_type_is_set``).
+    """
+    return layer(step, number, to(hidden, 4), shared)
 
 
 def _norm(step: Step, number: int, name: str, x: Tensor) -> Tensor:
     size = step.shape.hidden
-    return gemma_norm(x, size, weight_width=2, weight=step.trained(number, name, size))
+    weight = step.trained(number, name, size)
+    if step.shape.dialect.norm == "layer":
+        return layer_norm(x, size, weight_width=2, weight=weight, autocast=0)
+    return gemma_norm(x, size, weight_width=2, weight=weight)
 
 
 def _linear(step: Step, number: int, name: str, x: Tensor, *, sizes: tuple[int, int]) -> Tensor:
@@ -75,8 +103,9 @@ def _attention(step: Step, number: int, x: Tensor, shared: Shared) -> Tensor:
     del whole
     if few != heads:
         query, key, value = (repeat(each, query.numbers) for each in (query, key, value))
-    query = rotary(query, shared.cosine, shared.sine, joined=True)
-    key = rotary(key, shared.cosine, shared.sine, joined=True)
+    angles, size, turned = (shared.cosine, shared.sine), shape.head_dim, shape.turned
+    query = rotary(query, *angles, joined=True, head=size, turned=turned)
+    key = rotary(key, *angles, joined=True, head=size, turned=turned)
     out = repeat(attend(step, query, key, value, None), query.numbers)
     del query, key, value
     return _linear(step, number, "proj_o", out, sizes=(heads, shape.hidden))

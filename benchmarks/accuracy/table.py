@@ -18,6 +18,8 @@ def table(scored: Sequence[Scored], left: Sequence[Left]) -> list[str]:
         "Made by `python -m benchmarks accuracy`. Measurements by others; nothing is fitted to them. Each framework's",
         "stack is declared from its code in `benchmarks/accuracy/stacks.py`. A row is *soft* when its length is only",
         "bounded, so that its batches may have been shorter. *Unsafe*: measured above the prediction's whole band.",
+        "Where a stack is known in part, its band covers each way in which the run may have gone; what is not known",
+        "stands below. The stacks that recipes run on have no such ways.",
         "",
         "| source | trust | metric | rows | median error | mean error | worst | in band | unsafe |",
         "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
@@ -34,6 +36,9 @@ def table(scored: Sequence[Scored], left: Sequence[Left]) -> list[str]:
     lines += ["", "## Not scored", "", "| rows | source | why |", "| --- | --- | --- |"]
     reasons = Counter((each.row.source, each.why) for each in left)
     lines += [f"| {count} | {source} | {why} |" for (source, why), count in sorted(reasons.items())]
+    lines += ["", "## What widens bands", "", "| rows | source | not known |", "| --- | --- | --- |"]
+    doubts = Counter((each.row.source, each.said.doubts) for each in scored if each.said.doubts)
+    lines += [f"| {count} | {source} | {words} |" for (source, words), count in sorted(doubts.items())]
     lines += ["", "## Every row", "", "| row | metric | measured GiB | predicted GiB | error | band GiB |"]
     lines.append("| --- | --- | --- | --- | --- | --- |")
     lines += [_row(each) for each in scored]
@@ -43,13 +48,16 @@ def table(scored: Sequence[Scored], left: Sequence[Left]) -> list[str]:
 def _sums(scored: Sequence[Scored]) -> dict[str, list[Scored]]:
     good = [each for each in scored if each.row.trust in {"A", "B"}]
     own = [each for each in good if "own loop" in str(each.row.values.get("framework"))]
+    whole = [each for each in good if not each.said.others and each.said.lengths is None]
     return {
         "PEFT with Transformers, in loops of their own: allocated": [e for e in own if e.metric == "allocated"],
         "PEFT with Transformers, in loops of their own: all metrics": own,
+        "A and B, stacks known whole": whole,
         "A and B, allocated": [each for each in good if each.metric == "allocated"],
         "A and B, reserved, fixed lengths": [each for each in good if each.metric == "reserved" and not each.row.soft],
         "A and B, fixed lengths": [each for each in good if not each.row.soft],
         "A and B": good,
+        "all trusts": list(scored),
     }
 
 

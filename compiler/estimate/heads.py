@@ -12,11 +12,11 @@ def whole_loss(step: Step, hidden: Tensor) -> tuple[Tensor, Tensor | None]:
 
     Logits, their float32 copy and its log-softmax; on the way back two gradients beside what log-softmax kept.
     """
-    logits = linear(hidden, _head(step), autocast=step.stack.autocast)
+    logits = linear(hidden, head_of(step), autocast=step.stack.autocast)
     logits = _treated(step, logits)
     outputs = logits
     wide = to(logits, 4)
-    loss = _chosen(_log_softmax(wide))
+    loss = chosen(log_softmax(wide))
     del wide
     if step.stack.outputs_in_float:
         outputs = to(logits, 4)
@@ -37,7 +37,8 @@ def _measured(step: Step, logits: Tensor) -> None:
     tape.transient(step.tokens * 8)
 
 
-def _head(step: Step) -> Matrix:
+def head_of(step: Step) -> Matrix:
+    """The head's weight, or the embedding that it is tied to."""
     shape = step.shape
     numbers = shape.vocabulary * shape.hidden
     layer_name = "embed_tokens" if shape.tied else "lm_head"
@@ -52,7 +53,7 @@ def _treated(step: Step, logits: Tensor) -> Tensor:
     return softcapped(logits) if step.shape.dialect.softcap else logits
 
 
-def _log_softmax(logits: Tensor) -> Tensor:
+def log_softmax(logits: Tensor) -> Tensor:
     """Keeps its result; its gradient is as large."""
     tape, numbers = logits.tape, logits.numbers
 
@@ -62,7 +63,7 @@ def _log_softmax(logits: Tensor) -> Tensor:
     return record(tape, [logits], (), back, out=fresh(tape, numbers, 4), after=lambda out: (out.view(),))
 
 
-def _chosen(chances: Tensor) -> Tensor:
+def chosen(chances: Tensor) -> Tensor:
     """``nll_loss``: one number of each row; its gradient is a whole row of zeros and one number."""
     tape, numbers = chances.tape, chances.numbers
 
@@ -103,15 +104,15 @@ def chunked_loss(step: Step, hidden: Tensor, rows: int) -> Tensor:
     packed = _gather(step, hidden)
     del hidden
     total = Tensor(tape, 1, 4)
-    head = _head(step)
+    head = head_of(step)
 
     def one(piece: Tensor) -> Tensor:
         logits = linear(piece, head, autocast=step.stack.autocast)
         logits = to(logits, 4)
         numbers = logits.numbers
         logits = _treated(step, logits)
-        chances = _log_softmax(logits)
-        loss = _chosen(chances)
+        chances = log_softmax(logits)
+        loss = chosen(chances)
         raised = Tensor(tape, numbers, 4)
         entropy = Tensor(tape, numbers, 4)
         assert tape.frame is not None

@@ -6,6 +6,7 @@ Slower than the estimate by a hundred times, so for one chosen plan rather than 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 from compiler.estimate.allocator import Allocator
@@ -28,9 +29,31 @@ def with_allocator(memory: Memory, work: Work, stack: Stack) -> Memory:
     The band is a tenth either way: 45 of 48 runs measured by others lay within it, half of them within 1 %
     (benchmarks/accuracy.md).
     """
+    most = most_held([work, work], stack)
+    if most is None:
+        return memory
+    libraries = next((term.bytes for term in memory.terms if term.name == "libraries"), 0)
+    likely = max(most + libraries + (2 << 20), memory.allocated.bytes)
+    reserved = Amount(likely, max(memory.allocated.low, int(likely * 0.9)), int(likely * 1.1))
+    outside = memory.process.bytes - memory.reserved.bytes
+    process = Amount(
+        likely + outside,
+        min(memory.process.low, reserved.low + outside // 4),
+        reserved.high + memory.process.high - memory.reserved.high,
+    )
+    return replace(memory, reserved=reserved, process=process)
+
+
+def most_held(steps: Sequence[Work], stack: Stack) -> int | None:
+    """Bytes that the allocator holds after ``steps``, one after the other, beside libraries' workspaces.
+
+    The steps are of one run: they may differ in length, as those of a run whose rows are not packed. None for a model
+    whose layers are not known, a CPU, or several devices.
+    """
+    work = steps[0]
     shape = shape_of(work.architecture, work.weights)
     if isinstance(shape, Unknown) or work.device == "cpu" or work.devices > 1:
-        return memory
+        return None
     allocator = Allocator()
     _between(allocator, work, stack)
     offset = 0
@@ -41,21 +64,12 @@ def with_allocator(memory: Memory, work: Work, stack: Stack) -> Memory:
         if own:
             allocator.run([(number + offset, own if size > 0 else -own)])
 
-    asked = walk_of(work, stack, shape)
-    walk(asked, told)
-    _states(allocator, work, stack)
-    offset = _STATES // 2
-    walk(asked, told)
-    libraries = next((term.bytes for term in memory.terms if term.name == "libraries"), 0)
-    likely = max(allocator.most_reserved + libraries + (2 << 20), memory.allocated.bytes)
-    reserved = Amount(likely, max(memory.allocated.low, int(likely * 0.9)), int(likely * 1.1))
-    outside = memory.process.bytes - memory.reserved.bytes
-    process = Amount(
-        likely + outside,
-        min(memory.process.low, reserved.low + outside // 4),
-        reserved.high + memory.process.high - memory.reserved.high,
-    )
-    return replace(memory, reserved=reserved, process=process)
+    for number, step in enumerate(steps):
+        walk(walk_of(step, stack, shape), told)
+        if not number:
+            _states(allocator, work, stack)
+        offset += _STATES // 256
+    return allocator.most_reserved
 
 
 def _between(allocator: Allocator, work: Work, stack: Stack) -> None:

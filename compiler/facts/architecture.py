@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from compiler.facts.gguf import Header
-from compiler.facts.signatures import causal_lm_types
+from compiler.facts.signatures import causal_lm_types, family_defaults
 from compiler.facts.weight_files import ModelFault
 from compiler.phrases import phrase
 
@@ -108,6 +108,9 @@ def from_config(config: dict[str, Any]) -> Architecture:
     found = {field: value for field, value in numbers.items() if value is not None}
     optional = {field: _number(text, field, names) or unsaid.get(field) for field, names in _OPTIONAL.items()}
     heads, hidden = found["num_attention_heads"], found["hidden_size"]
+    if not optional["head_dim"]:  # Gemma's and Qwen 3's classes have a size of their own
+        own = family_defaults().get(model_type, {}).get("head_dim")
+        optional["head_dim"] = own if type(own) is int else None
     derived = not optional["head_dim"] and model_type not in _OWN_HEAD_SIZE
     if derived and hidden % heads and not any(text.get(key) for key in _LATENT_ATTENTION):
         message = phrase(

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from benchmarks.accuracy import USUAL, run
-from benchmarks.accuracy.rows import read_rows
+from benchmarks.accuracy.lengths import Lengths
+from benchmarks.accuracy.rows import Row, read_rows
 from benchmarks.accuracy.score import Left, Scored, score
+from benchmarks.accuracy.stacks import Declared, declared
 
 ROW = {
     "id": "one",
@@ -69,3 +72,38 @@ def test_published_runs_of_peft_are_met() -> None:
     errors = sorted(abs(each.error) for each in scored)
     assert errors[len(errors) // 2] < 0.01
     assert all(each.inside for each in scored)
+
+
+def test_lengths_of_a_run_go_up_to_its_limit() -> None:
+    lengths = Lengths(3234, 2547, "news").drawn(2048)
+    assert lengths == sorted(lengths)
+    assert lengths[-1] == 2048
+    assert 0 < lengths[0] < 1024
+
+
+def test_what_is_not_known_of_a_stack_widens_its_band_and_is_told() -> None:
+    asked = read_rows_of(
+        {**ROW, "framework": "ms-swift 1.x", "seq_len_kind": "max_truncation", "model": "Qwen/Qwen-7B"}
+    )
+    found = declared(asked)
+    assert isinstance(found, Declared)
+    assert "lengths" in found.doubts
+    (scored,) = score(asked)
+    assert isinstance(scored, Scored)
+    (known,) = score(read_rows_of(ROW))
+    assert isinstance(known, Scored)
+    assert not known.said.doubts
+
+    def width(each: Scored) -> float:
+        return (each.predicted.high - each.predicted.low) / each.predicted.bytes
+
+    assert width(scored) > 3 * width(known)
+
+
+def read_rows_of(values: dict[str, object]) -> Row:
+    """The row as the harness reads it from a file."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "one.jsonl"
+        file.write_text(json.dumps(values), encoding="utf-8")
+        (row,) = read_rows(file)
+    return row
