@@ -16,8 +16,11 @@ from typing import Any, NamedTuple
 
 from compiler.phrases import LANGUAGES, Phrase
 
-PARTS = ("tui", "compiler", "runtime", "compiler:recipe", "compiler:codes", "tui:help")
-"""Rooms, or parts of a room, with a file of their own; in the order in which a text is looked for."""
+ANYWHERE = ("tui", "compiler", "runtime", "compiler:recipe")
+"""Rooms, or parts of a room, in the order in which a text is looked for."""
+
+PARTS = (*ANYWHERE, "compiler:codes", "tui:help")
+"""All that have a file of their own; the last ones are only looked into by those who ask for them."""
 
 NUMBERS = {"fr": ("\N{NARROW NO-BREAK SPACE}", ",")}
 """What stands between groups of three digits, and before decimals."""
@@ -203,16 +206,18 @@ def _compiled(template: str) -> re.Pattern[str]:
     return re.compile(out, re.DOTALL)
 
 
-def catalogue(language: str) -> Catalogue | None:
-    """The catalogue of a language; None for English, in which everything is written."""
-    return _catalogue(language) if language in LANGUAGES and language != "en" else None
+def catalogue(language: str, first: str = "") -> Catalogue | None:
+    """The catalogue of a language, looked for in the part ``first``; None for English, in which all is written."""
+    return _catalogue(language, first) if language in LANGUAGES and language != "en" else None
 
 
 @cache
-def _catalogue(language: str) -> Catalogue:
-    return Catalogue(language, [part_of(language, part) for part in PARTS])
+def _catalogue(language: str, first: str) -> Catalogue:
+    parts = dict.fromkeys((first, *ANYWHERE) if first else ANYWHERE)
+    return Catalogue(language, [part_of(language, part) for part in parts])
 
 
+@cache
 def part_of(language: str, part: str) -> Part:
     """A room's texts (``compiler``), or a part of them (``compiler:codes``), in a language."""
     room, _, name = part.partition(":")

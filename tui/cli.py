@@ -81,8 +81,8 @@ class Verbs(click.Group):
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section(say("Commands")):
-            formatter.write_dl([(verb, say(text)) for verb, text in VERBS.items()])
+        with formatter.section(say("Commands", "tui:help")):
+            formatter.write_dl([(verb, say(text, "tui:help")) for verb, text in VERBS.items()])
 
 
 @click.group(

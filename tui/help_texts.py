@@ -70,6 +70,14 @@ def texts_of(command: click.Command) -> Iterator[str]:
             yield option.help
 
 
+def _help(text: str) -> str:
+    return say(text, "tui:help")
+
+
+def _forms(one: str, many: str, number: int) -> str:
+    return form(one, many, number, "tui:help")
+
+
 def translated(command: click.Command) -> click.Command:
     """The command with its help in the chosen language; itself, when that is English."""
     if language() == "en":
@@ -77,10 +85,10 @@ def translated(command: click.Command) -> click.Command:
     spoken = copy(command)  # the command itself stays as it is written
     spoken.params = [copy(option) for option in command.params]
     if command.help:
-        spoken.help = say(inspect.cleandoc(command.help))
+        spoken.help = _help(inspect.cleandoc(command.help))
     for option in spoken.params:
         if isinstance(option, click.Option) and option.help:
-            option.help = say(option.help)
+            option.help = _help(option.help)
     return spoken
 
 
@@ -92,7 +100,7 @@ def speak(asked: str | None = None) -> None:
         return
     for name in CLICK_MODULES:
         module: Any = import_module(f"click.{name}")
-        for ours, theirs in ((say, "_"), (form, "ngettext")):
+        for ours, theirs in ((_help, "_"), (_forms, "ngettext")):
             if hasattr(module, theirs):
                 setattr(module, theirs, ours)
 

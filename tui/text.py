@@ -42,9 +42,19 @@ def language() -> str:
     return _catalogue.language if _catalogue is not None else "en"
 
 
-def say(text: str) -> str:
-    """A text of another room in the chosen language."""
-    return _catalogue.say(text) if _catalogue is not None else str(text)
+def say(text: str, part: str = "") -> str:
+    """A text of another room in the chosen language; ``part`` of the catalogue is the first to be looked into."""
+    spoken = _starting(part)
+    return spoken.say(text) if spoken is not None else str(text)
+
+
+def _starting(part: str) -> Catalogue | None:
+    """The chosen catalogue, a part of it looked into first."""
+    if _catalogue is None or not part:
+        return _catalogue
+    from compiler.translation import catalogue
+
+    return catalogue(_catalogue.language, part)
 
 
 def _(message: str, /, **values: Any) -> str:
@@ -59,11 +69,10 @@ def ngettext(one: str, many: str, n: int, /, **values: Any) -> str:
     return say(counted(one, many, n, **values))
 
 
-def form(one: str, many: str, n: int) -> str:
+def form(one: str, many: str, n: int, part: str = "") -> str:
     """The template for a number, nothing filled in."""
-    if _catalogue is None:
-        return one if n == 1 else many
-    return _catalogue.counted(one, many, n)
+    spoken = _starting(part)
+    return spoken.counted(one, many, n) if spoken is not None else one if n == 1 else many
 
 
 def number(value: float, spec: str = ",") -> str:

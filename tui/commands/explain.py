@@ -61,15 +61,21 @@ def _story(info: CodeInfo | RuleInfo) -> str:
         return _(
             "{code}: {title}\n\n{explanation}\n\nSource: {source}",
             code=info.code,
-            title=say(info.title),
-            explanation=say(info.explanation),
-            source=say(info.source),
+            title=say(info.title, "compiler:codes"),
+            explanation=say(info.explanation, "compiler:codes"),
+            source=say(info.source, "compiler:codes"),
         )
-    title = _("{code}: {title}", code=info.code, title=say(info.title))
-    parts = [title, say(info.explanation).strip(), _example(_("For example:"), say(info.example))]
+    title = _("{code}: {title}", code=info.code, title=say(info.title, "compiler:codes"))
+    parts = [
+        title,
+        say(info.explanation, "compiler:codes").strip(),
+        _example(_("For example:"), say(info.example, "compiler:codes")),
+    ]
     if info.fixed:
         parts.append(_example(_("Mended:"), info.fixed))
-    parts.append(_("What to do: {remedy}\n{exits}", remedy=say(info.remedy).strip(), exits=_exits(info)))
+    parts.append(
+        _("What to do: {remedy}\n{exits}", remedy=say(info.remedy, "compiler:codes").strip(), exits=_exits(info))
+    )
     return "\n\n".join(parts)
 
 
@@ -98,4 +104,4 @@ def _list(*, as_json: bool) -> None:
         return
     titles = [(info.code, info.title) for info in codes.values()] + [(rule.code, rule.title) for rule in rules.values()]
     for code, title in titles:
-        click.echo(f"{code}  {say(title)}")
+        click.echo(f"{code}  {say(title, 'compiler:codes')}")
