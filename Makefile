@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up-$(shell cat pyproject.toml constraints.txt weights.txt unsloth.txt Makefile | cksum | cut -d' ' -f1)
 
-.PHONY: help setup demo demo-short test check format benchmarks accuracy docs goldens texts clean
+.PHONY: help setup demo demo-short test check format benchmarks accuracy docs goldens pictures texts clean
 
 help:
 	@echo "make demo        set up, train the embedded small model on the quickstart, show that it got better"
@@ -15,6 +15,7 @@ help:
 	@echo "make format      format the code"
 	@echo "make benchmarks  timings of the commands and of training"
 	@echo "make accuracy    predicted memory against published measurements"
+	@echo "make pictures    the README's pictures of the text UI again, from runs of their own"
 	@echo "make goldens     write the expected screens of the tests again"
 	@echo "make docs        write the generated pages under docs/ again"
 	@echo "make texts       bring the catalogues of other languages in line with what the program says"
@@ -59,6 +60,9 @@ benchmarks: $(STAMP)
 
 accuracy: $(STAMP)
 	$(BIN)/python -m benchmarks accuracy
+
+pictures: $(STAMP)
+	$(BIN)/python docs/pictures.py build/pictures
 
 goldens: $(STAMP)
 	UPDATE_GOLDENS=1 $(BIN)/python -m pytest -q tests/tui/screens

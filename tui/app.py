@@ -84,6 +84,8 @@ class RecipeApp(App[str]):
         self.settings_path = setup.settings_path
         self.ascii_only = setup.ascii_only
         self._first = watched
+        self.left_alone: RunFolder | None = None
+        """The run that was at work when the UI was left."""
         self._been: list[str] = []
         """Places, the present one last."""
         self._screens: dict[str, str] = {}
@@ -256,7 +258,7 @@ class RecipeApp(App[str]):
 
     def _leave_unsaved(self, answer: str | None) -> None:
         if answer == "discard":
-            self.exit("detached" if self._living_run() is not None else None)
+            self.action_detach()
 
     def _leave(self, answer: str | None) -> None:
         screen = self._living_run()
@@ -266,7 +268,9 @@ class RecipeApp(App[str]):
             screen.ask("stop")
 
     def action_detach(self) -> None:
-        self.exit("detached" if self._living_run() is not None else None)
+        living = self._living_run()
+        self.left_alone = living.run if living is not None else None
+        self.exit("detached" if living is not None else None)
 
     # --- what works everywhere --------------------------------------------------------------------
 

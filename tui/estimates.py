@@ -24,8 +24,13 @@ WIDEST = 64
 SAID = (N_("fits"), N_("too close to call"), N_("does not fit"))
 """The verdicts, which machines read in English."""
 
+<<<<<<< HEAD
 OFFERS = 3
 """Prices that are told beside the cheapest."""
+=======
+NARROW = 76
+"""Cells that a table of the other ways to train takes."""
+>>>>>>> 3336068 (The README shows the text UI as it is, made by a script from real runs; end-to-end tests of it in tmux and a browser)
 
 _BLOCKS = "█▓▒░▚▞▪▫"
 _LETTERS = "#=+-%*o:"
@@ -35,10 +40,16 @@ def forecast(told: Estimate, *, width: int, unicode: bool, device: str, full: Fu
     """The lines of one recipe's estimate; none is wider than ``width`` cells."""
     found, memory = told.answer, told.answer.chosen.memory
     usable = found.question.room.usable
+<<<<<<< HEAD
     fits, time, cost, *how = summary(told, device)
     lines = [fits, "", *bar(memory, usable, width=width, unicode=unicode), "", time, cost]
     lines += [*_other_offers(told), *saved(told, full), *how, *_learned(told)]
     lines += _others(told)
+=======
+    fits, *others = summary(told, device)
+    lines = [fits, "", *bar(memory, usable, width=width, unicode=unicode), "", *others, *_learned(told)]
+    lines += _others(told, narrow=width < NARROW)
+>>>>>>> 3336068 (The README shows the text UI as it is, made by a script from real runs; end-to-end tests of it in tmux and a browser)
     if found.way_out is not None:
         lines += [
             "",
@@ -194,11 +205,14 @@ def way(work: Work) -> str:
     )
 
 
-def _others(told: Estimate) -> list[str]:
-    """The best of those that differ from what was chosen."""
+def _others(told: Estimate, *, narrow: bool) -> list[str]:
+    """The best of those that differ from what was chosen; in a table where there is room for one."""
     found = told.answer
     if not found.looked.others:
         return []
+    if narrow:
+        told_each = [f"{_short(other)}: {_memory_of(other)}, {_compared(told, other)}" for other in found.looked.others]
+        return ["", *(_headed(_("or") if not number else "", each) for number, each in enumerate(told_each))]
     return [
         "",
         _headed(_("or"), f"{'':<42}{_('memory'):>12}{_('time'):>14}"),
@@ -207,8 +221,11 @@ def _others(told: Estimate) -> list[str]:
 
 
 def _other(told: Estimate, other: Candidate) -> str:
-    memory = _("{size:.1f} GiB", size=other.memory.process.bytes / GIB)
-    return f"        {_short(other):<42}{memory:>12}{_compared(told, other):>14}"
+    return f"        {_short(other):<42}{_memory_of(other):>12}{_compared(told, other):>14}"
+
+
+def _memory_of(candidate: Candidate) -> str:
+    return _("{size:.1f} GiB", size=candidate.memory.process.bytes / GIB)
 
 
 def _short(candidate: Candidate) -> str:

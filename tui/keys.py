@@ -86,7 +86,7 @@ RECIPE = (
     Key("recipe.offer", "f2,ctrl+n", "offer", N_("complete"), footer=True),
     Key("recipe.problem", "f3", "problem", N_("next problem"), footer=True),
     Key("recipe.fix", "f4", "fix", N_("mend"), footer=True),
-    Key("recipe.panel", "f6,escape", "panel", N_("what if, or the text")),
+    Key("recipe.panel", "f8,escape", "panel", N_("what if, or the text")),
 )
 
 WHATIF = (

@@ -8,8 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
+
 from tui.terminal import draws_braille
-from tui.text import choose
+from tui.text import _, choose
 
 if TYPE_CHECKING:
     from runtime.run_folder import RunFolder
@@ -30,15 +32,22 @@ def open_run(
     """Show a run on the screen until it is left. Returns the code of the signal that closed it, else 0."""
     from tui.screens.run import Watched
 
-    return _open(runs_dir, Watched(run, before, ended), language)
+    return _open(runs_dir, Watched(run, before, ended), language)[0]
 
 
 def open_ui(runs_dir: Path, *, language: str | None = None) -> int:
-    """Open the UI at its list of runs. Returns as ``open_run`` does."""
-    return _open(runs_dir, None, language)
+    """Open the UI at its recipes; of a run that was left to itself it is said how to come back.
+
+    Returns as ``open_run``.
+    """
+    code, left_alone = _open(runs_dir, None, language)
+    if left_alone is not None:
+        words = _("run {id} goes on; follow it with: recipe attach {id}", id=left_alone.id)
+        click.echo(words, err=True)
+    return code
 
 
-def _open(runs_dir: Path, watched: Watched | None, language: str | None) -> int:
+def _open(runs_dir: Path, watched: Watched | None, language: str | None) -> tuple[int, RunFolder | None]:
     from tui.app import RecipeApp, Setup
     from tui.settings import read_settings, settings_file
 
@@ -60,4 +69,4 @@ def _open(runs_dir: Path, watched: Watched | None, language: str | None) -> int:
     finally:
         if no_color is not None:  # Textual takes it out of the environment
             os.environ["NO_COLOR"] = no_color
-    return app.return_code or 0
+    return app.return_code or 0, app.left_alone

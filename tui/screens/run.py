@@ -86,7 +86,7 @@ class RunScreen(FilteredRoom):
 
     DEFAULT_CSS = """
     RunScreen #status { height: 1; text-style: bold; text-wrap: nowrap; }
-    RunScreen #left { width: 36; display: none; padding: 0 1; scrollbar-size-vertical: 1; }
+    RunScreen #left { width: 39; display: none; padding: 0 1; scrollbar-size-vertical: 1; }
     RunScreen #right { width: 40; display: none; padding: 0 1; scrollbar-size-vertical: 1; }
     RunScreen #only-numbers { display: none; }
     RunScreen #charts { grid-size: 1; height: 1fr; }
