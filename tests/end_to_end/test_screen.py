@@ -173,7 +173,7 @@ def test_from_an_empty_recipe_to_compared_runs_without_the_command_line(tmux: Tm
     tmux.keys("Left", "Right")
     tmux.shows("%")
     tmux.keys("q")
-    tmux.shows("$")
+    tmux.shows("held-out loss: base", "better")  # what is left to say of the run that was attached to
 
 
 def test_a_killed_screen_leaves_the_training_and_another_one_attaches(tmux: Tmux, tmp_path: Path) -> None:
