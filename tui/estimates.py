@@ -24,13 +24,11 @@ WIDEST = 64
 SAID = (N_("fits"), N_("too close to call"), N_("does not fit"))
 """The verdicts, which machines read in English."""
 
-<<<<<<< HEAD
 OFFERS = 3
 """Prices that are told beside the cheapest."""
-=======
+
 NARROW = 76
 """Cells that a table of the other ways to train takes."""
->>>>>>> 3336068 (The README shows the text UI as it is, made by a script from real runs; end-to-end tests of it in tmux and a browser)
 
 _BLOCKS = "█▓▒░▚▞▪▫"
 _LETTERS = "#=+-%*o:"
@@ -40,16 +38,10 @@ def forecast(told: Estimate, *, width: int, unicode: bool, device: str, full: Fu
     """The lines of one recipe's estimate; none is wider than ``width`` cells."""
     found, memory = told.answer, told.answer.chosen.memory
     usable = found.question.room.usable
-<<<<<<< HEAD
     fits, time, cost, *how = summary(told, device)
     lines = [fits, "", *bar(memory, usable, width=width, unicode=unicode), "", time, cost]
     lines += [*_other_offers(told), *saved(told, full), *how, *_learned(told)]
-    lines += _others(told)
-=======
-    fits, *others = summary(told, device)
-    lines = [fits, "", *bar(memory, usable, width=width, unicode=unicode), "", *others, *_learned(told)]
     lines += _others(told, narrow=width < NARROW)
->>>>>>> 3336068 (The README shows the text UI as it is, made by a script from real runs; end-to-end tests of it in tmux and a browser)
     if found.way_out is not None:
         lines += [
             "",
