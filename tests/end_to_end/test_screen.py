@@ -90,7 +90,7 @@ def tmux(tmp_path: Path) -> Iterator[Tmux]:
 
 
 def newest(folder: Path) -> Path:
-    wait_for(lambda: (folder / "runs" / "mine").is_dir())  # the screen is there before the run
+    wait_for((folder / "runs" / "mine").is_dir)  # the screen is there before the run
     return max((run for run in (folder / "runs" / "mine").iterdir() if not run.name.startswith(".")), key=str)
 
 
