@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from compiler import calls
 from compiler.against.machine import against_machine
+from compiler.against.model import stored_otherwise
 from compiler.against.schedule import against_data
 from compiler.continuing import Start
 from compiler.diagnostics import Diagnostic, describe_os_error, has_errors, in_reading_order
@@ -99,6 +100,7 @@ def plan_of(inputs: Inputs, allowed: Permissions, *, file: Path) -> tuple[Plan |
     resolved = resolve(recipe, target, facts.architecture, data, settings, searched=searched)
     schedule = resolved.schedule
     problems = [
+        *stored_otherwise(document, facts, method=resolved.method, quantization=resolved.quantization),
         *against_machine(recipe, document, target),
         *against_data(recipe, document, schedule, train_rows=len(data.train), held_out_rows=len(data.held_out)),
     ]

@@ -12,11 +12,70 @@ from compiler.language.recipe import Recipe
 from compiler.language.toml_source import TomlDocument
 from compiler.mending import edits
 from compiler.phrases import phrase
+from compiler.trainable import EXPERTS
 
 
 def against_model(recipe: Recipe, document: TomlDocument, facts: ModelFacts) -> list[Diagnostic]:
     """Everything in which a recipe and its model do not fit together."""
-    return [*_context(recipe, document, facts), *_modules(recipe, document, facts), *_layers(recipe, document, facts)]
+    return [
+        *_context(recipe, document, facts),
+        *_modules(recipe, document, facts),
+        *_layers(recipe, document, facts),
+        *_storage(recipe, document, facts),
+        *_experts(recipe, document, facts),
+    ]
+
+
+def stored_otherwise(document: TomlDocument, facts: ModelFacts, *, method: str, quantization: str) -> list[Diagnostic]:
+    """An error where the model's own files store it in other bits than a run would, for a method that is decided."""
+    asked = {"nf4": 4, "fp4": 4, "int8": 8}.get(quantization, 0)
+    if not facts.stored_bits or asked == facts.stored_bits:
+        return []
+    where = ("adapter", "method") if document.value_span(("adapter", "method")) else ("model", "id")
+    message = phrase(
+        "{id} is stored in {bits} bits by bitsandbytes, and {method} trains on other weights",
+        id=facts.id,
+        bits=facts.stored_bits,
+        method=phrase("full fine-tuning") if method == "full" else f"{method}, {quantization}",
+    )
+    instead = 'method = "qlora"' if facts.stored_bits == 4 else 'method = "lora" and quantization = "int8"'
+    advice = phrase("name the 16-bit version of the model, or write {instead}", instead=instead)
+    return [_told(document, "M096", where, message, advice, at=where)]
+
+
+def _storage(recipe: Recipe, document: TomlDocument, facts: ModelFacts) -> list[Diagnostic]:
+    """Weights stored in few bits, for a recipe that says how it trains. What is left open, the plan judges."""
+    method, quantization = recipe.adapter.method, recipe.model.quantization
+    if method == "full" and facts.rounded:
+        where = ("adapter", "method")
+        message = phrase("full fine-tuning begins from weights that {id} has rounded to a few bits", id=facts.id)
+        advice = phrase("name the safetensors version of the model; what was rounded away does not come back")
+        return [_told(document, "M096", where, message, advice, at=where, severity=Severity.WARNING)]
+    if method == "auto" and quantization == "auto":
+        return []
+    if quantization == "auto":
+        quantization = "nf4" if method == "qlora" else "none"
+    return stored_otherwise(document, facts, method="lora" if method == "auto" else method, quantization=quantization)
+
+
+def _experts(recipe: Recipe, document: TomlDocument, facts: ModelFacts) -> list[Diagnostic]:
+    """PEFT adapts stacks of experts with plain LoRA only, without dropout."""
+    adapter = recipe.adapter
+    family = facts.architecture.model_type if facts.architecture else ""
+    if family not in EXPERTS or adapter.target_modules != "all-linear" or adapter.method in {"full", "adalora"}:
+        return []
+    for field, asked, words in (
+        ("method", adapter.method == "dora", phrase("DoRA")),
+        ("lora_dropout", adapter.lora_dropout > 0, phrase("dropout")),
+    ):
+        if asked:
+            message = phrase(
+                "the experts of {family} are stacks of matrices, which take no {what}", family=family, what=words
+            )
+            advice = phrase('write target_modules = "attention", or leave {field} out', field=field)
+            path = ("adapter", field)
+            return [_told(document, "M097", path, message, advice, at=path)]
+    return []
 
 
 def _told(

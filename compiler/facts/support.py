@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from compiler.facts.signatures import causal_lm_types, versions
 from compiler.facts.weight_files import ModelFault
@@ -98,6 +98,15 @@ def _parts(config: dict[str, Any]) -> list[dict[str, Any]]:
 def is_quantized(config: dict[str, Any]) -> bool:
     """Whether the weights are stored quantised, so that their shapes are those of packed numbers."""
     return any(isinstance(part.get("quantization_config"), dict) for part in _parts(config))
+
+
+def stored_bits(config: dict[str, Any]) -> Literal[0, 4, 8]:
+    """In how many bits bitsandbytes stored the weights; 0 for plain ones."""
+    for part in _parts(config):
+        quantization = part.get("quantization_config")
+        if isinstance(quantization, dict):
+            return 4 if quantization.get("load_in_4bit") is True else 8
+    return 0
 
 
 def _check_quantization(config: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from compiler.facts.parameters import parameter_count, weights_of
 from compiler.plan import LibraryCall
-from compiler.trainable import Counts, count
+from compiler.trainable import EXPERTS, Counts, count
 from tests.compiler.facts.test_parameters import DEEPSEEK, LLAMA_2_7B, MIXED, SMALL, built
 
 Q_V = ["q_proj", "v_proj"]
@@ -118,3 +118,12 @@ def test_what_is_not_certain_is_not_counted(given: dict[str, Any]) -> None:
 
 def test_a_family_that_is_not_known_is_not_counted() -> None:
     assert count((), None, family="", layers=2) is None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("asked", [{"use_dora": True}, {"lora_dropout": 0.1}])
+@pytest.mark.parametrize("family", sorted(EXPERTS))
+def test_peft_puts_nothing_but_plain_lora_on_experts(family: str, asked: dict[str, Any]) -> None:
+    config = {**SMALL, **(DEEPSEEK if family.startswith("deepseek") else MIXED), "model_type": family}
+    with pytest.raises(ValueError, match="ParamWrapper does not work with"):
+        of_peft(config, {"r": 4, "target_modules": "all-linear", **asked})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -189,3 +190,24 @@ def test_a_large_matrix_is_approximated_nearly_as_well_as_it_can_be() -> None:
     up, values, down = _leading(noise[:4], 16)
     assert (up.shape, values.shape, down.shape) == ((4, 16), (16,), (16, WHOLE + 26))
     assert torch.dist(noise[:4], up * values @ down) < 1e-2
+
+
+def test_a_base_that_is_stored_in_4_bits_already_is_trained_as_it_is(base: Path, tmp_path: Path) -> None:
+    from transformers import AutoModelForCausalLM, BitsAndBytesConfig
+
+    from compiler.facts.models import locate_model
+    from compiler.plan import PinnedModel
+    from runtime.training import held_out_loss
+
+    stored = tmp_path / "stored"
+    shutil.copytree(base, stored)
+    how = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4")
+    AutoModelForCausalLM.from_pretrained(base, quantization_config=how, device_map={"": "cpu"}).save_pretrained(stored)
+    facts, problems = locate_model(PinnedModel(str(stored), "", trust_remote_code=False), root=tmp_path)
+    assert problems == []
+    assert facts is not None
+    assert facts.stored_bits == 4
+    done = work(stored_in("nf4"), stored, tmp_path / "run")
+    first = held_out_loss(done.trainer, base=True)["loss"]
+    done.trainer.train()
+    assert held_out_loss(done.trainer, base=False)["loss"] < first - 0.02

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from compiler.against.model import against_model
+from compiler.against.model import against_model, stored_otherwise
 from compiler.against.schedule import against_data
 from compiler.facts.architecture import Architecture
 from compiler.facts.models import ModelFacts
@@ -29,9 +31,9 @@ def read(text: str) -> tuple[Recipe, TomlDocument]:
     return recipe, document
 
 
-def with_model(text: str, architecture: Architecture | None = LLAMA) -> list[str]:
+def with_model(text: str, architecture: Architecture | None = LLAMA, **facts_more: Any) -> list[str]:
     recipe, document = read(text)
-    facts = ModelFacts("m", "folder", None, Path(), architecture, (), ())
+    facts = ModelFacts("m", "folder", None, Path(), architecture, (), (), **facts_more)
     return [
         f"{p.span.line}:{p.span.column} {p.code} {p.severity}" for p in against_model(recipe, document, facts) if p.span
     ]
@@ -54,6 +56,52 @@ def with_model(text: str, architecture: Architecture | None = LLAMA) -> list[str
 )
 def test_the_model(text: str, told: list[str]) -> None:
     assert with_model(text) == told
+
+
+@pytest.mark.parametrize(
+    ("text", "bits", "told"),
+    [
+        ('[adapter]\nmethod = "full"', 4, ["6:10 M096 error"]),
+        ('[adapter]\nmethod = "full"', 8, ["6:10 M096 error"]),
+        ('[adapter]\nmethod = "lora"', 4, ["6:10 M096 error"]),
+        ('[adapter]\nmethod = "dora"', 4, ["6:10 M096 error"]),
+        ('[adapter]\nmethod = "qlora"', 8, ["6:10 M096 error"]),
+        ('[adapter]\nmethod = "qlora"', 4, []),
+        ("", 4, []),  # left to the compiler, which knows the machine
+        ('[adapter]\nmethod = "full"', 0, []),
+    ],
+)
+def test_weights_that_are_stored_in_few_bits(text: str, bits: Any, told: list[str]) -> None:
+    assert with_model(text, stored_bits=bits) == told
+
+
+def test_full_fine_tuning_from_a_rounded_gguf_is_warned_of() -> None:
+    assert with_model('[adapter]\nmethod = "full"', rounded=True) == ["6:10 M096 warning"]
+    assert with_model('[adapter]\nmethod = "lora"', rounded=True) == []
+
+
+def test_a_method_that_the_compiler_chose_is_judged_as_well() -> None:
+    _, document = read("")
+    facts = ModelFacts("m", "folder", None, Path(), LLAMA, (), (), stored_bits=4)
+    assert stored_otherwise(document, facts, method="qlora", quantization="nf4") == []
+    (problem,) = stored_otherwise(document, facts, method="lora", quantization="none")
+    assert (problem.code, problem.path) == ("M096", ("model", "id"))
+    assert "lora, none" in problem.message
+    assert 'method = "qlora"' in str(problem.help)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('[adapter]\nmethod = "dora"', ["6:10 M097 error"]),
+        ("[adapter]\nlora_dropout = 0.1", ["6:16 M097 error"]),
+        ('[adapter]\nmethod = "dora"\ntarget_modules = "attention"', []),
+        ('[adapter]\nmethod = "lora"', []),
+        ('[adapter]\nmethod = "adalora"\nlora_dropout = 0.1', []),
+    ],
+)
+def test_stacks_of_experts_take_plain_lora_only(text: str, told: list[str]) -> None:
+    assert with_model(text, replace(LLAMA, model_type="mixtral")) == told
 
 
 def test_a_family_that_is_not_known_is_judged_when_it_is_loaded() -> None:
