@@ -289,4 +289,4 @@ def asked_language(environment: Mapping[str, str]) -> list[str]:
 
 def chosen_language(environment: Mapping[str, str], asked: str | None = None) -> str:
     """The first language of those asked for that there is a catalogue of; English where there is none."""
-    return next((code for code in ([asked] if asked else asked_language(environment)) if code in LANGUAGES), "en")
+    return next((code for code in ([asked[:2]] if asked else asked_language(environment)) if code in LANGUAGES), "en")

@@ -12,7 +12,7 @@ from tui.options import runs_dir
 
 @click.command()
 @runs_dir
-@click.option("--lang", "language", type=click.Choice(["en", "fr"]), envvar="RECIPE_LANG")
+@click.option("--lang", "language", type=click.Choice(["en", "fr"]))
 def main(runs_dir: Path, language: str | None) -> None:
     """Open the UI whatever the streams are: its driver speaks to a browser."""
     from tui.opening import open_ui

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from compiler.phrases import phrase
+from compiler.phrases import LANGUAGES, phrase
 from tui.text import _, choose, language, say
 
 VERBS = {
@@ -85,10 +85,25 @@ class Verbs(click.Group):
             formatter.write_dl([(verb, say(text, "tui:help")) for verb, text in VERBS.items()])
 
 
+def _speak(language: str | None) -> None:
+    if language is not None:
+        from tui.help_texts import speak
+
+        speak(language)
+
+
 @click.group(
     cls=Verbs,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.option(
+    "--lang",
+    type=click.Choice(LANGUAGES),
+    is_eager=True,
+    expose_value=False,
+    callback=lambda _context, _option, value: _speak(value),
+    help="Language of what is said to people.",
 )
 @click.version_option(package_name="recipec", prog_name="recipe")
 @click.pass_context

@@ -84,6 +84,8 @@ def translated(command: click.Command) -> click.Command:
         return command
     spoken = copy(command)  # the command itself stays as it is written
     spoken.params = [copy(option) for option in command.params]
+    if hasattr(spoken, "_help_option"):  # made once, in the language of that time
+        spoken._help_option = None
     if command.help:
         spoken.help = _help(inspect.cleandoc(command.help))
     for option in spoken.params:
@@ -117,7 +119,6 @@ def lang(*, exposed: bool = False) -> click.Option:
     return click.Option(
         ["--lang", "language"],
         type=click.Choice(LANGUAGES),
-        envvar="RECIPE_LANG",
         is_eager=True,
         expose_value=exposed,
         callback=_spoken,

@@ -53,7 +53,7 @@ def _open(runs_dir: Path, watched: Watched | None, language: str | None) -> tupl
 
     path = settings_file()
     settings = read_settings(path)
-    choose(language or settings.language)
+    choose(language or os.environ.get("RECIPE_LANG") or settings.language)
     no_color = os.environ.get("NO_COLOR")
     setup = Setup(
         runs_dir=runs_dir,

@@ -38,9 +38,7 @@ def permissions(function: F) -> F:
 def screen(function: F) -> F:
     """How a run is followed where there is a terminal."""
     for option in (
-        click.option(
-            "--lang", "language", type=click.Choice(["en", "fr"]), envvar="RECIPE_LANG", help="The UI's language."
-        ),
+        click.option("--lang", "language", type=click.Choice(["en", "fr"]), help="The UI's language."),
         click.option(
             "--plain", is_flag=True, help="Lines instead of a screen; so it is wherever there is no terminal."
         ),

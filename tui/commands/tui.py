@@ -13,7 +13,7 @@ from tui.text import _
 
 @click.command(name="tui")
 @runs_dir
-@click.option("--lang", "language", type=click.Choice(["en", "fr"]), envvar="RECIPE_LANG", help="The UI's language.")
+@click.option("--lang", "language", type=click.Choice(["en", "fr"]), help="The UI's language.")
 @click.option("--web", is_flag=True, help="Serve it to a browser on this machine (needs the extra `web`).")
 @click.option("--port", type=click.IntRange(1, 65535), default=8000, show_default=True, help="With --web.")
 def command(runs_dir: Path, *, language: str | None, web: bool, port: int) -> None:
