@@ -102,8 +102,11 @@ def adapter_call(
     return LibraryCall(name=name, kwargs=dict(sorted({**kwargs, **adapter.peft}.items())))
 
 
-def sft_call(recipe: Recipe, resolved: Resolved, target: Target, *, held_out: int) -> LibraryCall:
-    """``SFTConfig``, but for output_dir. Rows arrive as token ids and labels, so TRL prepares nothing."""
+def sft_call(recipe: Recipe, resolved: Resolved, target: Target, *, held_out: int, eval_rows: int) -> LibraryCall:
+    """``SFTConfig``, but for output_dir. Rows arrive as token ids and labels, so TRL prepares nothing.
+
+    ``eval_rows`` held-out rows are measured at once.
+    """
     training, schedule = recipe.training, resolved.schedule
     measures = held_out > 0
     kwargs: dict[str, Any] = {
@@ -125,7 +128,7 @@ def sft_call(recipe: Recipe, resolved: Resolved, target: Target, *, held_out: in
         "max_steps": schedule.steps,
         "optim": resolved.optim,
         "dataset_kwargs": {"skip_prepare_dataset": True},
-        "per_device_eval_batch_size": schedule.micro_batch,
+        "per_device_eval_batch_size": eval_rows,
         "per_device_train_batch_size": schedule.micro_batch,
         "report_to": list(training.report_to) or "none",
         "save_steps": resolved.save_steps,

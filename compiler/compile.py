@@ -12,10 +12,12 @@ from compiler.against.machine import against_machine
 from compiler.against.model import stored_otherwise
 from compiler.against.schedule import against_data
 from compiler.continuing import Start
+from compiler.decide import Decision
 from compiler.diagnostics import Diagnostic, describe_os_error, has_errors, in_reading_order
 from compiler.estimate.lengths import row_lengths
 from compiler.estimate.result import Unknown
 from compiler.estimating import estimate, part_of
+from compiler.evaluating import asked_of, eval_rows
 from compiler.facts.hashes import sha256_bytes, sha256_file
 from compiler.facts.machine import target_of
 from compiler.facts.models import ModelFacts
@@ -27,6 +29,7 @@ from compiler.packing import pair_cost
 from compiler.permissions import Permissions
 from compiler.phrases import phrase
 from compiler.plan import (
+    Choice,
     DataPart,
     EvaluationPart,
     InputFile,
@@ -94,11 +97,14 @@ def plan_of(inputs: Inputs, allowed: Permissions, *, file: Path) -> tuple[Plan |
         row_lengths(data.train.lengths()),
         max_length=data.max_length,
         held_out=len(data.held_out),
+        asked_of=asked_of(recipe, data, inputs.tokenizer),
     )
     estimated = None if isinstance(told, Unknown) else told
     searched = decisions(estimated.answer) if estimated else None
     resolved = resolve(recipe, target, facts.architecture, data, settings, searched=searched)
     schedule = resolved.schedule
+    measured = eval_rows(estimated, schedule, data)
+    settings.choices.append(_choice("training.per_device_eval_batch_size", measured))
     problems = [
         *stored_otherwise(document, facts, method=resolved.method, quantization=resolved.quantization),
         *against_machine(recipe, document, target),
@@ -133,7 +139,7 @@ def plan_of(inputs: Inputs, allowed: Permissions, *, file: Path) -> tuple[Plan |
         load=calls.load_call(recipe, resolved, target),
         quantization=quantization,
         peft=adapter,
-        sft=calls.sft_call(recipe, resolved, target, held_out=len(data.held_out)),
+        sft=calls.sft_call(recipe, resolved, target, held_out=len(data.held_out), eval_rows=measured.value),
         evaluation=EvaluationPart(
             questions=list(recipe.evaluation.questions),
             sample_count=recipe.evaluation.sample_count,
@@ -172,6 +178,12 @@ def _packing_part(facts: ModelFacts, resolved: Resolved) -> PackingPart:
 def _parameters_part(facts: ModelFacts, adapter: LibraryCall | None) -> ParametersPart | None:
     counts = trainable_of(facts, adapter)
     return ParametersPart(trainable=counts.trainable, total=counts.total) if counts else None
+
+
+def _choice(path: str, decision: Decision) -> Choice:
+    return Choice(
+        path=path, value=decision.value, code=decision.code, reason=decision.reason, rejected=decision.rejected
+    )
 
 
 def _data_part(data: PreparedData) -> DataPart:

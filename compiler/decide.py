@@ -277,6 +277,24 @@ def eval_steps(*, steps: int, held_out: int, saved: int | None = None) -> Decisi
     return Decision(value, "T15", phrase("four measurements over {steps} steps", steps=steps))
 
 
+def eval_rows(
+    micro_batch: int, rows: int | None = None, *, longest: int = 0, measured: int = 0, whole: int = 0, step: int = 0
+) -> Decision:
+    """Rows measured at once: the micro-batch, or as many as take no more than a step (bytes), which trained already."""
+    if rows is None:
+        why = phrase("as many as are trained at once: without gradients they take less")
+        return Decision(micro_batch, "T21", why)
+    sizes = {"longest": longest, "measured": measured / 2**30, "step": step / 2**30}
+    why = phrase(
+        "held-out rows of {longest} tokens: {measured:.2f} GiB while they are measured, {step:.2f} GiB in a step",
+        **sizes,
+    )
+    if rows == micro_batch:
+        return Decision(rows, "T21", why)
+    more = phrase("would take {whole:.2f} GiB, more than a step", whole=whole / 2**30)
+    return Decision(rows, "T21", why, [Rejected(value=micro_batch, code="T21", reason=more)])
+
+
 def save_steps(*, steps: int, every: int | None) -> Decision:
     """Ten checkpoints over the run, at most 200 steps apart; with early stopping, at every measurement."""
     if every is not None:

@@ -12,6 +12,7 @@ from compiler.check import Subject
 from compiler.diagnostics import Diagnostic, KeyPath, Severity
 from compiler.estimate.cost import HOUR, Cost, Offer, cost
 from compiler.estimate.duration import Course, Duration, Span, duration
+from compiler.estimate.evaluation import Asked, with_evaluation
 from compiler.estimate.lengths import RowLengths
 from compiler.estimate.result import GIB, Amount, Memory, Unknown
 from compiler.estimate.work import Work
@@ -26,7 +27,7 @@ from compiler.learned.signature import machine_of, rows_of
 from compiler.learned.store import Measured
 from compiler.phrases import joined, phrase
 from compiler.plan import AmountPart, EstimatePart, TermPart
-from compiler.search.answer import Answer, Verdict, answer, in_gib, weights_bytes
+from compiler.search.answer import Answer, Verdict, answer, in_gib, verdict, weights_bytes
 from compiler.search.choose import Room
 from compiler.search.lacking import WayOut
 from compiler.search.limits import Limits, Takes
@@ -80,9 +81,13 @@ def estimate(
     *,
     max_length: int,
     held_out: int,
+    asked_of: Asked | None = None,
     prices: Prices = quotes,
 ) -> Estimate | Unknown:
-    """What a run of the recipe takes on its target; Unknown with the reason where that cannot be told."""
+    """What a run of the recipe takes on its target; Unknown with the reason where that cannot be told.
+
+    ``asked_of`` is what the run measures and answers, where the rows are known.
+    """
     if not lengths.rows or not lengths.ordered:
         return Unknown(phrase("how long the rows are is not known"), phrase("name the data under [data] path"))
     asked = question(recipe, target, facts, lengths.cut(max_length), max_length=max_length)
@@ -96,9 +101,29 @@ def estimate(
     found = answer(asked, _limits(recipe, target, takes))
     if isinstance(found, Unknown):
         return found
+    found = _with_evaluation(found, asked_of or _asked_of(recipe, asked.base.length, held_out))
     taken, cost = takes(found.chosen.work, asked.room, asked.lengths)
     course = _course(recipe, asked.lengths, found.chosen.work, held_out)
     return Estimate(found, taken, cost, course, takes, _counts(recipe, facts, found))
+
+
+def _asked_of(recipe: Recipe, longest: int, held_out: int) -> Asked:
+    """What a run measures and answers, where no row has been counted: held-out rows are as long as the others.
+
+    A token is at least three bytes of text, but for tokenizers that take bytes one by one.
+    """
+    own = max((len(question.encode()) // 3 for question in recipe.evaluation.questions), default=0)
+    sampled = longest if held_out and recipe.evaluation.sample_count else 0
+    return Asked(longest if held_out else 0, own or sampled, recipe.evaluation.max_new_tokens)
+
+
+def _with_evaluation(found: Answer, asked_of: Asked) -> Answer:
+    """The answer with what measuring and answering take, where that is more than a step."""
+    chosen, room = found.chosen, found.question.room
+    held = with_evaluation(chosen.memory, chosen.work, asked_of, compute_capability=room.compute_capability)
+    if held is chosen.memory:
+        return found
+    return replace(found, chosen=replace(chosen, memory=held), verdict=verdict(held, room.usable))
 
 
 def _limits(recipe: Recipe, target: Target, takes: Takes) -> Limits | None:

@@ -33,10 +33,14 @@ class Tape:
     ``casts`` are autocast's copies of trained weights, which it keeps until it ends. ``on_cpu``: operands of another
     type are copied before they are added or multiplied (aten/src/ATen/TensorIterator.cpp, ``compute_types``). ``told``
     hears of every tensor's bytes by its number, negative when they go, for whoever wants to follow the allocator.
+    Without ``gradients`` nothing is kept for a way back (``torch.no_grad``).
     """
 
-    def __init__(self, *, on_cpu: bool = False, told: Callable[[int, int], None] | None = None) -> None:
+    def __init__(
+        self, *, on_cpu: bool = False, gradients: bool = True, told: Callable[[int, int], None] | None = None
+    ) -> None:
         self.on_cpu = on_cpu
+        self.gradients = gradients
         self.told = told
         self.made = 0
         self.live = 0
@@ -265,8 +269,8 @@ def record(
     come to again all the same.
     """
     edges = [each.node if isinstance(each, Tensor) else each for each in inputs]
-    if not any(edges):
-        return out()
+    if not tape.gradients or not any(edges):
+        return _forgotten(out(), after)
     node = Node(edges, saved, formula)
     packs = tape.frame is not None and bool(saved or weight or after)
     if packs and after is None:
@@ -280,6 +284,13 @@ def record(
             tape.frame.pack(node)
     tape.nodes.append(node)
     result.node = node
+    return result
+
+
+def _forgotten(result: Tensor, after: Callable[[Tensor], tuple[Tensor, ...]] | None) -> Tensor:
+    """The result of an operation that no gradient comes back to; what it would have kept goes at once."""
+    if after is not None:
+        after(result)
     return result
 
 

@@ -153,6 +153,15 @@ def _between(work: Work, stack: Stack, kind: OptimizerKind) -> Between:
     )
 
 
+def kept_between(work: Work, stack: Stack) -> int | Unknown:
+    """Bytes that lie there from step to step, as a measurement finds them: weights, adapters, optimizer states."""
+    refusal = _refusal(work)
+    kind = optimizer_kind(work.optim)
+    if refusal is not None or kind is None:
+        return refusal or Unknown(phrase("how the optimizer lies in memory is not known"), phrase("name another one"))
+    return _between(work, stack, kind).kept
+
+
 def _peaks(work: Work, stack: Stack, shape: Shape) -> dict[str, tuple[int, int]]:
     """What each phase adds at its highest, and what of it grows with the layers."""
     return _at(_walked(walk_of(work, stack, replace(shape, layers=0))), shape.layers, work.micro_batch)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Moment = Literal["loading", "forward", "head", "backward", "optimizer"]
-"""When memory is highest: weights being read, layers going forward, logits and loss, layers going back, the update."""
+Moment = Literal["loading", "forward", "head", "backward", "optimizer", "evaluation"]
+"""When memory is highest: weights being read, layers going forward, logits and loss, layers going back, the update;
+or a measurement, an answer."""
 
 GIB = 1 << 30
 

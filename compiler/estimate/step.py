@@ -43,6 +43,31 @@ def walk(asked: Walk, told: Callable[[int, int], None] | None = None) -> dict[st
     through four tell of any number (a test holds that). ``told`` hears of every tensor that comes and goes.
     """
     tape = Tape(on_cpu=not asked.gpu, told=told)
+    step, loss, held, head_begins = _forward(tape, asked)
+    tape.enter("loss")
+    backward(
+        tape,
+        loss,
+        at={
+            head_begins: phrase("last layer"),
+            step.last_begins: phrase("middle layers"),
+            step.second_begins: phrase("first layer"),
+        },
+    )
+    del loss, held
+    tape.enter("end")
+    return tape.peaks()
+
+
+def measure(asked: Walk) -> dict[str, tuple[Line, ...]]:
+    """The same of a measurement: the way there and the loss, with nothing kept for a way back."""
+    tape = Tape(on_cpu=not asked.gpu, gradients=False)
+    _forward(tape, asked)
+    return tape.peaks()
+
+
+def _forward(tape: Tape, asked: Walk) -> tuple[Step, Tensor, tuple[Tensor | None, ...], int]:
+    """The step, its loss, what the loop holds meanwhile, and the node at which the head begins."""
     shape, stack, length = asked.shape, asked.stack, asked.length
     step = Step(
         tape,
@@ -80,18 +105,4 @@ def walk(asked: Walk, told: Callable[[int, int], None] | None = None) -> dict[st
         loss, logits = whole_loss(step, hidden)
     del hidden
     tape.casts.clear()
-    if not stack.logits_held:
-        del logits
-    tape.enter("loss")
-    backward(
-        tape,
-        loss,
-        at={
-            head_begins: phrase("last layer"),
-            step.last_begins: phrase("middle layers"),
-            step.second_begins: phrase("first layer"),
-        },
-    )
-    del loss, ids, labels
-    tape.enter("end")
-    return tape.peaks()
+    return step, loss, (ids, labels, logits if stack.logits_held else None), head_begins

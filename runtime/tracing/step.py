@@ -72,6 +72,13 @@ def trace(job: Job) -> Traced:
 def micro_step(job: Job, model: Any, watcher: Watcher) -> None:
     """Forward and back once, as the trainer does it."""
     watcher.enter("forward")
+    loss, _held = loss_of(job, model)
+    watcher.enter("backward")
+    loss.backward()  # type: ignore[no-untyped-call]
+
+
+def loss_of(job: Job, model: Any) -> tuple[torch.Tensor, Any]:
+    """The loss of a micro-batch, and the model's output where the trainer holds it meanwhile."""
     ids = torch.zeros(job.micro_batch, job.length, dtype=torch.long)
     batch: dict[str, Any] = {"input_ids": ids, "labels": torch.zeros_like(ids), "use_cache": False}
     if job.padded:
@@ -87,10 +94,7 @@ def micro_step(job: Job, model: Any, watcher: Watcher) -> None:
     loss = out.loss
     if stack.loss == "trl-whole":
         _measure_whole_logits(out.logits)
-    if not stack.logits_held:
-        del out
-    watcher.enter("backward")
-    loss.backward()
+    return loss, out if stack.logits_held else None
 
 
 def _measure_whole_logits(logits: torch.Tensor) -> None:

@@ -64,7 +64,7 @@ def calls_of(name: str, target: Target = CPU, *, held_out: int = 5) -> tuple[Lib
         schedule=SCHEDULE,
     )
     peft = calls.peft_call(recipe, resolved, LLAMA)
-    return peft, calls.sft_call(recipe, resolved, target, held_out=held_out)
+    return peft, calls.sft_call(recipe, resolved, target, held_out=held_out, eval_rows=2)
 
 
 @pytest.mark.parametrize("name", RECIPES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from compiler.estimate.decoder import shape_of
@@ -70,7 +71,7 @@ def shape(asked: Job) -> Shape:
     return found
 
 
-def walked(asked: Job) -> int:
+def walked(asked: Job, walk: Callable[[Walk], dict[str, tuple[Line, ...]]] = walk) -> int:
     """The walk's highest bytes above what lies there between steps."""
     adapters = None
     if asked.peft:

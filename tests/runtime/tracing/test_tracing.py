@@ -69,6 +69,46 @@ def test_a_trace_is_what_the_allocator_was_asked_for(name: str) -> None:
     assert max(seen.peaks.values()) == pytest.approx(real_peak(STEPS[name]), rel=0.005)
 
 
+def real_measuring(asked: Job) -> int:
+    """Most live bytes above weights and adapters while rows are measured on this CPU, without gradients."""
+    import torch
+    from torch.profiler import ProfilerActivity, profile
+
+    from runtime.backends.peft import keep_trainable
+    from runtime.tracing.model import made_fake, outline
+    from runtime.tracing.step import loss_of, patch_loss
+
+    model = made_fake(asked, outline(asked))
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.zero_()
+    patch_loss(asked, model)
+    keep_trainable(model)  # as a run does: it measures its base before it trains
+    model.eval()
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as seen, torch.no_grad():
+        loss_of(asked, model)
+    results: Any = seen.profiler
+    events = [event for event in results.kineto_results.events() if event.name() == "[memory]"]
+    live = most = 0
+    for event in sorted(events, key=lambda each: each.start_ns()):
+        live += event.nbytes()
+        most = max(most, live)
+    return most
+
+
+@pytest.mark.parametrize("name", ["full", "lora", "lora, checkpoints", "lora, padded", "qlora", "qlora, whole logits"])
+def test_measuring_takes_what_the_walk_without_gradients_says_and_less_than_a_step(name: str) -> None:
+    from dataclasses import replace
+
+    from compiler.estimate.step import measure
+
+    asked = STEPS[name]
+    plain = replace(asked, stack=replace(asked.stack, checkpoint="none", input_gradients=False))
+    foretold, real = walked(plain, measure), real_measuring(asked)
+    assert foretold == pytest.approx(real, rel=0.01)
+    assert foretold < walked(asked)
+
+
 ATTENTION = ["q_proj", "k_proj", "v_proj", "o_proj"]
 EXPERTS = {"num_experts": 8, "num_experts_per_tok": 2, "moe_intermediate_size": 352}
 
