@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
+from compiler.plan import read_plan
 from runtime.evaluation.comparing import as_json, compare
 from runtime.evaluation.launching import results_file
 from runtime.journal import JournalWriter, writable
@@ -84,6 +85,22 @@ def test_an_evaluated_run_is_told_with_its_intervals(tmp_path: Path) -> None:
     assert "2.00 GiB" in page
     assert "80 s" in page
     assert page.count("<polyline") == 5  # loss with its raw values and the held-out rows, memory and its peak
+
+
+def test_what_is_better_and_not_to_be_shipped_is_told_at_once(tmp_path: Path) -> None:
+    """The head is all that many read of a page, and « better » alone reads like a yes."""
+    written(tmp_path)
+    (file,) = tmp_path.rglob("results.json")
+    results = json.loads(file.read_text(encoding="utf-8"))
+    results["ship"] = {"ship": False, "conditions": [{"text": "the test terms: 0 %, held to 60 %", "holds": False}]}
+    file.write_text(json.dumps(results), encoding="utf-8")
+    run = RunFolder(file.parents[1])
+    plan, _ = read_plan(run.plan)
+    assert plan is not None
+    write_page(run, plan)
+    head = run.page.read_text(encoding="utf-8").split("</header>")[0]
+    assert "better on 20 of 20" in head
+    assert "Do not ship" in head
 
 
 def test_the_page_is_in_the_language_of_whoever_has_it_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
