@@ -15,6 +15,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -424,7 +425,11 @@ class Executor:
         """What an error of whatever library means for the run."""
         number = no_room_error(error, self.run.path)
         if number is None:
-            return diagnose(error, self.run.path)
+            problem = diagnose(error, self.run.path)
+            if not problem.code.startswith("E"):
+                return problem
+            again = phrase("{help}; then `recipe resume {id}` goes on", help=problem.help or "", id=self.run.id)
+            return replace(problem, help=again)
         return no_room(self.run, error, stage=self.stage, number=number, model_bytes=self.model_bytes)
 
     def _begin_anew(self) -> int:

@@ -35,7 +35,8 @@ class Staged(Executor):
     def __init__(self, run: RunFolder, **doing: Do) -> None:
         super().__init__(run)
         self.doing = doing
-        self.trainer = SimpleNamespace(state=SimpleNamespace(global_step=0), model=SimpleNamespace(parameters=list))
+        model = SimpleNamespace(named_parameters=list)
+        self.trainer = SimpleNamespace(state=SimpleNamespace(global_step=0), model=model)
 
     def do(self, what: str) -> None:
         if what in self.doing:
@@ -259,6 +260,16 @@ def test_a_request_before_the_first_executor_has_started_is_meant_for_it(run: Ru
     _, events = execute()
     assert (events[-1]["status"], events[-1]["step"]) == ("stopped", 0)
     assert told(events, "request") == [{"k": "request", "name": "stop", "step": 0}]
+
+
+def test_a_folder_that_takes_nothing_is_named_with_the_way_on(run: RunFolder, execute: Execute) -> None:
+    def refuse(run: RunFolder) -> None:
+        raise PermissionError(1, "Operation not permitted", str(run.checkpoints))
+
+    code, events = execute(train=refuse)
+    assert (code, events[-1]["code"]) == (2, "E003")
+    assert str(run.checkpoints) in events[-1]["message"]
+    assert f"`recipe resume {run.id}` goes on" in events[-1]["help"]
 
 
 def test_a_failure_tells_its_stage_its_step_and_every_problem(execute: Execute) -> None:
