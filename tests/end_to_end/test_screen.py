@@ -89,9 +89,11 @@ def tmux(tmp_path: Path) -> Iterator[Tmux]:
     window.close()
 
 
-def newest(folder: Path) -> Path:
-    wait_for((folder / "runs" / "mine").is_dir)  # the screen is there before the run
-    return max((run for run in (folder / "runs" / "mine").iterdir() if not run.name.startswith(".")), key=str)
+def newest(folder: Path, name: str = "mine") -> Path:
+    """The last run of a recipe; the screen is there before it."""
+    runs = folder / "runs" / name
+    wait_for(runs.is_dir)
+    return max((run for run in runs.iterdir() if not run.name.startswith(".")), key=str)
 
 
 def test_from_an_empty_recipe_to_compared_runs_without_the_command_line(tmux: Tmux, tmp_path: Path) -> None:
@@ -182,7 +184,7 @@ def test_a_killed_screen_leaves_the_training_and_another_one_attaches(tmux: Tmux
     tmux.write(f"{RECIPE} run mine")
     tmux.keys("Enter")
     tmux.shows("● RUNNING")
-    run = newest(tmp_path)
+    run = newest(tmp_path, "short")
     wait_for(lambda: has_step(run, 1))
     pid = next(e["pid"] for e in events(run) if e["k"] == "start")
     os.kill(tmux.child(), signal.SIGKILL)
