@@ -192,7 +192,8 @@ def test_a_killed_screen_leaves_the_training_and_another_one_attaches(tmux: Tmux
     wait_for(lambda: has_step(run, step + 1))
     assert is_running(pid)
     tmux.write("reset")
-    tmux.keys("Enter")
+    tmux.keys("C-j")  # in the mode that the terminal was left in, the enter key ends no line
+    time.sleep(2.0)
     tmux.write(f"{RECIPE} attach latest")
     tmux.keys("Enter")
     tmux.shows("✓ FINISHED", "step 8/8", seconds=400)
