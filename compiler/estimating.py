@@ -83,10 +83,12 @@ def estimate(
     held_out: int,
     asked_of: Asked | None = None,
     prices: Prices = quotes,
+    advise: bool = True,
 ) -> Estimate | Unknown:
     """What a run of the recipe takes on its target; Unknown with the reason where that cannot be told.
 
     ``asked_of`` is what the run measures and answers, where the rows are known.
+    ``advise`` looks for what to change where nothing fits.
     """
     if not lengths.rows or not lengths.ordered:
         return Unknown(phrase("how long the rows are is not known"), phrase("name the data under [data] path"))
@@ -98,7 +100,7 @@ def estimate(
         taken = duration(work, room.device, lengths, _course(recipe, lengths, work, held_out))
         return taken, costs(recipe, target, room, taken, prices)
 
-    found = answer(asked, _limits(recipe, target, takes))
+    found = answer(asked, _limits(recipe, target, takes), advise=advise)
     if isinstance(found, Unknown):
         return found
     found = _with_evaluation(found, asked_of or _asked_of(recipe, asked.base.length, held_out))
@@ -142,7 +144,9 @@ def _counts(recipe: Recipe, facts: ModelFacts | None, found: Answer) -> Counts |
     return trainable_of(facts, call)
 
 
-def estimate_of(subject: Subject, target: Target, *, prices: Prices = quotes) -> Estimate | Unknown:
+def estimate_of(
+    subject: Subject, target: Target, *, prices: Prices = quotes, advise: bool = True
+) -> Estimate | Unknown:
     """The estimate of a recipe that was only looked at: its rows' tokens are guessed, and the range says so."""
     recipe = subject.recipe
     lengths, held_out = subject.glimpse.lengths(recipe.data.held_out_share)
@@ -150,7 +154,9 @@ def estimate_of(subject: Subject, target: Target, *, prices: Prices = quotes) ->
     facts = subject.facts
     context = facts.architecture.max_position_embeddings if facts and facts.architecture else 0
     most = asked if asked != "auto" else min(lengths.surely, context) if context else lengths.surely
-    return estimate(recipe, target, facts, lengths, max_length=max(1, most), held_out=held_out, prices=prices)
+    return estimate(
+        recipe, target, facts, lengths, max_length=max(1, most), held_out=held_out, prices=prices, advise=advise
+    )
 
 
 def with_learned(

@@ -87,7 +87,7 @@ def _of(one: Checked, subject: Subject, asked: Asked, *, as_json: bool) -> Told:
     return Told(forecast(found, width=width, unicode=draws_braille(sys.stdout), device=device, full=full))
 
 
-def _estimate(subject: Subject, target: Target, asked: Asked) -> Estimate | Unknown:
+def _estimate(subject: Subject, target: Target, asked: Asked, *, advise: bool = True) -> Estimate | Unknown:
     from datetime import UTC, datetime
     from functools import partial
 
@@ -98,7 +98,7 @@ def _estimate(subject: Subject, target: Target, asked: Asked) -> Estimate | Unkn
 
     prices = partial(live_quotes, today=datetime.now(UTC).date()) if asked.live_prices else quotes
     try:
-        found = estimate_of(subject, target, prices=prices)
+        found = estimate_of(subject, target, prices=prices, advise=advise)
         if isinstance(found, Unknown) or not asked.learned or is_ignored():
             return found
         return with_learned(found, subject, target, measured_runs(), prices=prices)
@@ -178,7 +178,7 @@ def _compared(subject: Subject, asked: Asked, *, as_json: bool) -> Told:
             )
         count = max(1, subject.recipe.hardware.gpu_count)
         target = Target("cuda", catalogue()[name].bf16, name, count, phrase("asked for on the command line"))
-        found = _estimate(_priced_for(subject, name), target, asked)
+        found = _estimate(_priced_for(subject, name), target, asked, advise=False)
         if isinstance(found, Unknown):
             notes.append(_("{name}: {reason}", name=name, reason=say(found.reason)))
             continue

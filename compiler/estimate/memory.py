@@ -113,7 +113,8 @@ def _refusal(work: Work) -> Unknown | None:
         )
     if not work.weights:
         return Unknown(phrase("the model's weights are not known"), phrase("name a model whose config.json is there"))
-    if work.method != "full" and not work.target_modules and not work.modules_to_save:
+    known = {weight.module for weight in work.weights} | {"lm_head", "embed_tokens"}  # a tied head is no weight
+    if work.method != "full" and not known & {*work.target_modules, *work.modules_to_save}:
         return Unknown(phrase("no layer carries an adapter"), phrase("name some in [adapter] target_modules"))
     if work.method != "full" and not 0 < work.r < _LONGEST:
         return Unknown(phrase("a rank of {r:,} is none", r=work.r), phrase("set [adapter] r to 1 or more"))

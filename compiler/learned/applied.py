@@ -148,14 +148,17 @@ def _carried_memory(found: Answer, run: Measured, subject: Subject, *, other: bo
     then = work_like(found.chosen.work, run) if run.covered else None
     if then is None:
         return None
-    work = found.chosen.work
+    work, whole = found.chosen.work, found.chosen.memory
     before = _memory_of(found, then)
-    now = _memory_of(found, replace(work, length=then.length)) if _same_rows(run, subject) else found.chosen.memory
+    now = _memory_of(found, replace(work, length=then.length) if _same_rows(run, subject) else work)
     if before is None or now is None:
         return None
-    told_then, told = (each.process if _on_cpu(now) else each.reserved for each in (before, now))
+    told_then, told, in_all = (each.process if _on_cpu(now) else each.reserved for each in (before, now, whole))
     band = Band(told.bytes, told.low, told.high)
-    return _with(now, carried(run.peak, told_then.bytes, band, AGAIN + OTHER_VERSIONS * other))
+    held = carried(run.peak, told_then.bytes, band, AGAIN + OTHER_VERSIONS * other)
+    if whole.moment == "evaluation":  # what an earlier run measured and answered is not known: it may have been less
+        held = Band(max(held.expected, in_all.bytes), held.low, max(held.high, in_all.high))
+    return _with(whole, held)
 
 
 def _memory_of(found: Answer, work: Work) -> Memory | None:

@@ -46,8 +46,11 @@ def verdict(memory: Memory, usable: int) -> Verdict:
     return "too close to call" if memory.process.low <= usable else "does not fit"
 
 
-def answer(asked: Question, limits: Limits | None = None) -> Answer | Unknown:
-    """Search within the limits; with the smallest set of changes where nothing fits for certain or keeps them."""
+def answer(asked: Question, limits: Limits | None = None, *, advise: bool = True) -> Answer | Unknown:
+    """Search within the limits; with the smallest set of changes where nothing fits for certain or keeps them.
+
+    Without ``advise`` no changes are looked for: many devices are compared, and each would be held against all others.
+    """
     looked = choose(asked.base, asked.left, asked.room, asked.lengths, limits)
     chosen = looked.best or looked.smallest
     if chosen is None:
@@ -55,7 +58,7 @@ def answer(asked: Question, limits: Limits | None = None) -> Answer | Unknown:
             phrase("no way to train is left open"), phrase("see the recipe's [adapter] and [training]")
         )
     told = verdict(chosen.memory, asked.room.usable)
-    if told == "fits" and not looked.over:
+    if not advise or (told == "fits" and not looked.over):
         return Answer(asked, looked, chosen, told, None)
     lacking = Lacking(asked.base, asked.left, asked.room, asked.lengths, limits, other_rooms(asked))
     return Answer(asked, looked, chosen, told, ways_out(lacking), tuple(alone(lacking)))

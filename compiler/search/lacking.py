@@ -15,8 +15,6 @@ from compiler.search.limits import Limits
 
 SHORTEST = 256
 SMALLEST_RANK = 8
-WITH_GPU = 2
-"""Changes at most of which one is another GPU: whoever takes another one need not change much beside it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,16 +52,32 @@ def ways_out(asked: Lacking) -> WayOut | None:
     """The fewest changes with which something fits and keeps the limits; among as many, those that harm least.
 
     In the order of the guide: a smaller micro-batch with more accumulation, checkpointing, QLoRA, shorter sequences,
-    a smaller rank, another GPU. Where time or money is short, checkpointing is given up and QLoRA is LoRA again.
+    a smaller rank, another GPU (which goes alone). Where time or money is short, checkpointing is given up and QLoRA
+    is LoRA again.
     """
     steps = _steps(asked)
+    hopeful = _hopeful(asked, steps)
     for count in range(1, len(steps) + 1):
         for chosen in combinations(steps, count):
-            if "gpu" not in chosen or count <= WITH_GPU:
+            if (count == 1) if "gpu" in chosen else hopeful:
                 found = _outcome(asked, chosen, at_all=False)
                 if found is not None:
                     return found
     return None
+
+
+def _hopeful(asked: Lacking, steps: tuple[str, ...]) -> bool:
+    """Whether anything fits on this device with all that may be changed left open: else none of it need be tried."""
+    left = replace(
+        asked.left,
+        micro_batches=micro_batches(asked.left.batch, asked.base.devices),
+        checkpointing=(False, True),
+        bases=(*asked.left.bases, *((("lora", "none"), ("qlora", "nf4")) if "qlora" in steps else ())),
+    )
+    changed = tuple(step for step in steps if step in {"length", "rank"})
+    work, _, lengths = list(_with(asked, changed))[-1]
+    looked = choose(work, left, asked.room, lengths, asked.limits)
+    return looked.best is not None and not looked.over
 
 
 def alone(asked: Lacking) -> list[tuple[WayOut, bool]]:
@@ -78,24 +92,40 @@ def alone(asked: Lacking) -> list[tuple[WayOut, bool]]:
 
 
 def _outcome(asked: Lacking, chosen: tuple[str, ...], *, at_all: bool) -> WayOut | None:
-    """The first run with the chosen changes that is an answer; the last that can be told with ``at_all``."""
+    """The first run with the chosen changes that is an answer; the strongest that can be told with ``at_all``."""
+    tries = list(_with(asked, chosen))
+    if len(tries) > 1:  # what the last and strongest does not do, none does
+        strongest = _tried(asked, chosen, tries[-1])
+        if strongest is None or not strongest[1]:
+            return strongest[0] if strongest is not None and at_all else None
     last = None
-    for work, opened, lengths in _with(asked, chosen):
-        fitting = []
-        for room in asked.rooms if "gpu" in chosen else (asked.room,):
-            looked = choose(work, opened, room, lengths, asked.limits)
-            found = looked.best or looked.smallest
-            if found is None:
-                continue
-            told = WayOut(_told(asked, found, chosen, room), found, room, lengths)
-            last = told
-            if looked.best is not None and not looked.over:
-                fitting.append(told)
-                if asked.limits is None:
-                    break  # the smallest that fits: they come by their size
-        if fitting:
-            return min(fitting, key=lambda each: _price(asked, each))
-    return last if at_all else None
+    for each in tries:
+        found = _tried(asked, chosen, each)
+        if found is not None and found[1]:
+            return found[0]
+        last = found or last
+    return last[0] if last is not None and at_all else None
+
+
+def _tried(
+    asked: Lacking, chosen: tuple[str, ...], changed: tuple[Work, Open, RowLengths]
+) -> tuple[WayOut, bool] | None:
+    """One run with the chosen changes, and whether it is an answer; on the best of the other devices where one is."""
+    work, opened, lengths = changed
+    told, fitting = None, []
+    for room in asked.rooms if "gpu" in chosen else (asked.room,):
+        looked = choose(work, opened, room, lengths, asked.limits)
+        found = looked.best or looked.smallest
+        if found is None:
+            continue
+        told = WayOut(_told(asked, found, chosen, room), found, room, lengths)
+        if looked.best is not None and not looked.over:
+            fitting.append(told)
+            if asked.limits is None:
+                break  # the smallest that fits: they come by their size
+    if fitting:
+        return min(fitting, key=lambda each: _price(asked, each)), True
+    return None if told is None else (told, False)
 
 
 def _price(asked: Lacking, found: WayOut) -> float:

@@ -199,3 +199,18 @@ def test_money_is_saved_against_full_fine_tuning_here_or_where_it_is_cheapest(tm
     assert moved.cost.kwh > elsewhere.cost.kwh
     own = on(checked(tmp_path, '[adapter]\nmethod = "full"\n'), "h100-sxm")
     assert against_full(own.answer, own.takes) is None
+
+
+def test_a_comparison_of_cards_looks_for_no_changes(tmp_path: Path) -> None:
+    """Each card would be held against all others, and a hopeless budget took half a minute."""
+    one = checked(tmp_path, "[budget]\nmax_hours = 0.0001\n")
+    assert one.subject is not None
+    target = Target("cuda", True, "a100-80", 1, "")
+    subject = replace(one.subject, facts=SEVEN_B)
+    plain, advised = estimate_of(subject, target, advise=False), estimate_of(subject, target)
+    assert not isinstance(plain, Unknown)
+    assert not isinstance(advised, Unknown)
+    assert plain.answer.looked == advised.answer.looked
+    assert plain.answer.alone == ()
+    assert advised.answer.alone
+    assert advised.answer.way_out is None

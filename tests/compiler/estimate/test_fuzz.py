@@ -42,6 +42,7 @@ def absurd(draw: st.DrawFn) -> Work:
         accumulation=draw(ABSURD),
         devices=draw(ABSURD),
         optim=draw(st.sampled_from(["adamw_torch", "paged_adamw_8bit", "adafactor", "newcomer"])),
+        target_modules=draw(st.sampled_from([ALL_LINEAR, (), ("q_proj",), ("newcomer_proj",)])),
     )
 
 
@@ -141,3 +142,10 @@ def test_three_and_four_layers_tell_of_more(asked: Work, layers: int) -> None:
         for base, slope in lines
     )
     assert abs(told - seen) <= max(4096, seen // 2000)
+
+
+def test_adapters_on_no_layer_of_the_model_are_refused() -> None:
+    """Walked without an adapter, any rank took the same, and without checkpoints nothing was there to go back from."""
+    for targets in ((), ("newcomer_proj",)):
+        for again in (True, False):
+            assert isinstance(memory(work(target_modules=targets, gradient_checkpointing=again)), Unknown)
