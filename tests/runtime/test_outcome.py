@@ -43,6 +43,8 @@ def test_a_run_in_a_list_tells_where_it_is(tmp_path: Path) -> None:
         "steps": 8,
         "base_loss": 3.0,
         "tuned_loss": None,
+        "peak_memory_bytes": None,
+        "predicted_memory_bytes": None,
         "path": str(run.path),
     }
 
