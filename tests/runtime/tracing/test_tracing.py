@@ -22,6 +22,9 @@ STEPS = {
     "qlora, checkpoints": job("qlora", checkpoint=True),
     "qlora, whole logits": job("qlora", loss="whole"),
     "accumulation": job("lora", accumulation=2, checkpoint=True),
+    "lora, float32": job("lora", dtype="float32", checkpoint=True),
+    "dora": job("lora", dora=True),
+    "dora, checkpoints": job("lora", dora=True, checkpoint=True),
 }
 
 
