@@ -15,6 +15,7 @@ from compiler.continuing import Start
 from compiler.decide import Decision
 from compiler.diagnostics import Diagnostic, describe_os_error, has_errors, in_reading_order
 from compiler.estimate.lengths import row_lengths
+from compiler.estimate.matrices import llama_weights
 from compiler.estimate.result import Unknown
 from compiler.estimating import estimate, part_of
 from compiler.evaluating import asked_of, eval_rows
@@ -25,7 +26,7 @@ from compiler.facts.packages import package_set
 from compiler.gather import Inputs, gather
 from compiler.language.recipe import Recipe
 from compiler.language.toml_source import TomlDocument
-from compiler.packing import pair_cost
+from compiler.packing import joining
 from compiler.permissions import Permissions
 from compiler.phrases import phrase
 from compiler.plan import (
@@ -170,9 +171,9 @@ def plan_of(inputs: Inputs, allowed: Permissions, *, file: Path) -> tuple[Plan |
 
 
 def _packing_part(facts: ModelFacts, resolved: Resolved) -> PackingPart:
-    """A pair costs nothing where the model's shape is not known: then rows are joined as far as they may be."""
-    pair = pair_cost(facts.architecture, facts.weights) if facts.architecture else 0.0
-    return PackingPart(pair=round(pair, 9), whole=resolved.attn_implementation == "flash_attention_2")
+    weights = facts.weights or (llama_weights(facts.architecture) if facts.architecture else ())
+    how = joining(facts.architecture, weights, resolved.attn_implementation)
+    return PackingPart(pair=how.pair, whole=how.whole)
 
 
 def _parameters_part(facts: ModelFacts, adapter: LibraryCall | None) -> ParametersPart | None:

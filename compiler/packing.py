@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from compiler.facts.architecture import Architecture
-from compiler.facts.parameters import Weight
+from compiler.facts.parameters import Weight, passed_by_token
 
 STRETCH = 2
 """How much longer than its longest row a micro-batch's sequences may become: so much more a mask may take at most."""
@@ -113,11 +113,19 @@ def _spread(order: Sequence[int], lengths: Sequence[int], count: int) -> tuple[l
     return bins, max(filled)[0]
 
 
-def pair_cost(architecture: Architecture, weights: Sequence[Weight]) -> float:
-    """What a pair of tokens costs beside a token, in a step: 4 operations a head's number, 2 a weight (Kaplan 2020)."""
-    linear = sum(weight.numbers for weight in weights if weight.role in {"linear", "expert", "head"})
-    attention = 4 * architecture.num_hidden_layers * architecture.num_attention_heads * architecture.head_dim
-    return KERNEL * attention / (2 * linear) if linear else 0.0
+def joining(architecture: Architecture | None, weights: Sequence[Weight], attention: str) -> Joining:
+    """How rows of this model are joined. A pair costs nothing where the model's shape is not known.
+
+    4 operations a number of a head, 2 a weight (Kaplan et al. 2020, 2001.08361). The share is rounded, as a plan holds
+    it, so that an estimate joins rows as the run does.
+    """
+    pair = 0.0
+    if architecture is not None:
+        chosen = architecture.experts_per_token
+        linear = sum(passed_by_token(w, chosen) for w in weights if w.role in {"linear", "expert", "head"})
+        heads = 4 * architecture.num_hidden_layers * architecture.num_attention_heads * architecture.head_dim
+        pair = round(KERNEL * heads / (2 * linear), 9) if linear else 0.0
+    return Joining(pair, whole=attention == "flash_attention_2")
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,18 +137,21 @@ class Joined:
 
 
 def joined(ordered: Sequence[int], rows: int, joining: Joining) -> Joined:
-    """Some micro-batches of ``rows``, drawn from ``ordered`` always in the same way, joined."""
-    count, samples = len(ordered), max(8, 256 // rows)
-    positions = pairs = 0
-    step = 0.6180339887498949  # the golden ratio's multiples lie evenly (Weyl): no generator, no seed
-    at = 0.0
+    """Some micro-batches of ``rows``, drawn from ``ordered`` always in the same way, joined.
+
+    What is drawn is not on average as long as all: the positions are those for each token that was drawn.
+    """
+    count, samples = len(ordered), max(16, 512 // rows)
+    positions = pairs = tokens = 0
+    state = 1
     for _ in range(samples):
         lengths = []
-        for _ in range(rows):
-            at = (at + step) % 1.0
-            lengths.append(ordered[int(at * count)])
+        for _ in range(rows):  # Knuth's MMIX generator: always the same draws, and nothing to import
+            state = (state * 6364136223846793005 + 1442695040888963407) % 2**64
+            lengths.append(ordered[state * count >> 64])
         bins = joining.bins(lengths)
         most = max(sum(lengths[number] for number in each) for each in bins)
         positions += len(bins) * most
         pairs += len(bins) * most * most
-    return Joined(positions / samples, pairs / positions)
+        tokens += sum(lengths)
+    return Joined(positions / tokens * rows * sum(ordered) / count, pairs / positions)

@@ -64,8 +64,8 @@ def estimated(checked: Sequence[Checked], asked: Asked, *, as_json: bool) -> Tol
 def _of(one: Checked, subject: Subject, asked: Asked, *, as_json: bool) -> Told:
     from compiler.diagnostics import in_reading_order
     from compiler.estimate.result import Unknown
-    from compiler.estimating import refusals
     from compiler.facts.machine import target_of
+    from compiler.refusing import refusals
     from compiler.search.full import against_full
     from tui.estimates import as_json as document
     from tui.estimates import forecast

@@ -18,7 +18,7 @@ from compiler.backends import backend as choose_backend
 from compiler.check import Checked, check_bytes
 from compiler.diagnostics import Diagnostic, Severity, in_reading_order
 from compiler.estimate.result import Unknown
-from compiler.estimating import Estimate, estimate_of, refusals, with_learned
+from compiler.estimating import Estimate, estimate_of, with_learned
 from compiler.facts.gpus import catalogue, gpu_meant
 from compiler.facts.machine import Target, target_of
 from compiler.facts.models import locate_model
@@ -27,6 +27,7 @@ from compiler.language.toml_source import parse_document
 from compiler.language.validate import read_recipe
 from compiler.learned.store import is_ignored, measured_runs
 from compiler.permissions import Permissions
+from compiler.refusing import refusals
 from compiler.search.answer import decisions
 from tui.text import _
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 
 from compiler.estimate.device import Device
 from compiler.estimate.lengths import RowLengths
+from compiler.estimate.static import trained_tensors
 from compiler.estimate.time import step_time
 from compiler.estimate.work import Work, joining_of
-from compiler.facts.parameters import adapter_parameters
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,9 @@ accuracy_time``); the same card differs by half from host to host (krauncher, 42
 CPU_RANGE = (0.4, 2.5)
 """A processor is known by its instructions and cores alone: its clock, its memory and its neighbours are not."""
 
+START_RANGE = (0.5, 2.0)
+"""How far getting ready may be off: it waits for disks and networks."""
+
 _START = 20.0
 _READ = 1.0e9
 _DOWNLOAD = 40e6
@@ -75,7 +78,8 @@ def duration(
     expected = start + training + measuring + checkpoints
     low, high = known or (GPU_RANGE if device.kind == "cuda" else CPU_RANGE)
     low, high = low * (1 - lengths.unsure), high * (1 + lengths.unsure)
-    total = Span(expected, start * 0.5 + (expected - start) * low, start * 2 + (expected - start) * high)
+    soonest, latest = (start * share for share in START_RANGE)
+    total = Span(expected, soonest + (expected - start) * low, latest + (expected - start) * high)
     real = lengths.mean * work.micro_batch * work.accumulation * work.devices
     return Duration(total, start, training, measuring, checkpoints, step, real / step if step else 0.0)
 
@@ -97,7 +101,5 @@ def _kept_bytes(work: Work) -> int:
     """Bytes of a checkpoint: trained weights and two optimizer states, in float32 for adapters."""
     if work.method == "full":
         return 6 * sum(weight.numbers for weight in work.weights)
-    kind = "lora" if work.method == "qlora" else work.method
-    return 12 * adapter_parameters(
-        work.weights, method=kind, r=work.r, target_modules=work.target_modules, modules_to_save=work.modules_to_save
-    )
+    tensors = trained_tensors(work, adapter_width=4, base_width=4)
+    return 3 * sum(each.numbers * each.count * each.width for each in tensors)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from compiler.estimate.work import Work
-from compiler.facts.parameters import Weight
+from compiler.facts.parameters import Weight, with_head
 from compiler.phrases import phrase
 
 _BLOCK, _OUTER = 64, 256
@@ -129,7 +129,7 @@ def _trained(asked: _Asked, adapter_width: int, base_width: int) -> tuple[Traine
     if method == "full":
         return tuple(Trained(math.prod(each.shape), each.count, base_width, each.module) for each in weights)
     found: list[Trained] = []
-    for weight in weights:
+    for weight in with_head(weights):  # a head tied to the embedding is a copy of its own once it is trained
         if weight.module in saved:
             found.append(
                 Trained(

@@ -13,6 +13,7 @@ from compiler.estimate.device import Device
 from compiler.estimate.stacks import WIDTH, stack_of
 from compiler.estimate.static import optimizer_kind
 from compiler.estimate.work import Work
+from compiler.facts.parameters import passed_by_token
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,7 @@ def sizes_of(work: Work) -> Sizes:
             embedding = max(embedding, weight.numbers)
         elif weight.role in {"linear", "expert"}:
             stored += weight.numbers
-            linear += weight.numbers
+            linear += passed_by_token(weight, work.architecture.experts_per_token)
             if weight.module in work.target_modules:
                 outs += weight.shape[-2] * weight.count
                 ins += weight.shape[-1] * weight.count

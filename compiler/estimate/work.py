@@ -7,7 +7,7 @@ from typing import Literal
 
 from compiler.facts.architecture import Architecture
 from compiler.facts.parameters import Weight
-from compiler.packing import Joining, pair_cost
+from compiler.packing import Joining, joining
 
 Backend = Literal["peft", "unsloth"]
 Method = Literal["lora", "qlora", "dora", "adalora", "full"]
@@ -55,4 +55,4 @@ def joining_of(work: Work) -> Joining | None:
     """How the work's rows are joined; None where each is a sequence of its own."""
     if not work.packing:
         return None
-    return Joining(pair_cost(work.architecture, work.weights), whole=work.attention == "flash_attention_2")
+    return joining(work.architecture, work.weights, work.attention)

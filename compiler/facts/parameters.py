@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from compiler.facts.families import ALWAYS, FAMILIES, SWITCHES, Family, Part, Place, Role
 from compiler.facts.signatures import family_defaults
@@ -16,8 +16,8 @@ __all__ = [
     "Role",
     "Uncounted",
     "Weight",
-    "adapter_parameters",
     "parameter_count",
+    "passed_by_token",
     "weights_of",
     "with_head",
 ]
@@ -88,6 +88,16 @@ class Weight:
 def parameter_count(weights: tuple[Weight, ...]) -> int:
     """All parameters; a head tied to the embedding is no weight of its own."""
     return sum(weight.numbers for weight in weights)
+
+
+def passed_by_token(weight: Weight, experts_per_token: int) -> int:
+    """Numbers of the tensors of a kind that one token passes: of a layer's experts as many as are chosen for it.
+
+    All of them where how many are chosen is not said (0).
+    """
+    if weight.role != "expert" or not experts_per_token:
+        return weight.numbers
+    return weight.numbers * min(experts_per_token, weight.shape[0]) // weight.shape[0]
 
 
 def weights_of(config: Mapping[str, Any]) -> tuple[Weight, ...]:
@@ -224,32 +234,6 @@ def _dimension(text: str, sizes: Mapping[str, int]) -> int:
     if unsaid:
         raise ModelFault("M004", phrase("config.json does not say {sizes}", sizes=_SIZES[unsaid[0]][0][0]), _PUBLISHERS)
     return sum(math.prod(int(name) if name.isdigit() else sizes[name] for name in term) for term in factors)
-
-
-def adapter_parameters(
-    weights: tuple[Weight, ...],
-    *,
-    method: Literal["lora", "dora", "adalora"],
-    r: int,
-    target_modules: Iterable[str],
-    modules_to_save: Iterable[str] = (),
-) -> int:
-    """Trainable parameters of an adapter, as ``get_nb_trainable_parameters`` of PEFT counts them.
-
-    LoRA puts r x (inputs + outputs) beside each target (Hu et al. 2021, https://arxiv.org/abs/2106.09685); DoRA adds
-    a magnitude for each output (Liu et al. 2024, https://arxiv.org/abs/2402.09353); AdaLoRA a vector of r singular
-    values, with r as ``init_r`` (Zhang et al. 2023, https://arxiv.org/abs/2303.10512). ``modules_to_save`` are copied
-    whole; a head tied to the embedding becomes a copy of its own. Modules the model does not have count nothing.
-    """
-    matrices = with_head(weights)
-    wanted, saved = frozenset(target_modules), frozenset(modules_to_save)
-    total = sum(weight.numbers for weight in matrices if weight.module in saved)
-    for weight in matrices:
-        if weight.module in wanted - saved and weight.role in ("linear", "embedding", "head"):
-            outputs, inputs = weight.shape
-            extra = {"lora": 0, "dora": outputs, "adalora": r}[method]
-            total += weight.count * (r * (outputs + inputs) + extra)
-    return total
 
 
 def with_head(weights: tuple[Weight, ...]) -> tuple[Weight, ...]:

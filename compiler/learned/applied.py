@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from compiler.estimate.duration import Duration, Span
+from compiler.estimate.duration import START_RANGE, Duration, Span
 from compiler.estimate.memory import memory
 from compiler.estimate.result import Amount, Memory, Unknown
 from compiler.estimate.time import step_time
@@ -206,8 +206,9 @@ def _carried_time(found: Answer, taken: Duration, run: Measured, *, other: bool)
 
 
 def _ends(taken: Duration) -> tuple[tuple[float, float], tuple[float, float]]:
-    """Low and high end of the whole, each with its start (``duration.py``: half of it, and twice)."""
-    return (taken.total.low, taken.start * 0.5), (taken.total.high, taken.start * 2)
+    """Low and high end of the whole, each with its start."""
+    low, high = START_RANGE
+    return (taken.total.low, taken.start * low), (taken.total.high, taken.start * high)
 
 
 def _step_of(found: Answer, run: Measured) -> float | None:

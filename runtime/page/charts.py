@@ -112,4 +112,5 @@ def _ticks(low: float, high: float, about: int) -> list[float]:
     step *= next(factor for factor in (1, 2, 5, 10, 20) if span / (step * factor) <= about)
     first = math.floor(low / step + 1e-9)
     last = max(first + 1, math.ceil(high / step - 1e-9))
-    return [round(number * step, 12) for number in range(first, last + 1)]
+    digits = 12 - math.floor(math.log10(step))  # of the numbers themselves: they may be as small as they like
+    return [round(number * step, digits) for number in range(first, last + 1)]

@@ -12,7 +12,7 @@ from compiler.check import Checked, check_file
 from compiler.compile import compile_recipe
 from compiler.diagnostics import Severity
 from compiler.estimate.result import GIB, Unknown
-from compiler.estimating import Estimate, estimate_of, refusals
+from compiler.estimating import Estimate, estimate_of
 from compiler.facts.catalogue import catalogue as models
 from compiler.facts.catalogue import facts_of
 from compiler.facts.gpus import catalogue
@@ -20,6 +20,7 @@ from compiler.facts.machine import Target
 from compiler.facts.speeds import processor, speeds
 from compiler.permissions import Permissions
 from compiler.plan import Plan, parse_plan
+from compiler.refusing import refusals
 from compiler.search.full import against_full
 
 SEVEN_B = facts_of("meta-llama/Llama-2-7b-hf")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compiler.packing import STRETCH, Joining, joined, pair_cost
+from compiler.packing import STRETCH, Joining, joined, joining
 from tests.compiler.estimate.works import LLAMA_8B, SMALL, llama_weights
 
 LENGTHS = st.lists(st.integers(1, 4096), min_size=1, max_size=40)
@@ -51,18 +51,19 @@ def test_nothing_to_join() -> None:
 
 
 def test_a_pair_costs_less_in_a_larger_model() -> None:
-    small, large = (pair_cost(each, llama_weights(each)) for each in (SMALL, LLAMA_8B))
+    small, large = (joining(each, llama_weights(each), "sdpa").pair for each in (SMALL, LLAMA_8B))
     assert 0 < large < small < 0.01
-    assert pair_cost(SMALL, ()) == 0.0
-    assert pair_cost(replace(SMALL, num_hidden_layers=8), llama_weights(SMALL)) == pytest.approx(2 * small)
+    assert joining(SMALL, (), "sdpa").pair == joining(None, (), "sdpa").pair == 0.0
+    twice = joining(replace(SMALL, num_hidden_layers=8), llama_weights(SMALL), "sdpa").pair
+    assert twice == pytest.approx(2 * small, rel=1e-5)
+    assert joining(SMALL, (), "flash_attention_2").whole
 
 
 @given(st.lists(st.integers(1, 2048), min_size=1, max_size=200), st.integers(2, 16), PAIRS)
-def test_what_joining_comes_to_lies_between_nothing_padded_and_the_longest(
-    lengths: list[int], rows: int, pair: float
-) -> None:
+def test_what_joining_comes_to_is_all_tokens_and_what_pads(lengths: list[int], rows: int, pair: float) -> None:
     ordered = sorted(lengths)
     found = joined(ordered, rows, Joining(pair))
-    assert rows * ordered[0] <= found.positions <= rows * ordered[-1] * STRETCH
+    tokens = rows * sum(ordered) / len(ordered)
+    assert tokens * (1 - 1e-9) <= found.positions <= tokens * rows
     assert ordered[0] <= found.length <= STRETCH * ordered[-1]
     assert found == joined(ordered, rows, Joining(pair))

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 UNITS = ((1e12, 1e12, "T"), (1e9, 1e9, "G"), (1e6, 1e6, "M"), (1e4, 1e3, "k"))
 """From which value on which unit is used, and its letter: four digits are still read at a glance."""
 
+ALIKE = 1e-9
+"""Ends that differ by less, as a share, are one value: floating-point numbers have hardly any between them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Scale:
@@ -40,12 +43,11 @@ def scale_of(low: float, high: float, *, log: bool = False, margin: float = 0.0)
     """A scale that holds ``low`` to ``high`` with a share of ``margin`` around; a single value gets some room."""
     if low > high:  # nothing to hold
         return Scale(1.0, 10.0, log=True) if log else Scale(0.0, 1.0)
+    several = high - low > ALIKE * max(abs(low), abs(high))
     if log:
-        room = (high / low) ** margin if high > low else 1.1
+        room = (high / low) ** margin if several else 1.1
         return Scale(low / room, high * room, log=True)
-    room = (high - low) * margin if high > low else (abs(low) * 0.1 or 1.0)
-    if high > low and not margin:
-        return Scale(low, high)
+    room = (high - low) * margin if several else (abs(low) * 0.1 or 1.0)
     return Scale(low - room, high + room)
 
 

@@ -12,9 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from compiler.estimate.static import trained_tensors
 from compiler.facts.families import FAMILIES
-from compiler.facts.parameters import SETTINGS, Uncounted, adapter_parameters, parameter_count, weights_of
+from compiler.facts.parameters import SETTINGS, Uncounted, Weight, parameter_count, passed_by_token, weights_of
 from compiler.facts.weight_files import ModelFault
+from tests.compiler.estimate.works import work
 
 SMALL: dict[str, Any] = {
     "hidden_size": 64,
@@ -236,4 +238,13 @@ def test_an_adapter_has_as_many_parameters_as_peft_says(
     model = get_peft_model(built(config, "cpu"), adapter)  # on meta, AdaLoRA's ranknum would be trainable
     trainable, _ = model.get_nb_trainable_parameters()
     weights = weights_of(config)
-    assert adapter_parameters(weights, method=method, r=r, target_modules=targets, modules_to_save=saved) == trainable
+    asked = work(weights=weights, method=method, r=r, target_modules=targets, modules_to_save=saved)
+    tensors = trained_tensors(asked, adapter_width=4, base_width=4)
+    assert sum(each.numbers * each.count for each in tensors) == trainable
+
+
+def test_a_token_passes_the_experts_that_are_chosen_for_it() -> None:
+    experts, linear = Weight("experts.down_proj", (8, 16, 32), 4, "expert"), Weight("q_proj", (16, 16), 4, "linear")
+    assert passed_by_token(experts, 2) == experts.numbers // 4
+    assert passed_by_token(experts, 0) == passed_by_token(experts, 9) == experts.numbers
+    assert passed_by_token(linear, 2) == linear.numbers
