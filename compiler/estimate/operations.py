@@ -84,16 +84,6 @@ def times(x: Tensor, y: Tensor) -> Tensor:
     return record(x.tape, [x, y], saved, back, out=forward)
 
 
-def times_constant(x: Tensor, constant: Tensor, *, keep: bool = True) -> Tensor:
-    """``x * constant`` broadcast, as with the cosines of rotary embeddings."""
-
-    def back(grad: Tensor, saved: tuple[Tensor, ...]) -> Grads:
-        return [Tensor(grad.tape, grad.numbers, grad.width)]
-
-    saved = (constant.view(),) if keep else ()
-    return record(x.tape, [x], saved, back, out=fresh(x.tape, x.numbers, max(x.width, constant.width)))
-
-
 def silu(x: Tensor) -> Tensor:
     """One kernel each way; keeps its input. GELU in its one-kernel form is the same."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -14,7 +13,7 @@ from compiler.estimate.result import Amount, Memory, Unknown
 from compiler.estimate.time import step_time
 from compiler.estimate.work import Work
 from compiler.facts.packages import installed_version, package_set
-from compiler.learned.carry import AGAIN, OTHER_VERSIONS, SPEED_AGAIN, Band, carried, repeated
+from compiler.learned.carry import AGAIN, OTHER_VERSIONS, SPEED_AGAIN, Band, carried, median, repeated
 from compiler.learned.signature import DECIDING, MAY_DIFFER, model_of, work_like, work_values
 from compiler.learned.store import Measured, newest_first
 from compiler.search.answer import Answer, Verdict, verdict
@@ -221,7 +220,7 @@ def _step_of(found: Answer, run: Measured) -> float | None:
 def _total(taken: Duration, step: Band, runs: Sequence[Measured]) -> Span:
     """The run's seconds: steps and measuring as fast as the steps that were timed, start as measured too."""
     starts = [run.start_seconds for run in runs if run.start_seconds > 0]
-    start = statistics.median(starts) if starts else taken.start
+    start = median(starts) if starts else taken.start
     work = taken.training + taken.measuring
     expected, low, high = (
         each / taken.step * work + taken.checkpoints for each in (step.expected, step.low, step.high)
