@@ -77,12 +77,17 @@ def conversations_in(
     system: str,
     prompt_of: PromptOf | None = None,
 ) -> Iterator[tuple[Place, Conversation | RowFault]]:
-    """The rows of a source, each as a conversation or as what is wrong with it; without a format, the faults alone."""
+    """The rows of a source, each as a conversation or as what is wrong with it.
+
+    Without a format, which is told of the source, the faults alone; rows without a column tell nothing of theirs.
+    """
     for place, row in rows:
         if isinstance(row, RowFault):
             yield place, row
         elif form is not None:
             yield place, read_conversation(row, form, system, prompt_of)
+        elif not row:
+            yield place, RowFault("D021", phrase("the row has no columns"), phrase("no columns"), help_text=_FILL)
 
 
 def read_conversation(

@@ -106,6 +106,18 @@ def test_every_row_is_accounted_for(tmp_path: Path, drawn: tuple[Recipe, dict[st
         assert not set(questions(data.train)) & set(questions(data.held_out))
 
 
+def test_rows_without_a_column_are_told_and_counted(tmp_path: Path) -> None:
+    written(tmp_path, pairs(20), "good.jsonl")
+    written(tmp_path, [{}, {}], "empty.jsonl")
+    columns = {"prompt": "question", "completion": "answer"}
+    sources = [{"path": "good.jsonl"}, {"path": "empty.jsonl"}]
+    data, problems = outcome(tmp_path, recipe(sources=sources, columns=columns, on_bad_row="drop"))
+    assert data is not None
+    assert "D021" in codes(problems)
+    assert data.ledger.adds_up()
+    assert data.ledger.sources == [("good.jsonl", 20), ("empty.jsonl", 2)]
+
+
 # --- the split ------------------------------------------------------------------------------------------------
 
 
