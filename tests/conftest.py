@@ -6,6 +6,7 @@ import itertools
 import os
 import signal
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,9 @@ os.environ["RECIPE_DATA_DIR"] = tempfile.mkdtemp(prefix="recipec-data-")
 for ignored in (signal.SIGHUP, signal.SIGINT):
     if signal.getsignal(ignored) is signal.SIG_IGN:
         signal.signal(ignored, signal.default_int_handler if ignored is signal.SIGINT else signal.SIG_DFL)
+
+HANDLERS = {number: signal.getsignal(number) for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)}
+"""What each test begins with."""
 
 # Slow machines must not turn a property red: what is tested is what is true, not how fast.
 settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -47,6 +51,14 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest
     monkeypatch.setenv("RECIPE_DATA_DIR", str(tmp_path_factory.getbasetemp() / f"data-{next(_NUMBERS)}"))
     for name in [*SHELL_VARIABLES, *(n for n in os.environ if n.startswith("TEXTUAL"))]:
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(autouse=True)
+def _own_signals() -> Iterator[None]:
+    """An executor ignores signals at its end, in a test's own process too; what other tests start must hear them."""
+    yield
+    for number, handler in HANDLERS.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture
