@@ -10,15 +10,16 @@ NAMES = {
     "accuracy": "predicted memory against published measurements (--measurements FILE for others)",
     "accuracy_time": "predicted time of a step against published throughput",
     "commands": "whole processes: recipe --help and recipe check, beside other programs of the field",
-    "grid": "estimated memory against the trace of the real code, some 200 steps (about five minutes)",
+    "grid": "estimated memory against the trace of the real code, some 250 steps (about eleven minutes)",
     "data": "200,000 rows to tokens, beside datasets.map (`python -m benchmarks.data 1000000` for more)",
     "faults": "kills, full disks, torn journals done to a hundred runs (`--runs N --seed S`; as root, for the disks)",
     "many": "a thousand recipes in one process",
     "mutants": "100,000 broken recipes",
     "search": "thousands of ways to train a 7B model on one card",
+    "packing": "attention under a mask beside matrix products, which joining rows is weighed by",
     "screen": "the text UI: first paint, keys while a journal grows by 10,000 events a second",
     "texts": "the audit of texts: personal data, other languages, near repeats",
-    "training": "the quickstart beside a plain TRL script with the same settings (about six minutes)",
+    "training": "the quickstart beside a plain TRL script, with its settings and with TRL's own (about half an hour)",
 }
 
 

@@ -19,6 +19,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import secrets
 import shutil
@@ -237,12 +238,17 @@ def post_request(run: RunFolder, request: Request) -> None:
 
 
 def take_requests(run: RunFolder) -> list[str]:
-    """The requests that stand in ``control/``, which are removed by reading them."""
+    """The requests that stand in ``control/``, which are removed by reading them.
+
+    Raises OSError where the disk takes no writes any more: a run that rests would never hear that it may go on.
+    """
     taken: list[str] = []
     for file in sorted(run.control.glob("[!.]*.json")):
         try:
             file.unlink()
-        except OSError:
+        except OSError as error:
+            if error.errno in {errno.EROFS, errno.EIO}:
+                raise
             continue
         taken.append(file.stem)
     return taken

@@ -1,4 +1,4 @@
-"""A disk that is full exactly in a checkpoint, in the journal, in the adapter: told with numbers, and gone on from."""
+"""A disk that is full exactly in a checkpoint, in the journal, in the adapter, or fails: told, and gone on from."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -128,3 +129,73 @@ def test_it_is_told_and_gone_on_from(tmp_path: Path, base: Path, recipe: Recipe,
     assert events(run)[-1]["status"] == "finished"
     assert json.loads((run / "adapter" / "recipec.json").read_text())["steps"] == 40
     assert sorted(losses(run)) == list(range(1, 41))
+
+
+@pytest.fixture
+def failing_disk(tmp_path: Path) -> Iterator[FailingDisk]:
+    """A file system for the runs that can be made to fail as one does whose device fails: the kernel takes no write."""
+    disk = FailingDisk(tmp_path / "disk.img", tmp_path / "runs")
+    try:
+        disk.make()
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("no file system can be mounted here")
+    yield disk
+    disk.put_away()
+
+
+@dataclass(frozen=True, slots=True)
+class FailingDisk:
+    """A file system of ext4 in a file."""
+
+    image: Path
+    place: Path
+
+    def make(self) -> None:
+        self.image.write_bytes(b"")
+        os.truncate(self.image, 64 << 20)
+        self._do("mkfs.ext4", "-q", "-F", self.image)
+        self.place.mkdir()
+        self._do("mount", "-o", "loop", self.image, self.place)
+
+    def fail(self) -> None:
+        self._do("mount", "-o", "remount,abort", self.place)
+
+    def mend(self) -> None:
+        self._do("umount", self.place)
+        subprocess.run(["e2fsck", "-f", "-y", self.image], capture_output=True, check=False)  # 1: something was mended
+        self._do("mount", "-o", "loop", self.image, self.place)
+
+    def put_away(self) -> None:
+        subprocess.run(["umount", "-l", self.place], capture_output=True, check=False)
+
+    def _do(self, *command: str | Path) -> None:
+        subprocess.run(command, capture_output=True, check=True)
+
+
+def test_a_disk_that_takes_no_more_writes_loses_nothing_that_was_sealed(
+    tmp_path: Path, base: Path, recipe: Recipe, failing_disk: FailingDisk
+) -> None:
+    run = started(recipe, tmp_path, base, save=2, evaluation="sample_count = 0")
+    wait_for(lambda: has_trained(run))
+    ask(run, "pause")
+    wait_for(lambda: rests(run) or ended(run))
+    assert rests(run), events(run)[-1]
+    pid = next(event["pid"] for event in events(run) if event["k"] == "start")
+    os.kill(pid, signal.SIGSTOP)
+    ask(run, "continue")
+    failing_disk.fail()
+    os.kill(pid, signal.SIGCONT)
+    wait_for(lambda: not Path(f"/proc/{pid}").exists())
+    told = recipe("attach", run.name)
+    assert told.returncode == 1
+    assert "error[X004]" in told.stderr  # nothing could be written of its end: that it is gone is seen by its lock
+    assert "Traceback" not in told.stderr
+    before = losses(run)
+    assert before
+
+    failing_disk.mend()
+    resumed = recipe("resume", run.name)
+    assert resumed.returncode in {0, 1}, resumed.stderr  # 1: not better, after so few steps
+    assert f"continuing from the checkpoint at step {max(before)}" in resumed.stderr
+    assert sorted(losses(run)) == list(range(1, 41))
+    assert losses(run).items() >= before.items()

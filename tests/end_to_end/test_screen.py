@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import signal
@@ -37,12 +38,16 @@ max_new_tokens = 12
 """
 
 
+SERVERS = itertools.count()
+
+
 class Tmux:
     """One window of 120 × 40 on a server of its own."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.socket = f"recipe-test-{os.getpid()}"
+        # The server that the test before has told to end may still be there: of the same name, it would take this window.
+        self.socket = f"recipe-test-{os.getpid()}-{next(SERVERS)}"
         kept = {"CI", "RECIPE_PLAIN", "NO_COLOR", "TMUX"}
         self.environment = {name: value for name, value in os.environ.items() if name not in kept}
         self._tmux("-f", "/dev/null", "new-session", "-d", "-x", "120", "-y", "40", "sh")
