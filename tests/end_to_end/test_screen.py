@@ -46,7 +46,7 @@ class Tmux:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        # The server that the test before has told to end may still be there: of the same name, it would take this window.
+        # Of the same name, the server that the last test has told to end may be met, and takes the window with it.
         self.socket = f"recipe-test-{os.getpid()}-{next(SERVERS)}"
         kept = {"CI", "RECIPE_PLAIN", "NO_COLOR", "TMUX"}
         self.environment = {name: value for name, value in os.environ.items() if name not in kept}
