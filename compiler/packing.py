@@ -21,9 +21,11 @@ STRETCH = 2
 _STRETCHES = (1.0, 1.1, 1.25, 1.5, 1.75, STRETCH)
 """Lengths of sequences that are looked at, in longest rows."""
 
-KERNEL = 3.0
-"""How much longer an operation of attention under a mask takes than one of a matrix product: our own choice, from
-runs of SmolLM2-135M on a CPU (``python -m benchmarks packing``)."""
+KERNEL = {"eager": 4.0, "sdpa": 8.0, "flash_attention_2": 4.0}
+"""How much longer an operation of attention under a mask takes than one of a matrix product, by Transformers' name.
+
+In bfloat16 on a CPU, sequences of 256 to 1,024 tokens (``python -m benchmarks packing``). On a GPU it was not measured.
+"""
 
 FAMILIES = frozenset(
     {
@@ -124,7 +126,7 @@ def joining(architecture: Architecture | None, weights: Sequence[Weight], attent
         chosen = architecture.experts_per_token
         linear = sum(passed_by_token(w, chosen) for w in weights if w.role in {"linear", "expert", "head"})
         heads = 4 * architecture.num_hidden_layers * architecture.num_attention_heads * architecture.head_dim
-        pair = round(KERNEL * heads / (2 * linear), 9) if linear else 0.0
+        pair = round(KERNEL[attention] * heads / (2 * linear), 9) if linear else 0.0
     return Joining(pair, whole=attention == "flash_attention_2")
 
 

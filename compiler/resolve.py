@@ -68,13 +68,13 @@ def resolve(
     job = Job(recipe, target, architecture, method, quantization)
     backend = settle("training.backend", choose_backend(job))
     dtype = settle("model.dtype", decide.dtype(target))
-    attention = settle("model.attn_implementation", decide.attention())
+    longest = min(data.lengths.most, data.max_length)
+    attention = settle("model.attn_implementation", decide.attention(target, backend, dtype, longest=longest))
     r = settle("adapter.r", decide.rank(complexity), preset=complexity)
     lora_alpha = settle("adapter.lora_alpha", decide.alpha(r, rslora=recipe.adapter.use_rslora))
     rate = settle("training.learning_rate", decide.learning_rate(method))
     settle("training.max_length", decide.max_length(data.max_length, data.max_length_reason))
     steps = decide.total_steps(training, rows=len(data.train))
-    longest = data.lengths.most
     split = "training.per_device_train_batch_size"
     micro = settle(split, searched.get(split) or decide.micro_batch(training, target, longest=longest))
     devices = max(1, target.gpu_count)

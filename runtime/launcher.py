@@ -34,6 +34,13 @@ step on an idle CPU takes 15 % longer. With so many it is 4 %, and three times t
 (benchmarks/README.md).
 """
 
+KEPT_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(1 << 40)}
+"""glibc's malloc keeps what is freed, however large it was, where a model trains on the CPU.
+
+Else a tensor of more than 32 MiB, as logits are, is mapped anew each time, and the kernel zeroes it page by page: TRL's
+loss takes twice as long (benchmarks/README.md).
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Launched:
@@ -111,7 +118,8 @@ def environment(plan: Plan, *, offline: bool = False, hub: bool = False) -> dict
     if offline or (plan.model.kind != "hub" and not hub):
         quiet["HF_HUB_OFFLINE"] = "1"
     waiting = {} if "OMP_WAIT_POLICY" in os.environ else {"GOMP_SPINCOUNT": SPINS}
-    return {**waiting, **os.environ, **quiet}  # a person's own setting of either comes first
+    memory = KEPT_MEMORY if plan.target.device == "cpu" else {}
+    return {**waiting, **memory, **os.environ, **quiet}  # a person's own setting of either comes first
 
 
 def running_run(runs: Path, plan: Plan, root: Path) -> RunFolder | None:

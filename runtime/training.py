@@ -18,9 +18,11 @@ import pyarrow
 import torch
 import transformers
 import trl
+from peft.helpers import disable_input_dtype_casting
 
 from compiler.data.prepare import Example, PreparedData
 from compiler.diagnostics import Diagnostic, Refusal
+from compiler.estimate.stacks import leaves_inputs
 from compiler.packing import Joining
 from compiler.phrases import joined, phrase
 from compiler.plan import Plan
@@ -74,6 +76,15 @@ class Trainer(trl.SFTTrainer):
     data_collator: Any
     joining: JoiningCollator | None = None
     """Joins the rows of training; held-out rows are measured each on its own."""
+    leaves_inputs = False
+    """Whether what adapters read is left to autocast."""
+
+    def uncast(self) -> contextlib.AbstractContextManager[None]:
+        """Around training and measuring."""
+        uncast: contextlib.AbstractContextManager[None] = disable_input_dtype_casting(
+            self.model, active=self.leaves_inputs
+        )
+        return uncast
 
     def get_train_dataloader(self) -> Any:
         """Transformers' own, with the rows joined where the plan says so."""
@@ -137,7 +148,7 @@ class Trainer(trl.SFTTrainer):
 
     def evaluation_loop(self, *args: Any, **kwargs: Any) -> Any:
         """Every measurement of Transformers comes through here."""
-        with without_penalty(self.model):
+        with without_penalty(self.model), self.uncast():
             return super().evaluation_loop(*args, **kwargs)
 
 
@@ -169,6 +180,10 @@ def build_trainer(
     if plan.packing is not None:
         joining = Joining(plan.packing.pair, whole=plan.packing.whole)
         trainer.joining = JoiningCollator(joining, loaded.tokenizer.pad_token_id)
+    autocast = bool(plan.sft.kwargs.get("bf16") or plan.sft.kwargs.get("fp16"))
+    trainer.leaves_inputs = leaves_inputs(
+        plan.backend, plan.method, packed=plan.quantization is not None, autocast=autocast
+    )
     trainer.watcher, watcher.scaled = watcher, trainer.accelerator.scaler is not None
     trainer.remove_callback(transformers.PrinterCallback)
     trainer.remove_callback(transformers.ProgressCallback)
@@ -183,7 +198,8 @@ def train(trainer: Trainer, plan: Plan, checkpoint: Path | None) -> None:
     transformers.set_seed(plan.seed)  # whatever was measured before draws from the same generators, or did not
     state = None if checkpoint is None else _state_when_over(plan, checkpoint)
     if state is None or checkpoint is None:
-        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        with trainer.uncast():
+            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         return
     best = checkpoint.with_name(Path(state.best_model_checkpoint).name) if state.best_model_checkpoint else checkpoint
     trainer.state = state

@@ -81,7 +81,9 @@ def cpu_device(flags: frozenset[str], cores: int) -> Device:
     """A processor from the instructions it has and the cores that the process may use: rough.
 
     Half of what the units could do in float32 is what oneDNN's products reach, and a tile unit is fed at an eighth of
-    its rate by matrices of a fine-tuning step. A core streams some 8 GB/s.
+    its rate by matrices of a fine-tuning step. A core moves some 20 GB/s once its memory is the process's own
+    (``runtime.launcher.KEPT_MEMORY``): 50 MB tensors on an EPYC 25, what its caches hold three times that. PyTorch's
+    kernel of attention reaches an eighth of a product's rate (``python -m benchmarks packing``).
     """
     of_float = next((rate for flag, rate in _BY_FLAG[2:] if flag in flags), 8)
     of_bf16 = next((rate for flag, rate in _BY_FLAG[:2] if flag in flags), of_float)
@@ -91,6 +93,7 @@ def cpu_device(flags: frozenset[str], cores: int) -> Device:
         kind="cpu",
         flops=0.5 * of_bf16 * _CLOCK * cores,
         float_flops=0.5 * of_float * _CLOCK * cores,
-        bandwidth=8e9 * cores,
+        bandwidth=20e9 * cores,
         launch=10e-6,
+        attention=0.12,
     )

@@ -163,7 +163,7 @@ class Step:
                 result = times_number(result)
             if not self.stack.autocast:
                 x = to(x, width)
-        else:
+        elif self.stack.casts_inputs:
             x = to(x, width)
         if self.adapters.dora:
             return to(self._dora(x, result, base, (down, up)), out)

@@ -20,6 +20,7 @@ class Stack:
     there from the first micro-step on: with accumulation, or when they are zeroed rather than dropped. ``masked`` says
     whether attention is given a mask (None: when rows are padded); ``expands_keys`` that keys and values are copied for
     each head that shares them. ``keeps_packed_inputs``: bitsandbytes before 0.44 kept the input of each packed layer.
+    ``casts_inputs``: PEFT makes what an adapter on a plain base reads as wide as the adapter is.
     ``own_layer`` and ``own_loss`` stand for a backend that does not run Transformers' own.
     """
 
@@ -40,5 +41,6 @@ class Stack:
     masked: bool | None = None
     expands_keys: bool = False
     keeps_packed_inputs: bool = False
+    casts_inputs: bool = True
     own_layer: Callable[..., Any] | None = None
     own_loss: Callable[..., Any] | None = None

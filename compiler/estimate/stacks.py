@@ -50,9 +50,19 @@ def stack_of(work: Work) -> Stack:
         gradients_kept=work.accumulation > 1,
         checkpoint=_checkpoint(work),
         input_gradients=work.gradient_checkpointing and work.method != "full",
+        casts_inputs=not leaves_inputs(work.backend, work.method, packed=packed, autocast=width == 2),
         own_layer=unsloth.layer if own else None,
         own_loss=unsloth.loss if own else None,
     )
+
+
+def leaves_inputs(backend: str, method: str, *, packed: bool, autocast: bool) -> bool:
+    """Whether what adapters read is left to autocast (``runtime.training``): LoRA by PEFT on a base in 16 bits.
+
+    PEFT makes it float32, and autocast 16 bits again: the same numbers, and a copy that each adapter keeps. It spares
+    them itself where bitsandbytes' layers run on a GPU; DoRA and AdaLoRA compute in float32 for real.
+    """
+    return backend == "peft" and method == "lora" and not packed and autocast
 
 
 def _loss(work: Work) -> Loss:

@@ -82,6 +82,7 @@ def question(
             phrase("which layers of {family} carry an adapter is not known", family=family),
             phrase("name them in [adapter] target_modules, or trace it: recipe check --trace"),
         )
+    dtype = _said(recipe.model.dtype, decide.dtype(target).value)
     base = Work(
         architecture=architecture,
         weights=weights,
@@ -89,8 +90,11 @@ def question(
         method=bases[0][0],
         quantization=bases[0][1],
         double_quant=recipe.model.bnb_4bit_use_double_quant,
-        dtype=_said(recipe.model.dtype, decide.dtype(target).value),
-        attention=_said(recipe.model.attn_implementation, decide.attention().value),
+        dtype=dtype,
+        attention=_said(
+            recipe.model.attn_implementation,
+            decide.attention(target, backend, dtype, longest=min(lengths.most, max_length)).value,
+        ),
         r=_said(adapter.r, decide.rank(recipe.recipe.complexity).value),
         target_modules=names,
         modules_to_save=tuple(name.rpartition(".")[2] for name in adapter.modules_to_save),

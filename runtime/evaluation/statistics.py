@@ -112,7 +112,7 @@ def paired_shares(base: Sequence[float], tuned: Sequence[float], *, seed: int) -
     rng = np.random.default_rng(seed)
     means = _resampled(pool, len(differences), rng)
     low, high = (float(value) for value in np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]))
-    mean = float(differences.mean())
+    mean = float((differences * (1 / len(differences))).sum())  # to the last bit as it is told
     return _paired(base, tuned, differences, (min(low, mean), max(high, mean)), rng, smaller_is_better=False)
 
 

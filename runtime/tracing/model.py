@@ -8,6 +8,7 @@ import bitsandbytes as bnb
 import peft
 import torch
 import transformers
+from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import nn
 
 from runtime.tracing.four_bit import pack, quantize
@@ -49,6 +50,10 @@ def made_fake(job: Job, model: Any) -> Any:
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     if stack.input_gradients and job.peft is not None:
         model.enable_input_require_grads()
+    if not stack.casts_inputs:
+        for module in model.modules():
+            if isinstance(module, BaseTunerLayer):
+                module.cast_input_dtype_enabled = False  # peft.helpers.disable_input_dtype_casting
     return model
 
 
