@@ -23,7 +23,7 @@ from compiler.cache import cache_folder
 ROOT = Path(__file__).resolve().parents[1]
 RECIPE = Path(sys.executable).with_name("recipe")
 QUICKSTART = ROOT / "recipes" / "quickstart"
-STEPS = 24
+STEPS = 12
 BACKENDS = ("peft", "unsloth")
 MOST_ANSWERS = 10
 """Of a row of varied length; drawn so that short ones are frequent (geometric, mean 2)."""

@@ -9,7 +9,7 @@ import statistics
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ from runtime.backends import Loaded
 from runtime.backends.promises import refuse_other_arguments
 from runtime.faults import first_line, is_out_of_memory
 from runtime.journal import JournalWriter
+from runtime.learnt_loss import learnt_loss
 from runtime.orders import Orders
 from runtime.packing import TOKENS, JoiningCollator
 from runtime.peak import memory
@@ -79,12 +80,14 @@ class Trainer(trl.SFTTrainer):
     leaves_inputs = False
     """Whether what adapters read is left to autocast."""
 
-    def uncast(self) -> contextlib.AbstractContextManager[None]:
-        """Around training and measuring."""
-        uncast: contextlib.AbstractContextManager[None] = disable_input_dtype_casting(
-            self.model, active=self.leaves_inputs
-        )
-        return uncast
+    @contextlib.contextmanager
+    def on_its_stack(self) -> Iterator[None]:
+        """Around training and measuring: what ``compiler.estimate.stacks`` says of this run, and no other."""
+        with contextlib.ExitStack() as stack:
+            if self.args.use_cpu:
+                stack.enter_context(learnt_loss())
+            stack.enter_context(disable_input_dtype_casting(self.model, active=self.leaves_inputs))
+            yield
 
     def get_train_dataloader(self) -> Any:
         """Transformers' own, with the rows joined where the plan says so."""
@@ -99,6 +102,9 @@ class Trainer(trl.SFTTrainer):
         tokens = inputs.pop(TOKENS, None)
         before = getattr(self, "_total_train_tokens", 0)
         result = super().compute_loss(model, inputs, *args, **kwargs)
+        metrics = self._metrics["train" if self.model.training else "eval"]
+        if any(math.isnan(value) for value in metrics.get("entropy", ())):  # not computed (runtime.learnt_loss)
+            del metrics["entropy"]
         if tokens is not None:
             self._total_train_tokens = before + int(tokens.sum())
             self._metrics["train"]["num_tokens"] = [self._total_train_tokens]
@@ -148,7 +154,7 @@ class Trainer(trl.SFTTrainer):
 
     def evaluation_loop(self, *args: Any, **kwargs: Any) -> Any:
         """Every measurement of Transformers comes through here."""
-        with without_penalty(self.model), self.uncast():
+        with without_penalty(self.model), self.on_its_stack():
             return super().evaluation_loop(*args, **kwargs)
 
 
@@ -198,7 +204,7 @@ def train(trainer: Trainer, plan: Plan, checkpoint: Path | None) -> None:
     transformers.set_seed(plan.seed)  # whatever was measured before draws from the same generators, or did not
     state = None if checkpoint is None else _state_when_over(plan, checkpoint)
     if state is None or checkpoint is None:
-        with trainer.uncast():
+        with trainer.on_its_stack():
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         return
     best = checkpoint.with_name(Path(state.best_model_checkpoint).name) if state.best_model_checkpoint else checkpoint

@@ -128,6 +128,32 @@ def chunked_loss(step: Step, hidden: Tensor, rows: int) -> Tensor:
     return total
 
 
+def learnt_loss(step: Step, hidden: Tensor) -> Tensor:
+    """``runtime.learnt_loss``: chunks of tokens, whose gradient is made in the way forward where their logits are.
+
+    Of a chunk float32 logits, then their log-softmax with the gradients of both functions of the loss (and the tangent
+    of pressed ones); the gradient of all hidden states is kept, and scaled on the way back. Without gradients logits
+    and log-softmax alone.
+    """
+    tape, shape, width = step.tape, step.shape, hidden.width
+    packed = _gather(step, hidden)
+    del hidden
+    numbers = step.stack.chunk * shape.vocabulary
+    width_of_logits = 8 if not tape.gradients else 16 if shape.dialect.softcap else 12
+    kept: list[Tensor] = []
+
+    def forward() -> Tensor:
+        if tape.gradients:
+            kept.append(Tensor(tape, packed.numbers, width))
+        tape.transient(numbers * width_of_logits)
+        return Tensor(tape, 2, 4)
+
+    def back(grad: Tensor, saved: tuple[Tensor, ...]) -> Grads:
+        return [Tensor(tape, packed.numbers, width)]
+
+    return record(tape, [packed], (), back, out=forward, after=lambda _: tuple(kept))
+
+
 def tiled_loss(step: Step, hidden: Tensor) -> Tensor:
     """TRL's fused head since 1.16: tiles of 4,096 tokens by 32,768 words, gradients made in the way forward.
 

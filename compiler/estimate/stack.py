@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Loss = Literal["whole", "trl-whole", "chunked", "tiled", "fused"]
+Loss = Literal["whole", "trl-whole", "chunked", "learnt", "tiled", "fused"]
 
 
 @dataclass(frozen=True, slots=True)

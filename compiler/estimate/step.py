@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from compiler.estimate.attention import mask_for
 from compiler.estimate.graph import Line, Tape, Tensor, backward
-from compiler.estimate.heads import chunked_loss, tiled_loss, whole_loss
+from compiler.estimate.heads import chunked_loss, learnt_loss, tiled_loss, whole_loss
 from compiler.estimate.layers import Adapters, Shape, Shared, Step, embed, final_norm, run_layers
 from compiler.estimate.stack import Stack
 from compiler.phrases import phrase
@@ -99,6 +99,8 @@ def _forward(tape: Tape, asked: Walk) -> tuple[Step, Tensor, tuple[Tensor | None
         loss, logits = stack.own_loss(step, hidden)
     elif stack.loss == "chunked":
         loss = chunked_loss(step, hidden, asked.chunks)
+    elif stack.loss == "learnt":
+        loss = learnt_loss(step, hidden)
     elif stack.loss == "tiled":
         loss = tiled_loss(step, hidden)
     else:

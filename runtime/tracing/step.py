@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn import functional
 
 from compiler.estimate.allocator import Allocator
+from runtime.learnt_loss import learnt_loss
 from runtime.tracing.job import Job
 from runtime.tracing.live import LiveBytes
 from runtime.tracing.model import made_fake, outline
@@ -86,8 +88,9 @@ def loss_of(job: Job, model: Any) -> tuple[torch.Tensor, Any]:
         mask[0, -1] = 0
         batch["attention_mask"] = mask
     stack = job.stack
+    own = learnt_loss() if stack.loss == "learnt" else contextlib.nullcontext()
     computed = torch.bfloat16 if job.dtype == "float32" else getattr(torch, job.dtype)
-    with torch.autocast("cpu", dtype=computed, enabled=bool(stack.autocast)):
+    with own, torch.autocast("cpu", dtype=computed, enabled=bool(stack.autocast)):
         out = model(**batch)
     if stack.outputs_in_float and out.logits is not None:
         out.logits = out.logits.float()
@@ -109,7 +112,7 @@ def _measure_whole_logits(logits: torch.Tensor) -> None:
 
 def patch_loss(job: Job, model: Any) -> None:
     """Give the model TRL's loss in chunks, with TRL's own code, if the job has it."""
-    if job.stack.loss != "chunked":
+    if job.stack.loss not in {"chunked", "learnt"}:
         return
     from trl.trainer.sft_trainer import _patch_chunked_ce_lm_head
 

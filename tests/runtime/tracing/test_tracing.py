@@ -26,6 +26,8 @@ STEPS = {
     "lora, float32": job("lora", dtype="float32", checkpoint=True),
     "lora, left to autocast": job("lora", casts_inputs=False),
     "lora, left to autocast, checkpoints": job("lora", casts_inputs=False, checkpoint=True),
+    "lora, own loss": job("lora", casts_inputs=False, loss="learnt"),
+    "lora, own loss, checkpoints": job("lora", casts_inputs=False, loss="learnt", checkpoint=True, padded=True),
     "lora, eager": job("lora", casts_inputs=False, attention="eager", padded=True),
     "lora, eager, dropout": job("lora", casts_inputs=False, attention="eager", padded=True, dropout=0.1),
     "dora": job("lora", dora=True),
@@ -106,7 +108,9 @@ def real_measuring(asked: Job) -> int:
     return most
 
 
-@pytest.mark.parametrize("name", ["full", "lora", "lora, checkpoints", "lora, padded", "qlora", "qlora, whole logits"])
+@pytest.mark.parametrize(
+    "name", ["full", "lora", "lora, own loss", "lora, checkpoints", "lora, padded", "qlora", "qlora, whole logits"]
+)
 def test_measuring_takes_what_the_walk_without_gradients_says_and_less_than_a_step(name: str) -> None:
     from dataclasses import replace
 
@@ -124,6 +128,7 @@ EXPERTS = {"num_experts": 8, "num_experts_per_tok": 2, "moe_intermediate_size": 
 
 WALKS = {
     **STEPS,
+    "gemma2, own loss": job("lora", config={"model_type": "gemma2"}, loss="learnt"),
     "eager": job("lora", attention="eager", padded=True, checkpoint=True),
     "padded": job("full", padded=True),
     "few targets": job("lora", targets=["q_proj", "v_proj"]),
