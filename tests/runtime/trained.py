@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from compiler.plan import LibraryCall, Plan
+from compiler.plan import LibraryCall, PackingPart, Plan
 from tests.runtime.tiny import plan_of, save_base, work
 
 if TYPE_CHECKING:
@@ -62,7 +62,8 @@ def trained(done: Work) -> dict[str, Any]:
     from runtime.training import held_out_loss
 
     before = held_out_loss(done.trainer, base=True)["loss"]
-    done.trainer.train()
+    with done.trainer.on_its_stack():
+        done.trainer.train()
     model = done.trainer.model
     return {
         "base": before,
@@ -78,18 +79,23 @@ def _lora(model: Any) -> list[Any]:
     return [(name, p) for name, p in model.named_parameters() if ".lora_A" in name]
 
 
-def resumed(base: Path, folder: Path, backend: str) -> dict[str, Any]:
+def resumed(base: Path, folder: Path, backend: str, *, packed: bool) -> dict[str, Any]:
     """The steps of ``tiny`` at once, and in two parts."""
     plan = plan_for("lora", backend)
+    if packed:
+        plan = plan.model_copy(update={"packing": PackingPart(pair=1e-4, whole=False)})
     assert plan.peft is not None
     plan.peft.kwargs["lora_dropout"] = 0.1  # so that the state of the random numbers counts
     whole = work(plan, base, folder / "whole")
-    whole.trainer.train()
+    with whole.trainer.on_its_stack():
+        whole.trainer.train()
     first = work(plan, base, folder / "parts", stop_at=4)
-    first.trainer.train()
+    with first.trainer.on_its_stack():
+        first.trainer.train()
     checkpoint = first.run.checkpoints / "checkpoint-4"
     second = work(plan, base, folder / "parts", checkpoint=checkpoint)
-    second.trainer.train(resume_from_checkpoint=str(checkpoint))
+    with second.trainer.on_its_stack():
+        second.trainer.train(resume_from_checkpoint=str(checkpoint))
     return {"whole": whole.losses(), "parts": second.losses()}
 
 
@@ -128,7 +134,8 @@ def main(folder: Path, backend: str) -> None:
     for job in JOBS:
         plan = plan_for(job, backend, max_steps=STEPS, eval_strategy="no", save_strategy="no")
         told[job] = trained(work(plan, base, folder / backend / job))
-    told["resumed"] = resumed(base, folder / backend / "resumed", backend)
+    told["resumed"] = resumed(base, folder / backend / "resumed", backend, packed=False)
+    told["packed"] = resumed(base, folder / backend / "packed", backend, packed=True)
     told["refused"] = refusals(base, folder / backend / "refused", backend)
     (folder / f"{backend}.json").write_text(json.dumps(told, indent=1), encoding="utf-8")
 
