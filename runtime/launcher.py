@@ -38,8 +38,11 @@ KEPT_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(1 << 40)}
 """glibc's malloc keeps what is freed, however large it was, where a model trains on the CPU.
 
 Else a tensor of more than 32 MiB, as logits are, is mapped anew each time, and the kernel zeroes it page by page: TRL's
-loss takes twice as long (benchmarks/README.md).
+loss takes twice as long (docs/backends.md). Processes that answer do not: keys and values grow with each word, and what
+they leave behind would stay.
 """
+
+EXECUTOR = "runtime.executor"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +66,7 @@ def spawn(run: RunFolder, plan: Plan) -> Launched:
             Diagnostic("X002", phrase("run {id} already has an executor", id=run.id), help=f"recipe attach {run.id}")
         )
     before = read_story(run).last_seq
-    process = child("runtime.executor", run, run.output, plan, offline=read_launch(run).offline)
+    process = child(EXECUTOR, run, run.output, plan, offline=read_launch(run).offline)
     return Launched(run, process, before)
 
 
@@ -81,7 +84,7 @@ def child(
             stdout=stream,
             stderr=stream,
             start_new_session=True,
-            env=environment(plan, offline=offline, hub=hub),
+            env=environment(plan, offline=offline, hub=hub, trains=module == EXECUTOR),
         )
 
 
@@ -105,8 +108,11 @@ def _is_free(run: RunFolder) -> bool:
     return True
 
 
-def environment(plan: Plan, *, offline: bool = False, hub: bool = False) -> dict[str, str]:
-    """The executor's environment: no progress bars, no telemetry, no hub but for a model from there."""
+def environment(plan: Plan, *, offline: bool = False, hub: bool = False, trains: bool = False) -> dict[str, str]:
+    """The environment of a process of ours: no progress bars, no telemetry, no hub but for a model from there.
+
+    Where it ``trains`` on a CPU it keeps its memory.
+    """
     quiet = {
         "HF_HUB_DISABLE_PROGRESS_BARS": "1",
         "HF_HUB_DISABLE_TELEMETRY": "1",
@@ -118,7 +124,7 @@ def environment(plan: Plan, *, offline: bool = False, hub: bool = False) -> dict
     if offline or (plan.model.kind != "hub" and not hub):
         quiet["HF_HUB_OFFLINE"] = "1"
     waiting = {} if "OMP_WAIT_POLICY" in os.environ else {"GOMP_SPINCOUNT": SPINS}
-    memory = KEPT_MEMORY if plan.target.device == "cpu" else {}
+    memory = KEPT_MEMORY if trains and plan.target.device == "cpu" else {}
     return {**waiting, **memory, **os.environ, **quiet}  # a person's own setting of either comes first
 
 

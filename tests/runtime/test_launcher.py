@@ -123,11 +123,6 @@ def test_only_a_model_of_the_hub_may_ask_the_hub(monkeypatch: pytest.MonkeyPatch
     assert from_wheel["HF_HUB_OFFLINE"] == "1"
     assert from_wheel["HF_HOME"] == "/somewhere"
     assert from_wheel["GOMP_SPINCOUNT"] == "20000"
-    assert from_wheel["MALLOC_MMAP_MAX_"] == "0"
-    monkeypatch.setenv("MALLOC_MMAP_MAX_", "9")
-    assert environment(PLAN)["MALLOC_MMAP_MAX_"] == "9"  # a person's own comes first
-    on_gpu = make_plan(target=PLAN.target.model_copy(update={"device": "cuda"}))
-    assert "MALLOC_TRIM_THRESHOLD_" not in environment(on_gpu)
     monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
     assert "GOMP_SPINCOUNT" not in environment(PLAN)
     offline = environment(make_plan(model=PLAN.model.model_copy(update={"kind": "hub"})), offline=True)
@@ -138,6 +133,15 @@ def test_only_a_model_of_the_hub_may_ask_the_hub(monkeypatch: pytest.MonkeyPatch
         "HF_HUB_DISABLE_TELEMETRY": "1",
         "TQDM_DISABLE": "1",
     }.items()
+
+
+def test_only_training_on_a_cpu_keeps_its_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert environment(PLAN, trains=True)["MALLOC_MMAP_MAX_"] == "0"
+    assert "MALLOC_MMAP_MAX_" not in environment(PLAN)
+    on_gpu = make_plan(target=PLAN.target.model_copy(update={"device": "cuda"}))
+    assert "MALLOC_TRIM_THRESHOLD_" not in environment(on_gpu, trains=True)
+    monkeypatch.setenv("MALLOC_MMAP_MAX_", "9")
+    assert environment(PLAN, trains=True)["MALLOC_MMAP_MAX_"] == "9"  # a person's own comes first
 
 
 @pytest.mark.parametrize("broken_off", [[START], [START, end("stopped")]])
