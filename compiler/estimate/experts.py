@@ -80,14 +80,14 @@ def _experts(step: Step, number: int, x: Tensor, scores: Tensor) -> Tensor:
     del both
     product = times(activated("kernel", gate, autocast=0), up)
     del gate, up
-    out = _masked(_grouped(step, (number, "experts.down_proj"), product, inner, size), absent)
-    del product
+    out = _grouped(step, (number, "experts.down_proj"), product, inner, size)
+    del product  # proj_out names what the kernel gave, before that is masked
+    out = _masked(out, absent)
     weighed = _weighed(out, sorted_scores)
-    del out, sorted_scores
     back_in_order = _by_index(weighed, Tensor(tape, rows, 8))
     del weighed
     result = _summed(step, back_in_order, x)
-    del taken
+    del taken, out, sorted_scores  # names of the function, which live as long as it runs
     return result
 
 
@@ -137,17 +137,26 @@ def _grouped(step: Step, name: tuple[int, str], x: Tensor, inside: int, outside:
 
 
 def _weighed(x: Tensor, scores: Tensor) -> Tensor:
-    """Each row times its score; both are kept, and the scores' gradient is summed from a product as large as rows."""
+    """Each row times its score; both are kept, and the scores' gradient is summed from a product as large as rows.
+
+    That product is made first, on a CPU from a copy of the rows in the wider type, and is there until the engine has
+    cast the rows' gradient.
+    """
     tape, numbers, width = x.tape, x.numbers, x.width
     wide = max(width, scores.width)
     few, narrow = scores.numbers, scores.width
 
     def back(grad: Tensor, saved: tuple[Tensor, ...]) -> Grads:
+        product = Tensor(tape, numbers, wide)
+        if tape.on_cpu and wide != width:
+            tape.transient(numbers * wide)
         of_x = Tensor(tape, numbers, wide)
-        tape.transient(numbers * wide * (2 if tape.on_cpu and wide != width else 1))
+        del saved
         if wide != width:
             of_x = Tensor(tape, numbers, width)
-        return [of_x, Tensor(tape, few, narrow)]
+        of_scores = Tensor(tape, few, narrow)
+        del product
+        return [of_x, of_scores]
 
     def forward() -> Tensor:
         result = Tensor(tape, numbers, wide)

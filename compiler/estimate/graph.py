@@ -115,15 +115,16 @@ class Node:
         self.frame: tuple[Frame, int] | None = None
 
     def unpack(self) -> tuple[Tensor, ...]:
-        """What the formula needs, computed once more if it was not kept."""
+        """What the formula needs, computed once more if it was not kept.
+
+        A checkpoint hands it over for good (torch/utils/checkpoint.py, ``unpack_hook``); otherwise the node keeps it
+        beside the formula until it is released.
+        """
         if self.frame is not None:
             frame, number = self.frame
-            saved = frame.unpack(number)
-        else:
-            assert self.saved is not None
-            saved = self.saved
-        self.saved = None
-        return saved
+            return frame.unpack(number)
+        assert self.saved is not None
+        return self.saved
 
 
 class Storage:
@@ -334,7 +335,7 @@ def backward(tape: Tape, loss: Tensor, *, at: dict[int, str]) -> None:
         holder = [grad]
         del grad
         found = list(node.formula(holder.pop(), node.unpack()))
-        inputs, node.inputs, node.frame = node.inputs, (), None
+        inputs, node.inputs, node.frame, node.saved = node.inputs, (), None, None  # ``release_variables``
         for number, target in enumerate(inputs):
             passed, found[number] = found[number], None
             if passed is None or target is None:

@@ -2,6 +2,12 @@
 
 Formulas of the way back are those of tools/autograd/derivatives.yaml in PyTorch 2.13; tests hold them against the real
 code on fake tensors. Sizes are in numbers (elements); a width is bytes of one.
+
+A formula makes every gradient before the engine fits them to their inputs: it then sums those of operands that were
+spread over rows and casts those of narrower ones, in the order of the operands, while the incoming gradient is still
+there (torch/csrc/autograd/engine.cpp, ``call_function`` and in it ``validate_outputs``). What the formula unpacked is
+gone by then, but a node outside checkpoints keeps it until ``release_variables``. A product's formula makes the
+gradient of its second operand first (``other`` before ``self``, as torchgen sorts them).
 """
 
 from __future__ import annotations
@@ -76,6 +82,7 @@ def times(x: Tensor, y: Tensor) -> Tensor:
             found.append(Tensor(grad.tape, grad.numbers, grad.width) if each else None)
             if each and other != grad.width:
                 grad.tape.transient(copies)
+        del saved
         for number, width in enumerate(widths):  # the engine casts what a formula returned
             if found[number] is not None and width != grad.width:
                 found[number] = Tensor(grad.tape, grad.numbers, width)
@@ -209,7 +216,11 @@ def int8_linear(x: Tensor, weight: Matrix) -> Tensor:
 
 
 def scaled_by_row(x: Tensor, width: int) -> Tensor:
-    """``scale * x`` with a trained scale for each output, in the wider of the two types; keeps ``x``."""
+    """``scale * x`` with a trained scale for each output, in the wider of the two types; keeps ``x``.
+
+    On the way back the gradient of ``x`` is there when that of the scale is made, a product as large (on a CPU with a
+    copy of ``x`` in the wider type), which the engine sums afterwards.
+    """
     tape, numbers, before = x.tape, x.numbers, x.width
     wants = x.node is not None
     outside = max(width, before)
@@ -221,8 +232,9 @@ def scaled_by_row(x: Tensor, width: int) -> Tensor:
         return result
 
     def back(grad: Tensor, saved: tuple[Tensor, ...]) -> Grads:
-        tape.transient(numbers * outside * (2 if tape.on_cpu and before != outside else 1))
         of_input = Tensor(tape, numbers, outside) if wants else None
+        tape.transient(numbers * outside * (2 if tape.on_cpu and before != outside else 1))
+        del saved
         if of_input is not None and before != outside:
             of_input = Tensor(tape, numbers, before)
         return [of_input]
@@ -264,13 +276,13 @@ def scaled(x: Tensor, size: int, *, weight_width: int, weight: Leaf | None) -> T
     wants = x.node is not None
 
     def back(grad: Tensor, saved: tuple[Tensor, ...]) -> Grads:
+        of_input = Tensor(tape, numbers, grad.width) if wants else None
         of_weight = None
         if weight is not None:
             tape.transient(numbers * grad.width)
             of_weight = Tensor(tape, size, weight_width)
-        of_input = Tensor(tape, numbers, grad.width) if wants else None
+        del saved
         if of_input is not None and grad.width != width:
-            del grad
             of_input = Tensor(tape, numbers, width)
         return [of_input, of_weight]
 
@@ -292,11 +304,12 @@ def _times_raised(x: Tensor, raised: Tensor, size: int, *, weight_width: int, we
     tape, numbers = x.tape, x.numbers
 
     def back(grad: Tensor, saved: tuple[Tensor, ...]) -> Grads:
+        of_input = Tensor(tape, numbers, 4)
         of_weight = None
         if weight is not None:
             tape.transient(numbers * 4)
             of_weight = Tensor(tape, size, weight_width)
-        return [Tensor(tape, numbers, 4), of_weight]
+        return [of_input, of_weight]
 
     saved = (raised.view(), *((x.view(),) if weight is not None else ()))
     return record(tape, [x, weight], saved, back, out=fresh(tape, numbers, 4))
