@@ -166,7 +166,8 @@ class Step:
         elif self.stack.casts_inputs:
             x = to(x, width)
         if self.adapters.dora:
-            return to(self._dora(x, result, base, (down, up)), out)
+            scale = self.leaf(layer, f"{name}.magnitude", outside, width)
+            return to(self._dora(x, result, base, (down, up), scale), out)
         dropped = dropout(x) if self.adapters.dropout else x
         low = linear(dropped, down, autocast=self.stack.autocast)
         del dropped
@@ -180,7 +181,7 @@ class Step:
         del scaled
         return to(result, out)
 
-    def _dora(self, x: Tensor, result: Tensor, base: Matrix, pair: tuple[Matrix, Matrix]) -> Tensor:
+    def _dora(self, x: Tensor, result: Tensor, base: Matrix, pair: tuple[Matrix, Matrix], scale: Leaf) -> Tensor:
         """``DoraLinearLayer``: the norm of base and adapter together, two products by row (peft/tuners/lora/dora.py).
 
         The adapter's product with a unit matrix, the base in the adapter's type, and their sum are there for a while.
@@ -204,8 +205,8 @@ class Step:
         high = linear(low, up, autocast=self.stack.autocast)
         del low
         plain = result if not self.adapters.dropout else Tensor(tape, result.numbers, computed)
-        first = scaled_by_row(plain, width)
-        second = scaled_by_row(high, width)
+        first = scaled_by_row(plain, scale)
+        second = scaled_by_row(high, scale)
         del high, plain
         second = times_number(second)
         both = add(first, second)

@@ -215,15 +215,16 @@ def int8_linear(x: Tensor, weight: Matrix) -> Tensor:
     return record(tape, [x], (x.view(),), back, out=forward)
 
 
-def scaled_by_row(x: Tensor, width: int) -> Tensor:
+def scaled_by_row(x: Tensor, scale: Leaf) -> Tensor:
     """``scale * x`` with a trained scale for each output, in the wider of the two types; keeps ``x``.
 
+    It keeps it for the scale's sake, so what wants no gradient itself, as in a first layer, is kept just as well.
     On the way back the gradient of ``x`` is there when that of the scale is made, a product as large (on a CPU with a
     copy of ``x`` in the wider type), which the engine sums afterwards.
     """
     tape, numbers, before = x.tape, x.numbers, x.width
     wants = x.node is not None
-    outside = max(width, before)
+    outside = max(scale.width, before)
 
     def forward() -> Tensor:
         result = Tensor(tape, numbers, outside)
@@ -234,12 +235,13 @@ def scaled_by_row(x: Tensor, width: int) -> Tensor:
     def back(grad: Tensor, saved: tuple[Tensor, ...]) -> Grads:
         of_input = Tensor(tape, numbers, outside) if wants else None
         tape.transient(numbers * outside * (2 if tape.on_cpu and before != outside else 1))
+        of_scale = Tensor(tape, scale.numbers, scale.width)
         del saved
         if of_input is not None and before != outside:
             of_input = Tensor(tape, numbers, before)
-        return [of_input]
+        return [of_input, of_scale]
 
-    return record(tape, [x], (x.view(),), back, out=forward)
+    return record(tape, [x, scale], (x.view(),), back, out=forward)
 
 
 def rms_norm(x: Tensor, size: int, *, weight_width: int, weight: Leaf | None) -> Tensor:

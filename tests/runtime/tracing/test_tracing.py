@@ -125,6 +125,8 @@ def test_measuring_takes_what_the_walk_without_gradients_says_and_less_than_a_st
 
 ATTENTION = ["q_proj", "k_proj", "v_proj", "o_proj"]
 EXPERTS = {"num_experts": 8, "num_experts_per_tok": 2, "moe_intermediate_size": 352}
+NARROW = {"intermediate_size": 256, "vocab_size": 500}
+"""Experts no wider than the model, and a head that takes less than they do."""
 
 WALKS = {
     **STEPS,
@@ -132,7 +134,7 @@ WALKS = {
     "eager": job("lora", attention="eager", padded=True, checkpoint=True),
     "padded": job("full", padded=True),
     "few targets": job("lora", targets=["q_proj", "v_proj"]),
-    "dora": job("lora", dora=True, checkpoint=True),
+    "dora, wide MLP": job("lora", dora=True, checkpoint=True, config={"intermediate_size": 1024, "vocab_size": 500}),
     "one key head": job("lora", config={"num_key_value_heads": 1}, padded=True),
     "kbit": job("qlora", kept_width=4, dtype="bfloat16", loss="whole", checkpoint=True),
     "qwen3": job("lora", config={"model_type": "qwen3"}),
@@ -152,11 +154,27 @@ WALKS = {
     "stablelm": job("lora", config={"model_type": "stablelm"}),
     "starcoder2": job("full", config={"model_type": "starcoder2", "residual_dropout": 0.1}),
     "phi, CUDA": job("qlora", config={"model_type": "phi", "vocab_size": 500}, device="cuda", targets=["fc1", "fc2"]),
+    "phi, CUDA, checkpoints": job(
+        "full", config={"model_type": "phi", "vocab_size": 500}, device="cuda", checkpoint=True
+    ),
     "stablelm, CUDA": job("lora", config={"model_type": "stablelm", "vocab_size": 500}, device="cuda", checkpoint=True),
     "starcoder2, CUDA": job(
         "qlora", config={"model_type": "starcoder2", "vocab_size": 500}, device="cuda", targets=["q_proj", "c_fc"]
     ),
     "mixtral": job("lora", config={"model_type": "mixtral", "num_local_experts": 4}, targets=ATTENTION),
+    "mixtral, CUDA": job(
+        "lora",
+        config=NARROW | {"model_type": "mixtral", "num_local_experts": 4},
+        targets=ATTENTION,
+        device="cuda",
+    ),
+    "olmoe, CUDA": job(
+        "lora",
+        config=NARROW | {"model_type": "olmoe", "num_experts": 4, "num_experts_per_tok": 2},
+        targets=ATTENTION,
+        checkpoint=True,
+        device="cuda",
+    ),
     "olmoe": job("full", config={"model_type": "olmoe", "num_experts": 4, "num_experts_per_tok": 2}),
     "qwen3_moe": job("lora", config=EXPERTS | {"model_type": "qwen3_moe"}, targets=ATTENTION),
     "qwen2_moe": job(
@@ -166,13 +184,14 @@ WALKS = {
         targets=ATTENTION,
     ),
 }
-COARSER = {"dora": 0.01, "mixtral": 0.003, "olmoe": 0.003, "qwen3_moe": 0.005, "qwen2_moe": 0.005}
+COARSER = {"dora": 0.002, "qwen3_moe": 0.005, "qwen2_moe": 0.005}
+COARSER |= dict.fromkeys(["mixtral", "mixtral, CUDA", "olmoe", "olmoe, CUDA"], 0.003)
 """Families with experts index rows by numbers that are small and many, and are left out."""
 
 
 @pytest.mark.parametrize("name", WALKS)
 def test_a_walk_is_what_a_trace_saw(name: str) -> None:
-    """Within a tenth of a percent, DoRA within one; benchmarks/grid.py has hundreds more."""
+    """Within a tenth of a percent, a few within more; benchmarks/grid.py has hundreds more."""
     from runtime.tracing.step import trace
 
     asked = WALKS[name]
