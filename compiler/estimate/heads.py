@@ -107,8 +107,7 @@ def chunked_loss(step: Step, hidden: Tensor, rows: int) -> Tensor:
     head = head_of(step)
 
     def one(piece: Tensor) -> Tensor:
-        logits = linear(piece, head, autocast=step.stack.autocast)
-        logits = to(logits, 4)
+        logits = to(_by_matched_head(step, piece, head), 4)
         numbers = logits.numbers
         logits = _treated(step, logits)
         chances = log_softmax(logits)
@@ -152,6 +151,32 @@ def learnt_loss(step: Step, hidden: Tensor) -> Tensor:
         return [Tensor(tape, packed.numbers, width)]
 
     return record(tape, [packed], (), back, out=forward, after=lambda _: tuple(kept))
+
+
+def _by_matched_head(step: Step, piece: Tensor, head: Matrix) -> Tensor:
+    """``h @ w.to(h.dtype).t()`` (``_chunk`` in sft_trainer.py): the head's weight as wide as the hidden states.
+
+    These are float32 where autocast runs the last norm in it, as it does layer norms on CUDA. Then autocast makes the
+    wide copy narrow again, and keeps no cast of what is no leaf: each chunk holds its own until it has run back.
+    """
+    tape, autocast = step.tape, step.stack.autocast
+    if piece.width == head.width:
+        return linear(piece, head, autocast=autocast)
+    rows, size, trained = piece.numbers // head.inside, head.numbers, head.leaf is not None
+
+    def cast_back(grad: Tensor, saved: tuple[Tensor, ...]) -> Grads:
+        return [Tensor(tape, size, head.width)]
+
+    wide = record(tape, [head.leaf], (), cast_back, out=fresh(tape, size, piece.width))
+    weight, x = to(wide, autocast or wide.width), to(piece, autocast or piece.width)
+    width = x.width
+
+    def back(grad: Tensor, saved: tuple[Tensor, ...]) -> Grads:
+        of_weight = Tensor(tape, size, width) if trained else None
+        return [Tensor(tape, rows * head.inside, width), of_weight]
+
+    kept = (weight.view(), *([x.view()] if trained else []))
+    return record(tape, [x, weight], kept, back, out=fresh(tape, rows * head.outside, width))
 
 
 def tiled_loss(step: Step, hidden: Tensor) -> Tensor:

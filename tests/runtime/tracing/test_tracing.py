@@ -161,6 +161,10 @@ WALKS = {
     "starcoder2, CUDA": job(
         "qlora", config={"model_type": "starcoder2", "vocab_size": 500}, device="cuda", targets=["q_proj", "c_fc"]
     ),
+    "starcoder2, CUDA, a head": job(
+        "lora", config={"model_type": "starcoder2"}, device="cuda", targets=["q_proj", "c_fc"]
+    ),
+    "starcoder2, CUDA, full": job("full", config={"model_type": "starcoder2"}, device="cuda"),
     "mixtral": job("lora", config={"model_type": "mixtral", "num_local_experts": 4}, targets=ATTENTION),
     "mixtral, CUDA": job(
         "lora",
