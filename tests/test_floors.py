@@ -19,6 +19,7 @@ EXECUTOR_ONLY = {
     "runtime.backends.unsloth",
     "runtime.chat.speakers",
     "runtime.inference",
+    "runtime.learnt_loss",
     "runtime.loftq",
     "runtime.packing",
     "runtime.starts",
