@@ -89,7 +89,6 @@ def _work(row: Row, **changes: Any) -> Work:
     values, architecture = row.values, row.architecture
     assert architecture is not None
     method = values["method"]
-    targets = tuple(name for each in values.get("target_modules") or () for name in _QWEN1.get(each, (each,)))
     quant = str(values.get("quant") or "")
     base = Work(
         architecture=architecture,
@@ -101,7 +100,7 @@ def _work(row: Row, **changes: Any) -> Work:
         dtype="float16" if "fp16" in str(values.get("dtype")) else "bfloat16",
         attention="eager" if str(values.get("attn")).startswith("eager") else "sdpa",
         r=values.get("rank") or 8,
-        target_modules=tuple(name for name in targets if name in _PROJECTIONS),
+        target_modules=_targets(values.get("target_modules")),
         modules_to_save=(),
         lora_dropout=0.0,
         optim="adamw_torch",
@@ -118,6 +117,19 @@ def _work(row: Row, **changes: Any) -> Work:
         versions=(),
     )
     return replace(base, **changes)
+
+
+def _targets(named: str | list[str] | None) -> tuple[str, ...]:
+    """The layers that carry adapters, by Llama's names for them.
+
+    What ms-swift took by itself was the attention's queries, keys and values, in one matrix or three (v2, ``LoRATM``).
+    """
+    if named == "all-linear":
+        return _PROJECTIONS
+    found: list[str] = []
+    for each in named or ():
+        found += _PROJECTIONS[:3] if each.startswith("DEFAULT") else _QWEN1.get(each, (each,))
+    return tuple(name for name in found if name in _PROJECTIONS)
 
 
 def _weights(row: Row) -> tuple[Weight, ...]:

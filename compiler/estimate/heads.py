@@ -137,20 +137,20 @@ def learnt_loss(step: Step, hidden: Tensor) -> Tensor:
     tape, shape, width = step.tape, step.shape, hidden.width
     packed = _gather(step, hidden)
     del hidden
-    numbers = step.stack.chunk * shape.vocabulary
+    numbers, logits = packed.numbers, step.stack.chunk * shape.vocabulary
     width_of_logits = 8 if not tape.gradients else 16 if shape.dialect.softcap else 12
-    kept: list[Tensor] = []
+    made: list[Tensor] = []
 
     def forward() -> Tensor:
         if tape.gradients:
-            kept.append(Tensor(tape, packed.numbers, width))
-        tape.transient(numbers * width_of_logits)
+            made.append(Tensor(tape, numbers, width))
+        tape.transient(logits * width_of_logits)
         return Tensor(tape, 2, 4)
 
     def back(grad: Tensor, saved: tuple[Tensor, ...]) -> Grads:
-        return [Tensor(tape, packed.numbers, width)]
+        return [Tensor(tape, numbers, width)]
 
-    return record(tape, [packed], (), back, out=forward, after=lambda _: tuple(kept))
+    return record(tape, [packed], (), back, out=forward, after=lambda _: (made.pop(),) if made else ())
 
 
 def _by_matched_head(step: Step, piece: Tensor, head: Matrix) -> Tensor:

@@ -28,6 +28,9 @@ STEPS = {
     "lora, left to autocast, checkpoints": job("lora", casts_inputs=False, checkpoint=True),
     "lora, own loss": job("lora", casts_inputs=False, loss="learnt"),
     "lora, own loss, checkpoints": job("lora", casts_inputs=False, loss="learnt", checkpoint=True, padded=True),
+    "lora, own loss, long": job(
+        "lora", casts_inputs=False, loss="learnt", checkpoint=True, padded=True, micro_batch=3, length=1024
+    ),
     "lora, eager": job("lora", casts_inputs=False, attention="eager", padded=True),
     "lora, eager, dropout": job("lora", casts_inputs=False, attention="eager", padded=True, dropout=0.1),
     "dora": job("lora", dora=True),
