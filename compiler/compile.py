@@ -15,7 +15,7 @@ from compiler.continuing import Start
 from compiler.decide import Decision
 from compiler.diagnostics import Diagnostic, describe_os_error, has_errors, in_reading_order
 from compiler.estimate.lengths import row_lengths
-from compiler.estimate.matrices import llama_weights
+from compiler.estimate.matrices import known_weights
 from compiler.estimate.result import Unknown
 from compiler.estimating import estimate, part_of
 from compiler.evaluating import asked_of, eval_rows
@@ -171,8 +171,7 @@ def plan_of(inputs: Inputs, allowed: Permissions, *, file: Path) -> tuple[Plan |
 
 
 def _packing_part(facts: ModelFacts, resolved: Resolved) -> PackingPart:
-    weights = facts.weights or (llama_weights(facts.architecture) if facts.architecture else ())
-    how = joining(facts.architecture, weights, resolved.attn_implementation)
+    how = joining(facts.architecture, known_weights(facts), resolved.attn_implementation)
     return PackingPart(pair=how.pair, whole=how.whole)
 
 

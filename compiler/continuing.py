@@ -16,7 +16,7 @@ from compiler import decide
 from compiler.decide import Decision
 from compiler.diagnostics import Diagnostic, Severity, describe_os_error
 from compiler.earlier import Found, find_start, runs_folder
-from compiler.estimate.matrices import llama_weights
+from compiler.estimate.matrices import known_weights
 from compiler.facts.adapters import Adapter, Base
 from compiler.facts.architecture import Architecture
 from compiler.facts.hashes import sha256_file
@@ -231,7 +231,7 @@ def _other_shape(facts: ModelFacts, adapter: Adapter) -> Diagnostic | None:
         )
         return _told(message, named)
     shapes: dict[str, set[tuple[int, ...]]] = {}
-    for weight in facts.weights or llama_weights(architecture):
+    for weight in known_weights(facts):
         shapes.setdefault(weight.module, set()).add(weight.shape)
     for path, (outputs, inputs) in sorted(adapter.matrices().items()):
         there = shapes.get(path.rpartition(".")[2], set()) if shapes else {(outputs, inputs)}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from compiler.estimate.lengths import row_lengths
-from compiler.estimate.matrices import llama_weights
+from compiler.estimate.matrices import known_weights
 from compiler.estimate.planned import work_of
 from compiler.estimate.work import joining_of
 from compiler.facts.models import ModelFacts
@@ -44,8 +44,7 @@ def measured(
     ``plan`` is the one that ran, amended or not; ``lengths`` are the training rows' tokens; ``peak`` is in bytes
     (``peak_of``), ``gpu`` the card's name.
     """
-    shape = facts.architecture
-    work = work_of(plan, facts.weights or llama_weights(shape)) if shape is not None else None
+    work = work_of(plan, known_weights(facts)) if facts.architecture is not None else None
     if work is None or not (took.finished or took.timed >= ENOUGH) or peak < 1 or took.steps < 1:
         return None
     asked = plan.setting("training.max_length")

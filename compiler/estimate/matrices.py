@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from compiler.facts.architecture import Architecture
 from compiler.facts.linear_layers import linear_layers
 from compiler.facts.parameters import Weight
 
+if TYPE_CHECKING:
+    from compiler.facts.models import ModelFacts
+
 _LLAMA = frozenset({"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"})
+
+
+def known_weights(facts: ModelFacts) -> tuple[Weight, ...]:
+    """The weights of a model that was found: those that are counted, or what its architecture alone tells of them."""
+    if facts.weights or facts.architecture is None:
+        return facts.weights
+    return llama_weights(facts.architecture)
 
 
 def llama_weights(architecture: Architecture) -> tuple[Weight, ...]:

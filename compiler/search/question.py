@@ -10,7 +10,7 @@ from compiler.backends import Job
 from compiler.backends import backend as choose_backend
 from compiler.estimate.device import cpu_device, gpu_device
 from compiler.estimate.lengths import RowLengths
-from compiler.estimate.matrices import llama_weights
+from compiler.estimate.matrices import known_weights
 from compiler.estimate.result import GIB, Unknown
 from compiler.estimate.work import Work
 from compiler.facts.architecture import Architecture
@@ -50,7 +50,7 @@ def question(
             phrase("the shape of this model is not known before it is downloaded"),
             phrase("compile it once while online"),
         )
-    weights = facts.weights or llama_weights(architecture)
+    weights = known_weights(facts)
     if not weights:
         family = architecture.model_type
         return Unknown(
