@@ -21,7 +21,7 @@ STRETCH = 2
 _STRETCHES = (1.0, 1.1, 1.25, 1.5, 1.75, STRETCH)
 """Lengths of sequences that are looked at, in longest rows."""
 
-KERNEL = {"eager": 4.0, "sdpa": 8.0, "flash_attention_2": 4.0}
+KERNEL = {"eager": 4.0, "sdpa": 8.0}
 """How much longer an operation of attention under a mask takes than one of a matrix product, by Transformers' name.
 
 In bfloat16 on a CPU, sequences of 256 to 1,024 tokens (``python -m benchmarks packing``). On a GPU it was not measured.
@@ -118,16 +118,18 @@ def _spread(order: Sequence[int], lengths: Sequence[int], count: int) -> tuple[l
 def joining(architecture: Architecture | None, weights: Sequence[Weight], attention: str) -> Joining:
     """How rows of this model are joined. A pair costs nothing where the model's shape is not known.
 
+    FlashAttention takes all rows of a micro-batch as they are: nothing is weighed there.
+
     4 operations a number of a head, 2 a weight (Kaplan et al. 2020, 2001.08361). The share is rounded, as a plan holds
     it, so that an estimate joins rows as the run does.
     """
-    pair = 0.0
-    if architecture is not None:
+    pair, whole = 0.0, attention == "flash_attention_2"
+    if architecture is not None and not whole:
         chosen = architecture.experts_per_token
         linear = sum(passed_by_token(w, chosen) for w in weights if w.role in {"linear", "expert", "head"})
         heads = 4 * architecture.num_hidden_layers * architecture.num_attention_heads * architecture.head_dim
         pair = round(KERNEL[attention] * heads / (2 * linear), 9) if linear else 0.0
-    return Joining(pair, whole=attention == "flash_attention_2")
+    return Joining(pair, whole=whole)
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,7 +56,7 @@ def test_a_pair_costs_less_in_a_larger_model() -> None:
     assert joining(SMALL, (), "sdpa").pair == joining(None, (), "sdpa").pair == 0.0
     twice = joining(replace(SMALL, num_hidden_layers=8), llama_weights(SMALL), "sdpa").pair
     assert twice == pytest.approx(2 * small, rel=1e-5)
-    assert joining(SMALL, (), "flash_attention_2").whole
+    assert joining(SMALL, llama_weights(SMALL), "flash_attention_2") == Joining(0.0, whole=True)
 
 
 @given(st.lists(st.integers(1, 2048), min_size=1, max_size=200), st.integers(2, 16), PAIRS)
