@@ -68,20 +68,16 @@ def leaves_inputs(backend: str, method: str, *, packed: bool, autocast: bool) ->
 def _loss(work: Work) -> Loss:
     """TRL 1.16 tiles the head and never has logits; "chunked_nll" is there since 1.7; else they are whole.
 
-    On a CPU ``runtime.learnt_loss`` computes the chunks, but of a head that is trained itself.
+    On a CPU ``runtime.learnt_loss`` computes the chunks, but of a head that is trained itself. Beside an adapter such a
+    head asks for whole logits, and PEFT trains a copy of an embedding, which is not the head's then.
     """
     if work.backend == "unsloth" and work.device == "cuda":
         return "fused"
     if work.loss_type != "chunked_nll" or version(work, "trl") < (1, 7):
         return "trl-whole"
     if work.device == "cpu":
-        return "chunked" if trains_head(work) else "learnt"
+        return "chunked" if work.method == "full" else "learnt"
     return "chunked" if version(work, "trl") < (1, 16) else "tiled"
-
-
-def trains_head(work: Work) -> bool:
-    """Whether the head's own weight moves, or the embedding's that it is tied to."""
-    return work.method == "full" or bool({"lm_head", "embed_tokens"} & {*work.modules_to_save})
 
 
 def _checkpoint(work: Work) -> Literal["none", "layer", "offload"]:

@@ -22,13 +22,15 @@ class Kernels:
 
     ``fused``: norms, rotary embedding, activation and adapter are one kernel each, as Unsloth and torch.compile have
     them; ``hidden`` is the width of the hidden states, ``head`` that of the head; ``whole_logits`` says that the loss
-    is computed on float32 logits of all tokens at once; ``unpacking`` bytes moved to unpack one quantised weight once.
+    is computed on float32 logits of all tokens at once, ``head_again`` that chunks of them are computed once more on
+    the way back; ``unpacking`` bytes moved to unpack one quantised weight once.
     """
 
     fused: bool
     hidden: int
     head: int
     whole_logits: bool
+    head_again: bool
     unpacking: float
     compiled: bool = False
 
@@ -49,6 +51,7 @@ def kernels_of(work: Work) -> Kernels:
         hidden=max(WIDTH[work.dtype], stack.kept_width),
         head=stack.kept_width,
         whole_logits=stack.loss in {"whole", "trl-whole"},
+        head_again=stack.loss in {"chunked", "tiled", "fused"},
         unpacking=UNPACKING if work.quantization != "none" else 0.0,
     )
 
@@ -234,8 +237,8 @@ def _attention(work: Work, device: Device, kernels: Kernels) -> float:
 
 
 def _head(work: Work, device: Device, kernels: Kernels, sizes: Sizes) -> tuple[float, float]:
-    """The head and the loss, of a token and of a micro-step: chunks compute the head once more on the way back."""
-    passes = 2 + (1 if work.method == "full" else 0) + (0 if kernels.whole_logits else 1)
+    """The head and the loss, of a token and of a micro-step."""
+    passes = 2 + (1 if work.method == "full" else 0) + (1 if kernels.head_again else 0)
     rate = device.flops if kernels.head <= 2 else device.float_flops
     moved = (38 if kernels.whole_logits else 24) * work.architecture.vocab_size  # float32 logits, forward and back
     fixed = passes * sizes.head * kernels.head / device.bandwidth

@@ -13,7 +13,7 @@ from compiler.estimate.cost import Offer, cost
 from compiler.estimate.device import cpu_device, gpu_device
 from compiler.estimate.duration import Course, duration
 from compiler.estimate.lengths import RowLengths, row_lengths
-from compiler.estimate.time import sizes_of, step_time
+from compiler.estimate.time import kernels_of, sizes_of, step_time
 from compiler.estimate.work import joining_of
 from tests.compiler.estimate.loads import a100, work
 
@@ -31,6 +31,14 @@ def test_the_sizes_are_those_of_the_weights() -> None:
     assert sizes.linear == 32 * (4 * 4096 * 4096 + 3 * 4096 * 11008)
     assert sizes.trained == 39_976_960  # PEFT's print_trainable_parameters for Llama-2-7B, r = 16, all-linear
     assert sizes_of(work(method="full", r=0, target_modules=())).trained == 6_738_415_616
+
+
+def test_on_a_cpu_chunks_of_the_head_are_computed_once_unless_it_is_trained() -> None:
+    again = [
+        kernels_of(work(device=device, method=method, quantization="none")).head_again
+        for device, method in (("cpu", "lora"), ("cpu", "full"), ("cuda", "lora"))
+    ]
+    assert again == [False, True, True]
 
 
 def test_a_short_micro_step_waits_for_python_and_a_long_one_does_not() -> None:
