@@ -10,7 +10,7 @@ NAMES = {
     "accuracy": "predicted memory against published measurements (--measurements FILE for others)",
     "accuracy_time": "predicted time of a step against published throughput",
     "commands": "whole processes: recipe --help and recipe check, beside other programs of the field",
-    "grid": "estimated memory against the trace of the real code, some 250 steps (about eleven minutes)",
+    "grid": "estimated memory against the trace of the real code, some 250 steps (three to eleven minutes)",
     "data": "200,000 rows to tokens, beside datasets.map (`python -m benchmarks.data 1000000` for more)",
     "faults": "kills, full disks, torn journals done to a hundred runs (`--runs N --seed S`; as root, for the disks)",
     "many": "a thousand recipes in one process",
@@ -19,7 +19,7 @@ NAMES = {
     "packing": "attention under a mask beside matrix products, which joining rows is weighed by",
     "screen": "the text UI: first paint, keys while a journal grows by 10,000 events a second",
     "texts": "the audit of texts: personal data, other languages, near repeats",
-    "training": "the quickstart beside a plain TRL script, with its settings and with TRL's own (about half an hour)",
+    "training": "the quickstart beside a plain TRL script, with its settings and TRL's own (and varied rows)",
 }
 
 

@@ -42,8 +42,6 @@ loss takes twice as long (docs/backends.md). Processes that answer do not: keys 
 they leave behind would stay.
 """
 
-EXECUTOR = "runtime.executor"
-
 
 @dataclass(frozen=True, slots=True)
 class Launched:
@@ -66,16 +64,16 @@ def spawn(run: RunFolder, plan: Plan) -> Launched:
             Diagnostic("X002", phrase("run {id} already has an executor", id=run.id), help=f"recipe attach {run.id}")
         )
     before = read_story(run).last_seq
-    process = child(EXECUTOR, run, run.output, plan, offline=read_launch(run).offline)
+    process = child("runtime.executor", run, run.output, plan, offline=read_launch(run).offline, trains=True)
     return Launched(run, process, before)
 
 
 def child(
-    module: str, run: RunFolder, output: Path, plan: Plan, *, offline: bool, hub: bool = False
+    module: str, run: RunFolder, output: Path, plan: Plan, *, offline: bool, hub: bool = False, trains: bool = False
 ) -> subprocess.Popen[bytes]:
     """A process of its own for one of our modules, with the run's folder as its argument. Raises OSError.
 
-    ``hub`` says that it needs more of the hub than the model.
+    ``hub`` says that it needs more of the hub than the model, ``trains`` that it is the one that trains.
     """
     with output.open("ab") as stream, _signals_held_back():
         return subprocess.Popen(  # noqa: S603 - our own module, our own folder
@@ -84,7 +82,7 @@ def child(
             stdout=stream,
             stderr=stream,
             start_new_session=True,
-            env=environment(plan, offline=offline, hub=hub, trains=module == EXECUTOR),
+            env=environment(plan, offline=offline, hub=hub, trains=trains),
         )
 
 

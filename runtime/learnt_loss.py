@@ -2,7 +2,7 @@
 
 TRL computes each chunk of logits under a checkpoint, once forwards and once more on the way back, and the entropy of
 each position both times. On a CPU that took a third of a step of SmolLM2-135M. Here a chunk's gradient is made where
-its logits are: the same operations on the same numbers, half the time, and less memory.
+its logits are: the same operations on the same numbers, less than half the time, and less memory.
 """
 
 from __future__ import annotations
@@ -17,8 +17,7 @@ import torch
 from torch.nn import functional
 from trl.trainer import sft_trainer
 
-IGNORED = -100
-"""The label of what is not learnt (PyTorch's ``ignore_index``)."""
+from compiler.data.examples import IGNORED
 
 _TRLS = sft_trainer._chunked_cross_entropy_loss
 
@@ -86,13 +85,14 @@ def chunked_cross_entropy(  # noqa: PLR0917 - TRL's own parameters
     return loss, right, loss.new_full((), float("nan")), count
 
 
+@dataclass(frozen=True, slots=True)
 class _Head:
     """What makes logits of hidden states, in float32 as TRL has them for the softmax."""
 
-    def __init__(
-        self, weight: torch.Tensor, bias: torch.Tensor | None, scale: float, softcapping: float | None
-    ) -> None:
-        self.weight, self.bias, self.scale, self.softcapping = weight, bias, scale, softcapping
+    weight: torch.Tensor
+    bias: torch.Tensor | None
+    scale: float
+    softcapping: float | None
 
     def __call__(self, hidden: torch.Tensor) -> torch.Tensor:
         logits = (hidden @ self.weight.to(hidden.dtype).t()).float()

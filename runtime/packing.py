@@ -13,15 +13,13 @@ from typing import Any
 
 import torch
 
+from compiler.data.examples import IGNORED
 from compiler.diagnostics import Diagnostic, Refusal
 from compiler.packing import Joining
 from compiler.phrases import phrase
 
 TOKENS = "tokens_of_rows"
 """Beside what the model is given: the tokens of each sequence that do not pad."""
-
-IGNORED = -100
-"""The label of what is not learnt (PyTorch's ``ignore_index``)."""
 
 
 @dataclass(frozen=True, slots=True)
