@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from compiler.estimate.lengths import RowLengths
 from compiler.facts.architecture import Architecture
@@ -119,16 +119,24 @@ def dtype(target: Target) -> Decision:
 
 
 SHORT = 512
-"""Tokens of a row up to which attention by scores is taken on a CPU: quicker, and its scores still small.
-
-Forwards and backwards, sequences of 64 to 512 tokens take 0.2 to 0.45 of what PyTorch's kernel for CPUs takes in
-bfloat16, longer ones 0.6 (``python -m benchmarks packing``), but the scores of each layer grow with the square.
-"""
+"""Tokens of a row up to which a CPU attends by scores although its memory is not weighed: they are small then."""
 
 
-def attention(target: Target, backend: str, dtype: str, *, longest: int) -> Decision:
-    """PyTorch's own kernels serve every architecture and device; on a CPU, matrix products serve short rows better."""
-    if target.device != "cpu" or backend != "peft" or dtype != "bfloat16" or longest > SHORT:
+def attentions(target: Target, dtype: str) -> tuple[Literal["eager", "sdpa"], ...]:
+    """What may be chosen between, quicker ones first: in bfloat16 on a CPU, scores; elsewhere PyTorch's kernels alone.
+
+    Forwards and backwards, sequences of 64 to 512 tokens take 0.2 to 0.45 of what PyTorch's kernel for CPUs takes in
+    bfloat16, longer ones 0.6 (``python -m benchmarks packing``), but the scores of each layer grow with the square.
+    """
+    return ("eager", "sdpa") if target.device == "cpu" and dtype == "bfloat16" else ("sdpa",)
+
+
+def attention(target: Target, dtype: str, *, longest: int) -> Decision:
+    """PyTorch's own kernels serve every architecture and device; on a CPU, matrix products serve short rows better.
+
+    Where memory is weighed, the search says which fits (S07).
+    """
+    if "eager" not in attentions(target, dtype) or longest > SHORT:
         return Decision("sdpa", "T04", phrase("PyTorch's scaled_dot_product_attention picks the best kernel it has"))
     why = phrase("for rows of up to {short} tokens a CPU is quicker at products of matrices", short=SHORT)
     other = phrase("PyTorch's one kernel takes two to five times as long in bfloat16 on a CPU")

@@ -92,8 +92,11 @@ class Joining:
         longest, total = max(lengths), sum(lengths)
         order = sorted(range(len(lengths)), key=lambda number: (-lengths[number], number))
         best, least = [[number] for number in range(len(lengths))], self._cost(len(lengths), longest)
-        counts = {math.ceil(total / (stretch * longest)) for stretch in _STRETCHES}
-        for count in sorted(counts - {len(lengths)}, reverse=True):
+        counts = {math.ceil(total / (stretch * longest)) for stretch in _STRETCHES} - {len(lengths)}
+        at_least = {count: self._cost(count, max(longest, math.ceil(total / count))) for count in counts}
+        for count in sorted(counts, key=lambda count: (at_least[count], -count)):
+            if at_least[count] >= least:
+                break
             bins, most = _spread(order, lengths, count)
             cost = self._cost(count, most)
             if most <= STRETCH * longest and cost < least:

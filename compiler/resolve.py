@@ -69,7 +69,8 @@ def resolve(
     backend = settle("training.backend", choose_backend(job))
     dtype = settle("model.dtype", decide.dtype(target))
     longest = min(data.lengths.most, data.max_length)
-    attention = settle("model.attn_implementation", decide.attention(target, backend, dtype, longest=longest))
+    kernel = "model.attn_implementation"
+    attention = settle(kernel, searched.get(kernel) or decide.attention(target, dtype, longest=longest))
     r = settle("adapter.r", decide.rank(complexity), preset=complexity)
     lora_alpha = settle("adapter.lora_alpha", decide.alpha(r, rslora=recipe.adapter.use_rslora))
     rate = settle("training.learning_rate", decide.learning_rate(method))

@@ -184,6 +184,7 @@ def way(work: Work) -> str:
     again = _("checkpointing") if work.gradient_checkpointing else _("no checkpointing")
     how = [work.backend, work.method, *([] if work.method == "full" else [f"r = {work.r}"])]
     packing = _(", packed") if work.packing else ""
+    scores = ", eager" if work.attention == "eager" else ""
     devices = f" x {work.devices}" if work.devices > 1 else ""
     split = f"{work.micro_batch} x {work.accumulation}{devices}"
     return _(
@@ -193,7 +194,7 @@ def way(work: Work) -> str:
         length=work.length,
         again=again,
         optim=work.optim,
-        packing=packing,
+        packing=packing + scores,
     )
 
 
@@ -224,7 +225,8 @@ def _short(candidate: Candidate) -> str:
     work = candidate.work
     again = _(", checkpointing") if work.gradient_checkpointing else ""
     packing = _(", packed") if work.packing else ""
-    return f"{work.backend}, {work.method}, {work.micro_batch} x {work.accumulation}{again}{packing}"
+    scores = ", eager" if work.attention == "eager" else ""
+    return f"{work.backend}, {work.method}, {work.micro_batch} x {work.accumulation}{again}{packing}{scores}"
 
 
 def _compared(told: Estimate, other: Candidate) -> str:

@@ -12,8 +12,9 @@ class Device:
 
     ``flops`` are floating-point operations per second that large 16-bit matrix products really reach,
     ``float_flops`` those of float32; ``bandwidth`` bytes per second between memory and kernels; ``launch`` seconds
-    that PyTorch takes to have one kernel started; ``attention`` the share of ``flops`` that causal attention reaches;
-    ``watts`` what the device draws under load, 0 where not known.
+    that PyTorch takes to have one kernel started; ``attention`` the share of ``flops`` that causal attention reaches,
+    ``attention_start`` seconds that its kernel takes of each token and head beside (forwards and backwards); ``watts``
+    what the device draws under load, 0 where not known.
     """
 
     kind: Literal["cpu", "cuda"]
@@ -22,6 +23,7 @@ class Device:
     bandwidth: float
     launch: float
     attention: float = 0.65
+    attention_start: float = 0.0
     watts: float = 0.0
 
 
@@ -73,27 +75,45 @@ def gpu_device(
 
 
 _CLOCK = 2.5e9
-_BY_FLAG = (("amx_bf16", 2048), ("avx512_bf16", 128), ("avx512f", 64), ("avx2", 32), ("avx", 16))
+_BY_FLAG = (("avx512f", 64), ("avx2", 32), ("avx", 16))
 """Floating-point operations of one core in one cycle: Intel 64 and IA-32 Optimization Reference Manual, two units."""
+
+
+@dataclass(frozen=True, slots=True)
+class Core:
+    """What a core reaches in bfloat16: operations per second in large products, bytes per second, and PyTorch's kernel.
+
+    ``attention`` is the rate of attention's pairs in that kernel, ``attention_start`` the seconds that it takes of each
+    token and head whatever the row's length, forwards and backwards; ``launch`` the seconds to have an operation done.
+    """
+
+    flops: float
+    bandwidth: float
+    attention: float
+    launch: float = LAUNCH
+    attention_start: float = 2.2e-6
+
+
+_BF16 = (("amx_bf16", Core(950e9, 10e9, 98e9, 30e-6)), ("avx512_bf16", Core(400e9, 20e9, 66e9)))
+"""Measured, two cores each: an Intel Xeon with AMX and an AMD EPYC with AVX-512 BF16 (``python -m benchmarks packing``;
+tensors of 4 to 64 MiB, once their memory is the process's own, ``runtime.launcher.KEPT_MEMORY``). On the first, a step
+of SmolLM2-135M's layers with adapters takes 0.24 s for a row of 8 tokens: 7,700 operations, as ``time.py`` counts them.
+"""
 
 
 def cpu_device(flags: frozenset[str], cores: int) -> Device:
     """A processor from the instructions it has and the cores that the process may use: rough.
 
-    Half of what the units could do in float32 is what oneDNN's products reach, and a tile unit is fed at an eighth of
-    its rate by matrices of a fine-tuning step. A core moves some 20 GB/s once its memory is the process's own
-    (``runtime.launcher.KEPT_MEMORY``): 50 MB tensors on an EPYC 25, what its caches hold three times that. PyTorch's
-    kernel of attention reaches an eighth of a product's rate (``python -m benchmarks packing``).
+    Without bfloat16, half of what the units could do in float32 is what oneDNN's products reach.
     """
-    of_float = next((rate for flag, rate in _BY_FLAG[2:] if flag in flags), 8)
-    of_bf16 = next((rate for flag, rate in _BY_FLAG[:2] if flag in flags), of_float)
-    if of_bf16 == 2048:
-        of_bf16 = 256
+    of_float = 0.5 * _CLOCK * next((rate for flag, rate in _BY_FLAG if flag in flags), 8)
+    core = next((core for flag, core in _BF16 if flag in flags), Core(of_float, 20e9, of_float / 8))
     return Device(
         kind="cpu",
-        flops=0.5 * of_bf16 * _CLOCK * cores,
-        float_flops=0.5 * of_float * _CLOCK * cores,
-        bandwidth=20e9 * cores,
-        launch=10e-6,
-        attention=0.12,
+        flops=core.flops * cores,
+        float_flops=of_float * cores,
+        bandwidth=core.bandwidth * cores,
+        launch=core.launch,
+        attention=core.attention / core.flops,
+        attention_start=core.attention_start / cores,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Literal
 
 from compiler.estimate import unsloth
@@ -14,7 +15,12 @@ WIDTH = {"bfloat16": 2, "float16": 2, "float32": 4}
 
 def version(work: Work, package: str) -> tuple[int, ...]:
     """The version of a package as numbers; that of the tested set when the work does not say."""
-    text = dict(work.versions).get(package) or tested_set().get(package, "0")
+    return _numbers(dict(work.versions).get(package) or tested_set().get(package, "0"))
+
+
+@lru_cache(maxsize=64)
+def _numbers(text: str) -> tuple[int, ...]:
+    """Kept: a search asks for the same few of each of its candidates."""
     parts = []
     for part in text.split("."):
         digits = "".join(character for character in part if character.isdigit())

@@ -150,7 +150,7 @@ def clock(work: Work, device: Device, *, kernels: Kernels | None = None) -> Cloc
     head, head_fixed = _head(work, device, kernels, sizes)
     return Clock(
         fixed=_fixed(work, device, kernels, sizes) + head_fixed,
-        token=_per_token(work, device, kernels, sizes) + head,
+        token=_per_token(work, device, kernels, sizes) + head + _begun(work, device),
         pair=_attention(work, device, kernels),
         started=0.0 if kernels.compiled else _started(work, kernels, sizes) * device.launch,
         update=_update(work, device, sizes),
@@ -234,6 +234,15 @@ def _attention(work: Work, device: Device, kernels: Kernels) -> float:
     scores = shape.num_hidden_layers * shape.num_attention_heads
     # Whole squares are computed, and each score passes product, scale, mask, float32 softmax, cast and dropout.
     return (1 + again + 2) * (2 * flops / rate + 24 * scores / device.bandwidth)
+
+
+def _begun(work: Work, device: Device) -> float:
+    """What attention's kernel takes of each token before any pair."""
+    if work.attention == "eager":
+        return 0.0
+    shape, again = work.architecture, 1 if work.gradient_checkpointing else 0
+    share = (1 + again + 2.5) / 3.5
+    return share * shape.num_hidden_layers * shape.num_attention_heads * device.attention_start
 
 
 def _head(work: Work, device: Device, kernels: Kernels, sizes: Sizes) -> tuple[float, float]:

@@ -11,6 +11,8 @@ from compiler.packing import Joining, joining
 
 Backend = Literal["peft", "unsloth"]
 Method = Literal["lora", "qlora", "dora", "adalora", "full"]
+Attention = Literal["sdpa", "eager", "flash_attention_2"]
+"""Transformers' names: PyTorch's kernels, products of matrices that build every score, FlashAttention 2."""
 Sharding = Literal["none", "ddp", "fsdp"]
 
 
@@ -32,7 +34,7 @@ class Work:
     quantization: Literal["none", "nf4", "fp4", "int8", "hqq-2bit"]
     double_quant: bool
     dtype: Literal["bfloat16", "float16", "float32"]
-    attention: Literal["sdpa", "eager", "flash_attention_2"]
+    attention: Attention
     r: int
     target_modules: tuple[str, ...]
     modules_to_save: tuple[str, ...]

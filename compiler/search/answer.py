@@ -106,6 +106,12 @@ def decisions(found: Answer) -> dict[str, Decision]:
             [(again, replace(left, checkpointing=(again,))) for again in left.checkpointing],
         ),
         ("training.optim", "S03", work.optim, [(name, replace(left, optims=(name,))) for name in left.optims]),
+        (
+            "model.attn_implementation",
+            "S07",
+            work.attention,
+            [(name, replace(left, attentions=(name,))) for name in left.attentions],
+        ),
         ("training.packing", "S06", work.packing, [(joins, replace(left, packing=(joins,))) for joins in left.packing]),
     )
     for path, code, value, choices in asked:

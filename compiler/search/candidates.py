@@ -8,7 +8,7 @@ from itertools import product
 from typing import Literal
 
 from compiler.estimate.lengths import RowLengths
-from compiler.estimate.work import Backend, Method, Work
+from compiler.estimate.work import Attention, Backend, Method, Work
 
 Base = tuple[Method, Literal["none", "nf4", "fp4", "int8", "hqq-2bit"]]
 """A method with how it stores the base: they go together."""
@@ -26,6 +26,7 @@ class Open:
     checkpointing: tuple[bool, ...]
     optims: tuple[str, ...]
     packing: tuple[bool, ...]
+    attentions: tuple[Attention, ...]
     micro_batches: tuple[int, ...]
     batch: int
 
@@ -41,8 +42,8 @@ def micro_batches(batch: int, devices: int) -> tuple[int, ...]:
 def ways(base: Work, left: Open, lengths: RowLengths) -> Iterator[Work]:
     """Every way that ``left`` allows, preferred ones first, for any split; ``base`` gives what is fixed."""
     longest = min(base.length, lengths.surely) if lengths.most else base.length
-    for backend, (method, quantization), checkpointing, optim, packing in product(
-        left.backends, left.bases, left.checkpointing, left.optims, left.packing
+    for backend, (method, quantization), checkpointing, optim, packing, attention in product(
+        left.backends, left.bases, left.checkpointing, left.optims, left.packing, left.attentions
     ):
         way = replace(
             base,
@@ -52,6 +53,7 @@ def ways(base: Work, left: Open, lengths: RowLengths) -> Iterator[Work]:
             gradient_checkpointing=checkpointing,
             optim=optim,
             packing=packing,
+            attention=attention,
             length=longest,
         )
         yield replace(way, r=0, target_modules=()) if method == "full" else way

@@ -115,6 +115,7 @@ class _Timer:
     def paces(self, way: Work, left: Open) -> list[float]:
         """One for each micro-batch."""
         timed, joining = clock(way, self.device), joining_of(way)
+        each = max(1.0, self.lengths.mean) * left.batch
         found = []
         for rows in left.micro_batches:
             if (rows, joining) not in self.seen:
@@ -122,13 +123,13 @@ class _Timer:
             sequences, length = self.seen[rows, joining]
             accumulation = left.batch // (rows * way.devices)
             step = timed.step(rows=sequences, length=max(1.0, length), accumulation=accumulation)
-            found.append(step.seconds / (max(1.0, self.lengths.mean) * rows * accumulation * way.devices))
+            found.append(step.seconds / each)
         return found
 
 
 def _kind(way: Work) -> tuple[object, ...]:
     """What makes a candidate another one in people's eyes."""
-    return way.backend, way.method, way.gradient_checkpointing, way.packing
+    return way.backend, way.method, way.gradient_checkpointing, way.packing, way.attention
 
 
 def choose(base: Work, left: Open, room: Room, lengths: RowLengths, bound: Bound | None = None) -> Looked:

@@ -83,6 +83,7 @@ def question(
             phrase("name them in [adapter] target_modules, or trace it: recipe check --trace"),
         )
     dtype = _said(recipe.model.dtype, decide.dtype(target).value)
+    attentions = _either(recipe.model.attn_implementation, decide.attentions(target, dtype))
     base = Work(
         architecture=architecture,
         weights=weights,
@@ -91,10 +92,7 @@ def question(
         quantization=bases[0][1],
         double_quant=recipe.model.bnb_4bit_use_double_quant,
         dtype=dtype,
-        attention=_said(
-            recipe.model.attn_implementation,
-            decide.attention(target, backend, dtype, longest=min(lengths.most, max_length)).value,
-        ),
+        attention=attentions[0],
         r=_said(adapter.r, decide.rank(recipe.recipe.complexity).value),
         target_modules=names,
         modules_to_save=tuple(name.rpartition(".")[2] for name in adapter.modules_to_save),
@@ -118,6 +116,7 @@ def question(
         checkpointing=_either(training.gradient_checkpointing, (False, True)),
         optims=_either(training.optim, OPTIMS if target.device == "cuda" else OPTIMS[:1]),
         packing=_packing(recipe, architecture, lengths, backend),
+        attentions=attentions,
         micro_batches=_either(training.per_device_train_batch_size, splits),
         batch=training.batch_size,
     )

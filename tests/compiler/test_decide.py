@@ -79,13 +79,11 @@ def test_the_data_type_is_what_the_device_computes_in() -> None:
 
 
 def test_short_rows_on_a_cpu_get_attention_by_scores() -> None:
-    told = decide.attention(CPU, "peft", "bfloat16", longest=decide.SHORT)
+    told = decide.attention(CPU, "bfloat16", longest=decide.SHORT)
     assert (told.value, told.code, told.from_data) == ("eager", "T22", True)
     assert [each.value for each in told.rejected] == ["sdpa"]
-    others = [(GPU, "peft", "bfloat16", 200), (CPU, "unsloth", "bfloat16", 200), (CPU, "peft", "float32", 200)]
-    others.append((CPU, "peft", "bfloat16", decide.SHORT + 1))
-    for target, backend, dtype, longest in others:
-        kept = decide.attention(target, backend, dtype, longest=longest)
+    for target, dtype, longest in ((GPU, "bfloat16", 200), (CPU, "float32", 200), (CPU, "bfloat16", decide.SHORT + 1)):
+        kept = decide.attention(target, dtype, longest=longest)
         assert (kept.value, kept.code, kept.rejected) == ("sdpa", "T04", [])
 
 
@@ -99,8 +97,8 @@ def test_every_reason_is_a_sentence_a_person_can_use() -> None:
     decisions = [
         decide.quantization("qlora"),
         decide.quantization("lora"),
-        decide.attention(CPU, "peft", "bfloat16", longest=200),
-        decide.attention(GPU, "peft", "bfloat16", longest=200),
+        decide.attention(CPU, "bfloat16", longest=200),
+        decide.attention(GPU, "bfloat16", longest=200),
         decide.learning_rate("full"),
         decide.learning_rate("lora"),
         decide.packing(None),

@@ -14,7 +14,7 @@ import pytest
 
 from compiler.diagnostics import Refusal
 from runtime.backends import BACKENDS, loader
-from tests.runtime.trained import JOBS, STEPS
+from tests.runtime.trained import JOBS, KERNELS, STEPS
 
 pytestmark = pytest.mark.slow  # torch
 
@@ -65,6 +65,11 @@ def test_the_losses_of_both_agree_within_the_noise_of_bfloat16(told: dict[str, d
     assert unsloth["tuned"] == pytest.approx(peft["tuned"], abs=NOISE)
     for done in (peft, unsloth):
         assert done["tuned"] < done["base"] - 0.1
+
+
+@pytest.mark.parametrize("job", JOBS)
+def test_both_train_on_the_kernel_of_attention_that_the_plan_names(told: dict[str, dict[str, Any]], job: str) -> None:
+    assert [told[backend][job]["kernel"] for backend in BACKENDS] == [KERNELS[job]] * 2
 
 
 @pytest.mark.parametrize("job", JOBS)

@@ -23,6 +23,7 @@ JOBS: dict[str, dict[str, Any]] = {
     "nf4": LORA,
     "full": {},
 }
+KERNELS = {job: "eager" if job == "lora" else "sdpa" for job in JOBS}
 STEPS = 20
 
 
@@ -31,10 +32,14 @@ def plan_for(job: str, backend: str, **sft: Any) -> Plan:
     plan = plan_of("LoraConfig", dtype="bfloat16", **JOBS[job])
     if job == "full":
         sft = {"learning_rate": 1e-3, **sft}
-    load: dict[str, Any] = {"dtype": "bfloat16", "trust_remote_code": False, "use_safetensors": True}
+    load: dict[str, Any] = {
+        "attn_implementation": KERNELS[job],
+        "dtype": "bfloat16",
+        "trust_remote_code": False,
+        "use_safetensors": True,
+    }
     if backend == "unsloth":
         load |= {
-            "attn_implementation": "sdpa",
             "full_finetuning": job == "full",
             "load_in_4bit": job == "nf4",
             "max_seq_length": 16,
@@ -71,6 +76,7 @@ def trained(done: Work) -> dict[str, Any]:
         "losses": done.losses(),
         "trainable": sum(p.numel() for p in model.parameters() if p.requires_grad),
         "modules": sorted({name.split(".lora_A")[0].rpartition(".")[2] for name, _ in _lora(model)}),
+        "kernel": model.config._attn_implementation,
         "layers": sorted({type(module).__name__ for module in model.modules()}),
     }
 

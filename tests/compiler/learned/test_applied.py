@@ -37,6 +37,7 @@ def estimated(gib: float = 79, **changes: Any) -> tuple[Answer, Duration]:
         checkpointing=(base.gradient_checkpointing,),
         optims=(base.optim,),
         packing=(base.packing,),
+        attentions=(base.attention,),
         micro_batches=(base.micro_batch,),
         batch=base.micro_batch * base.accumulation,
     )

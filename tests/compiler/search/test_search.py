@@ -8,16 +8,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from compiler.estimate.cost import Cost, Offer, cost
-from compiler.estimate.device import gpu_device
+from compiler.estimate.device import cpu_device, gpu_device
 from compiler.estimate.duration import Course, Duration, duration
 from compiler.estimate.lengths import RowLengths, row_lengths
 from compiler.estimate.time import step_time
 from compiler.estimate.work import Work, joining_of
+from compiler.facts.architecture import Architecture
 from compiler.search.candidates import Open, micro_batches
 from compiler.search.choose import Looked, Room, choose
 from compiler.search.lacking import Lacking, alone, ways_out
 from compiler.search.limits import Limits
 from tests.compiler.estimate.loads import a100, work
+from tests.compiler.estimate.works import work as llama
 
 GIB = 1 << 30
 LENGTHS = row_lengths([200, 300, 400, 800, 2048])
@@ -27,6 +29,7 @@ ALL = Open(
     checkpointing=(False, True),
     optims=("adamw_torch_fused", "paged_adamw_8bit"),
     packing=(False,),
+    attentions=("sdpa",),
     micro_batches=micro_batches(16, 1),
     batch=16,
 )
@@ -223,3 +226,33 @@ def test_each_change_by_itself_is_told_in_the_guide_s_order_with_whether_it_is_e
         assert enough is out.candidate.memory.fits(out.room.usable)
     assert told[-1][1]
     assert told[-1][0].changes[0].then == "larger"
+
+
+SMOLLM = Architecture("llama", 576, 30, 9, 3, 64, 1536, 49152, True, 8192)
+"""SmolLM2-135M."""
+
+
+def on_cpu(flag: str, gib: float, rows: list[int]) -> Work:
+    asked = llama(SMOLLM, method="lora", quantization="none", device="cpu", length=max(rows))
+    left = replace(
+        ALL,
+        bases=(("lora", "none"),),
+        checkpointing=(False,),
+        optims=("adamw_torch_fused",),
+        attentions=("eager", "sdpa"),
+        micro_batches=micro_batches(8, 1),
+        batch=8,
+    )
+    room = Room(cpu_device(frozenset({flag}), 2), int(gib * GIB))
+    best = choose(asked, left, room, row_lengths(rows)).best
+    assert best is not None
+    return best.work
+
+
+def test_attention_by_scores_is_taken_where_a_processor_is_quicker_at_it_and_its_memory_is_there() -> None:
+    short, long = [150, 170, 190, 200], [900, 1000, 1100, 2048]
+    assert on_cpu("avx512_bf16", 21, short).attention == "eager"
+    assert on_cpu("amx_bf16", 21, short).attention == "eager"
+    assert on_cpu("avx512_bf16", 60, long).attention == "eager"
+    assert on_cpu("avx512_bf16", 8, long).attention == "sdpa", "the scores of 2,048 tokens do not fit"
+    assert on_cpu("amx_bf16", 60, long).attention == "sdpa", "its tile units are quicker in PyTorch's kernel"
