@@ -15,14 +15,20 @@ from compiler.plan import LibraryCall
 from compiler.resolve import Resolved
 
 
-def load_call(recipe: Recipe, resolved: Resolved, target: Target) -> LibraryCall:
-    """``from_pretrained`` of the backend; safetensors only, as pickle files can run code."""
+def load_call(recipe: Recipe, resolved: Resolved, target: Target, *, pickled: bool) -> LibraryCall:
+    """``from_pretrained`` of the backend; safetensors only, unless the weights are ``pickled`` and that is allowed.
+
+    Of a pickle, Transformers reads plain tensors and nothing else: ``weights_only`` of ``torch.load`` is its default.
+    It is said as well, so that no other default can ever run what is in one.
+    """
     kwargs: dict[str, Any] = {
         "attn_implementation": resolved.attn_implementation,
         "dtype": resolved.dtype,
         "trust_remote_code": recipe.model.trust_remote_code,
-        "use_safetensors": True,
+        "use_safetensors": not pickled,
     }
+    if pickled:
+        kwargs["weights_only"] = True
     if resolved.backend == "peft":
         return LibraryCall(name="transformers.AutoModelForCausalLM.from_pretrained", kwargs=kwargs)
     kwargs |= {

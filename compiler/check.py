@@ -127,7 +127,7 @@ def _look_around(read: Read, root: Path, allowed: Permissions) -> tuple[list[Dia
         problems += missing_trackers(recipe, document)
     if not _touches(read.faulty, "model"):
         problems += forbidden(recipe, document, allowed=allowed)
-        facts, found = locate_model(recipe.model, root=root, offline=True)
+        facts, found = locate_model(recipe.model, root=root, offline=True, allow_pickle=allowed.allow_pickle)
         if any(problem.code == "M040" for problem in found):
             facts, found = _not_in_the_cache(recipe.model.id, found, allowed)
         problems += placed(found, document, "model", "id")

@@ -137,7 +137,7 @@ def plan_of(inputs: Inputs, allowed: Permissions, *, file: Path) -> tuple[Plan |
         schedule=schedule,
         backend=resolved.backend,  # type: ignore[arg-type]  # one of the schema's literals, as method is:
         method=resolved.method,  # type: ignore[arg-type]  # pydantic checks them here
-        load=calls.load_call(recipe, resolved, target),
+        load=calls.load_call(recipe, resolved, target, pickled=facts.pickled),
         quantization=quantization,
         peft=adapter,
         sft=calls.sft_call(recipe, resolved, target, held_out=len(data.held_out), eval_rows=measured.value),
@@ -155,6 +155,7 @@ def plan_of(inputs: Inputs, allowed: Permissions, *, file: Path) -> tuple[Plan |
         early_stopping_threshold=recipe.training.early_stopping_threshold,
         export_merged=recipe.export.merged,
         allow_outside=allowed.allow_outside,
+        allow_pickle=facts.pickled or (start is not None and start.found.adapter.pickled),
         trust_remote_code=recipe.model.trust_remote_code,
         packages=package_set(
             backend=resolved.backend,

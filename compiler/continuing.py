@@ -56,9 +56,9 @@ class Start:
     adopted: Mapping[str, Decision] = field(default_factory=dict)
 
     @property
-    def folder(self) -> Path:
-        """Where the adapter lies."""
-        return self.found.adapter.folder
+    def weights(self) -> Path:
+        """The file with the adapter's tensors."""
+        return self.found.adapter.weights
 
     def inputs(self) -> list[InputFile]:
         """Its files with their hashes. Raises OSError."""
@@ -79,7 +79,9 @@ def take_up(
     if not name:
         return recipe, None, []
     runs = allowed.runs if allowed.runs is not None else runs_folder()
-    found, problems = find_start(name, root, runs, allow_outside=allowed.allow_outside)
+    found, problems = find_start(
+        name, root, runs, allow_outside=allowed.allow_outside, allow_pickle=allowed.allow_pickle
+    )
     if found is None:
         return recipe, None, problems
     problems += _against_base(recipe, facts, found.adapter, thorough=thorough)

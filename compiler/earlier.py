@@ -41,10 +41,12 @@ def runs_folder() -> Path:
     return Path(os.environ.get("RECIPE_RUNS_DIR") or "runs")
 
 
-def find_start(name: str, root: Path, runs: Path, *, allow_outside: bool) -> tuple[Found | None, list[Diagnostic]]:
+def find_start(
+    name: str, root: Path, runs: Path, *, allow_outside: bool, allow_pickle: bool
+) -> tuple[Found | None, list[Diagnostic]]:
     """Find what ``name`` says. ``root`` is the recipe's folder, ``runs`` the one with all runs of the machine."""
     try:
-        return _find(name, root, runs, allow_outside=allow_outside)
+        return _find(name, root, runs, allow_outside=allow_outside, allow_pickle=allow_pickle)
     except ModelFault as fault:
         return None, [Diagnostic(fault.code, str(fault), path=FIELD, help=fault.help)]
     except OSError as error:
@@ -52,10 +54,12 @@ def find_start(name: str, root: Path, runs: Path, *, allow_outside: bool) -> tup
         return None, [replace(problem, path=FIELD)]
 
 
-def _find(name: str, root: Path, runs: Path, *, allow_outside: bool) -> tuple[Found | None, list[Diagnostic]]:
+def _find(
+    name: str, root: Path, runs: Path, *, allow_outside: bool, allow_pickle: bool
+) -> tuple[Found | None, list[Diagnostic]]:
     own = _run_of(name, runs)
     if own is not None:
-        return _from_run(name, own, trusted=True)
+        return _from_run(name, own, trusted=True, allow_pickle=allow_pickle)
     named = NamedPath(name, FIELD, phrase("run or adapter"))
     if _is_missing(root / name):
         return None, [_not_there(named, root, runs)]
@@ -66,11 +70,11 @@ def _find(name: str, root: Path, runs: Path, *, allow_outside: bool) -> tuple[Fo
         message = phrase("{name} is a file", name=name)
         raise ModelFault("M101", message, phrase("name the folder of a run, or that of its adapter"))
     if (path / "plan.json").is_file():
-        return _from_run(name, path, trusted=False)
+        return _from_run(name, path, trusted=False, allow_pickle=allow_pickle)
     above = path.resolve().parent
     if path.resolve().name == "adapter" and (above / "plan.json").is_file():
-        return _from_run(name, above, trusted=False)
-    return Found(name, read_adapter(path, name), None, None, trusted=False), []
+        return _from_run(name, above, trusted=False, allow_pickle=allow_pickle)
+    return Found(name, read_adapter(path, name, allow_pickle=allow_pickle), None, None, trusted=False), []
 
 
 def _run_of(name: str, runs: Path) -> Path | None:
@@ -103,7 +107,7 @@ def _not_there(named: NamedPath, root: Path, runs: Path) -> Diagnostic:
     return Diagnostic("M100", message, path=FIELD, help=advice)
 
 
-def _from_run(name: str, run: Path, *, trusted: bool) -> tuple[Found | None, list[Diagnostic]]:
+def _from_run(name: str, run: Path, *, trusted: bool, allow_pickle: bool) -> tuple[Found | None, list[Diagnostic]]:
     plan, problems = read_plan(run / "plan.json")
     if plan is None:
         return None, [replace(problem, path=FIELD) for problem in problems]
@@ -113,7 +117,7 @@ def _from_run(name: str, run: Path, *, trusted: bool) -> tuple[Found | None, lis
     if not (run / "adapter").is_dir():
         message = phrase("run {run} has no adapter: it has not finished", run=run.name)
         raise ModelFault("M101", message, phrase("`recipe resume {run}` first", run=run.name))
-    adapter = read_adapter(run / "adapter", name)
+    adapter = read_adapter(run / "adapter", name, allow_pickle=allow_pickle)
     base = adapter.base or _base_of_plan(plan.model)
     made = replace(adapter, base=base, plan_sha256=adapter.plan_sha256 or plan.sha256())
     return Found(name, made, run, plan, trusted=trusted), []
@@ -167,7 +171,13 @@ def rows_of(found: Found, root: Path, runs: Path, *, allow_outside: bool, depth:
         return _no_rows(phrase("the recipe of run {run}: {why}", run=run.name, why=why))
     before = None
     if recipe.data.replay and depth < NESTED:
-        start, wrong = find_start(recipe.adapter.continue_from, home, runs, allow_outside=plan.allow_outside)
+        start, wrong = find_start(
+            recipe.adapter.continue_from,
+            home,
+            runs,
+            allow_outside=plan.allow_outside,
+            allow_pickle=plan.allow_pickle,
+        )
         if start is None:
             return _no_rows(
                 phrase("run {run} has replayed rows itself: {message}", run=run.name, message=wrong[0].message)

@@ -90,7 +90,9 @@ def gather(
     done.diagnostics += forbidden(recipe, document, allowed=allowed)
     material, problems = evaluation_material(recipe.evaluation, done.root, allow_outside=allowed.allow_outside)
     done.diagnostics += placed(problems, document, "evaluation")
-    facts, problems = locate_model(model or recipe.model, root=done.root, offline=allowed.offline)
+    facts, problems = locate_model(
+        model or recipe.model, root=done.root, offline=allowed.offline, allow_pickle=allowed.allow_pickle
+    )
     done.diagnostics += placed(problems, document, "model", "id")
     if facts is None or done.failed():
         return done

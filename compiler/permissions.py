@@ -14,7 +14,7 @@ from compiler.placing import placed
 
 @dataclass(frozen=True, slots=True)
 class Permissions:
-    """Reading outside the recipe's folder, running a model's own code, asking the hub.
+    """Reading outside the recipe's folder, running a model's own code, asking the hub, weights in pickles.
 
     ``runs`` is where a run that a recipe names by its id is looked for; the usual place when it is not given.
     """
@@ -23,6 +23,7 @@ class Permissions:
     trust_remote_code: bool = False
     offline: bool = False
     runs: Path | None = None
+    allow_pickle: bool = False
 
 
 def forbidden(recipe: Recipe, document: TomlDocument, *, allowed: Permissions) -> list[Diagnostic]:

@@ -255,6 +255,8 @@ class Plan(_Part):
     """None where the model's shape or the device's figures are not known."""
     start: StartPart | None = None
     """None where a new adapter is trained."""
+    allow_pickle: bool = False
+    """Whether weights are read that are there as a pickle alone, of the base or of the adapter in ``start``."""
 
     def as_bytes(self) -> bytes:
         """The document: UTF-8 JSON, keys in the order of this class, one newline at the end."""
@@ -268,6 +270,11 @@ class Plan(_Part):
     def named_model(self) -> PinnedModel:
         """The base model, at the commit that was compiled."""
         return PinnedModel(self.model.id, self.model.revision or "", self.trust_remote_code)
+
+    @property
+    def pickled_base(self) -> bool:
+        """Whether the base's weights are files of ``torch.save``, which the command line had to allow."""
+        return self.load.kwargs.get("use_safetensors") is False
 
     def setting(self, path: str) -> Setting:
         """The setting at ``path``, e.g. ``adapter.r``; KeyError when the plan has none."""

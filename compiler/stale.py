@@ -35,7 +35,9 @@ def _start_moved(plan: Plan, root: Path, but: Collection[str], runs: Path) -> li
     """The same of the adapter that training goes on from, and of the rows that are replayed."""
     if plan.start is None:
         return []
-    found, problems = find_start(plan.start.path, root, runs, allow_outside=True)  # the plan has allowed it
+    found, problems = find_start(  # what the command line has allowed stands in the plan
+        plan.start.path, root, runs, allow_outside=True, allow_pickle=plan.allow_pickle
+    )
     if found is None:
         return problems
     folder, role = found.adapter.folder, phrase("adapter file")
@@ -51,7 +53,7 @@ def _start_moved(plan: Plan, root: Path, but: Collection[str], runs: Path) -> li
 
 def model_moved(plan: Plan, root: Path, *, offline: bool) -> list[Diagnostic]:
     """The same of the base model alone: what a run's adapter is put on again must be what it was trained on."""
-    facts, problems = locate_model(plan.named_model(), root=root, offline=offline)
+    facts, problems = locate_model(plan.named_model(), root=root, offline=offline, allow_pickle=plan.allow_pickle)
     if facts is None:
         return [p for p in problems if p.severity == "error"]
     if facts.revision != plan.model.revision:
@@ -65,6 +67,11 @@ def model_moved(plan: Plan, root: Path, *, offline: bool) -> list[Diagnostic]:
                 ),
             )
         ]
+    if facts.pickled != plan.pickled_base:
+        now = phrase("safetensors") if plan.pickled_base else phrase("a pickle")
+        before = phrase("a pickle") if plan.pickled_base else phrase("safetensors")
+        message = phrase("has its weights as {now}, and the plan reads {before}", now=now, before=before)
+        return [moved(phrase("model {id}", id=plan.model.id), message)]
     if facts.path is None:
         return []
     folder = facts.path if facts.path.is_dir() else facts.path.parent

@@ -203,7 +203,7 @@ class Executor:
         moved = what_moved(plan, launch.root, offline=launch.offline, but=but, runs=runs)
         if moved:
             raise Refusal(*moved)
-        allowed = Permissions(plan.allow_outside, plan.trust_remote_code, launch.offline, runs)
+        allowed = Permissions(plan.allow_outside, plan.trust_remote_code, launch.offline, runs, plan.allow_pickle)
         gathered = gather(launch.root / plan.recipe_file, allowed, model=plan.named_model())
         if gathered.inputs is None:
             raise Refusal(*gathered.diagnostics)
@@ -233,7 +233,7 @@ class Executor:
         if inputs.start is not None:
             from runtime.starts import go_on_from
 
-            go_on_from(loaded.model, inputs.start.folder, name=inputs.start.found.name)
+            go_on_from(loaded.model, inputs.start.weights, name=inputs.start.found.name)
             with self.orders.unbroken():
                 message = phrase("going on from the adapter of {name}", name=inputs.start.found.name)
                 self.journal.append("stage", name="model", message=message)

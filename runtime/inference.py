@@ -50,7 +50,8 @@ def load_tuned(plan: Plan, run: RunFolder, base: Any) -> Any:
     """
     if plan.method == "full":
         _is_there(run, run.model)
-        kwargs = {**plan.load.kwargs, "dtype": getattr(torch, plan.load.kwargs["dtype"])}
+        own = {"dtype": getattr(torch, plan.load.kwargs["dtype"]), "use_safetensors": True}  # whatever the base was
+        kwargs = {**plan.load.kwargs, **own}
         return load_causal_lm(run.id, run.model, **kwargs).to(base.device).eval()
     import peft
 

@@ -9,6 +9,9 @@ from typing import Any
 from compiler.diagnostics import Diagnostic, Refusal
 from compiler.phrases import phrase
 
+OF_FILES = ("trust_remote_code", "use_safetensors", "weights_only")
+"""Arguments of ``from_pretrained`` that say which files are read, and what of them."""
+
 _BOTH = phrase("its weights and its description belong to different models: download both again from the same page")
 
 
@@ -33,9 +36,23 @@ def load_causal_lm(name: str, folder: Path, **kwargs: Any) -> Any:
     return model
 
 
-def refuse_incomplete(name: str, folder: Path, *, trust_remote_code: bool) -> None:
+def refuse_incomplete(name: str, folder: Path, **kwargs: Any) -> None:
     """Raise Refusal (X009) as ``load_causal_lm`` does, without reading the weights: on PyTorch's meta device."""
-    load_causal_lm(name, folder, device_map="meta", use_safetensors=True, trust_remote_code=trust_remote_code)
+    load_causal_lm(name, folder, device_map="meta", **kwargs)
+
+
+def read_tensors(file: Path) -> dict[str, Any]:
+    """The tensors of a file of safetensors or of ``torch.save``, by their names.
+
+    Of a pickle nothing but plain tensors is ever taken, and they are read as they are looked at (mmap).
+    """
+    if file.suffix == ".safetensors":
+        from safetensors.torch import load_file
+
+        return dict(load_file(file))
+    import torch
+
+    return dict(torch.load(file, map_location="cpu", weights_only=True, mmap=True))
 
 
 def refuse_invented(

@@ -16,19 +16,21 @@ import torch
 from safetensors import safe_open
 
 from compiler.diagnostics import Diagnostic, Refusal
+from compiler.facts.weight_files import find_weights
 from compiler.phrases import phrase
+from runtime.loading import read_tensors
 
 WHOLE = 1024
 """Rows or columns up to which a matrix gets a full SVD; a larger one gets a randomised one, in seconds."""
 
 
 @torch.no_grad()
-def start_with_loftq(model: Any, folder: Path) -> None:
+def start_with_loftq(model: Any, folder: Path, *, pickled: bool) -> None:
     """Set every adapter on a 4-bit layer of a PeftModel to the best approximation of W - Q, and leave the rest.
 
-    ``folder`` holds the weights as published (safetensors). Raises Refusal (X009) when one of them is not there.
+    ``folder`` holds the weights as published. Raises Refusal (X009) when one of them is not there.
     """
-    published = _Published(folder, model.get_base_model().base_model_prefix)
+    published = _Published(folder, model.get_base_model().base_model_prefix, pickled=pickled)
     for name, layer in model.get_base_model().named_modules():
         stored = getattr(layer, "base_layer", None)
         if not isinstance(stored, bitsandbytes.nn.Linear4bit):
@@ -73,11 +75,17 @@ def _leading(matrix: torch.Tensor, r: int) -> tuple[torch.Tensor, torch.Tensor, 
 
 
 class _Published:
-    """The weights in a folder of safetensors, by the names of the modules that they belong to."""
+    """The weights in a folder, by the names of the modules that they belong to."""
 
-    def __init__(self, folder: Path, prefix: str) -> None:
-        self._folder, self._prefix = folder, f"{prefix}."
+    def __init__(self, folder: Path, prefix: str, *, pickled: bool) -> None:
+        self._prefix = f"{prefix}."
         self._files: dict[str, Path] = {}
+        self._mapped: dict[str, torch.Tensor] = {}  # of pickles, which are read as they are looked at
+        if pickled:
+            for file in find_weights(folder.name, folder, allow_pickle=True).files:
+                if file.suffix != ".json":
+                    self._mapped |= read_tensors(file)
+            return
         for file in sorted(folder.glob("*.safetensors")):
             with safe_open(file, framework="pt") as opened:
                 self._files |= dict.fromkeys(opened.keys(), file)
@@ -85,6 +93,8 @@ class _Published:
     def weight(self, module: str) -> torch.Tensor:
         """A module's weight; some files leave out the prefix that the class puts before every name."""
         for name in (f"{module}.weight", f"{module}.weight".removeprefix(self._prefix)):
+            if name in self._mapped:
+                return self._mapped[name]
             if name in self._files:
                 with safe_open(self._files[name], framework="pt") as opened:
                     tensor: torch.Tensor = opened.get_tensor(name)

@@ -25,7 +25,9 @@ def base_folder(plan: Plan, launch: Launch, announce: Callable[[str], None]) -> 
     moved = model_moved(plan, launch.root, offline=launch.offline)
     if moved:
         raise Refusal(*moved)
-    facts, problems = locate_model(plan.named_model(), root=launch.root, offline=launch.offline)
+    facts, problems = locate_model(
+        plan.named_model(), root=launch.root, offline=launch.offline, allow_pickle=plan.allow_pickle
+    )
     if facts is None:
         raise Refusal(*problems)
     tokenizer, problems = load_tokenizer(facts, chat_template=_own_template(plan, launch))

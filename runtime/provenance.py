@@ -167,7 +167,7 @@ def _start(start: dict[str, Any]) -> str:
 
 
 def _weights(told: dict[str, Any]) -> str:
-    files = [f for f in told["base"]["files"] if f["path"].endswith((".safetensors", ".gguf"))]
+    files = [f for f in told["base"]["files"] if f["path"].endswith((".safetensors", ".bin", ".gguf"))]
     return "".join(f"; `{file['path']}`, sha256 `{file['sha256']}`" for file in files)
 
 

@@ -49,9 +49,9 @@ def _on_whole_base(plan: Plan, base: Path, adapter: Path, trained: Any) -> Any:
     import peft
     import torch
 
-    from runtime.loading import load_causal_lm
+    from runtime.loading import OF_FILES, load_causal_lm
 
-    kwargs = {name: plan.load.kwargs[name] for name in ("attn_implementation", "trust_remote_code", "use_safetensors")}
+    kwargs = {name: plan.load.kwargs[name] for name in ("attn_implementation", *OF_FILES) if name in plan.load.kwargs}
     kwargs["dtype"] = getattr(torch, plan.load.kwargs["dtype"])
     whole = load_causal_lm(plan.model.id, base, **kwargs)
     if plan.peft is not None and plan.peft.kwargs.get("init_lora_weights") == "loftq":

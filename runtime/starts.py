@@ -22,6 +22,7 @@ from safetensors.torch import load_file, save_file
 
 from compiler.diagnostics import Diagnostic, Refusal
 from compiler.phrases import phrase
+from runtime.loading import read_tensors
 
 APART = ("pissa", "olora")
 """Starts that leave another base behind: the adapter holds a part of it."""
@@ -37,12 +38,12 @@ _untrained: WeakKeyDictionary[Any, Start] = WeakKeyDictionary()
 """Of models that go on from an adapter, and that are their base only with the adapter as it was before that."""
 
 
-def go_on_from(model: Any, folder: Path, *, name: str) -> None:
-    """Give a model with a fresh adapter the weights of the one saved in ``folder``, bit for bit.
+def go_on_from(model: Any, weights: Path, *, name: str) -> None:
+    """Give a model with a fresh adapter the weights of the one saved in the file ``weights``, bit for bit.
 
     Raises Refusal (X012) when the two are not of one shape; ``name`` is what the saved one is called there.
     """
-    saved = load_file(folder / "adapter_model.safetensors")
+    saved = read_tensors(weights)
     fresh = get_peft_model_state_dict(model)
     config = model.peft_config["default"]
     if config.bias != "none" or str(config.init_lora_weights).startswith(APART):

@@ -1,4 +1,4 @@
-"""The folder of safetensors a run trains from; GGUF files are converted once and kept in the cache."""
+"""The folder of weights a run trains from; GGUF files are converted once and kept in the cache."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from runtime.faults import diagnose
 
 
 def weights_folder(plan: Plan, facts: ModelFacts, tokenizer: ChatTokenizer, announce: Callable[[str], None]) -> Path:
-    """Where the base model lies as safetensors, converting or downloading it when needed.
+    """Where the base model lies as Transformers loads it, converting or downloading it when needed.
 
     ``announce`` is told of work that takes more than a second. Raises Refusal (X009).
     """
@@ -41,7 +41,8 @@ def _download(plan: Plan, announce: Callable[[str], None]) -> Path:
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     model = plan.named_model()
-    wanted = ["*.safetensors", "*.json", "*.jinja", "tokenizer*", *(["*.py"] if plan.trust_remote_code else [])]
+    weights = "pytorch_model*.bin" if plan.pickled_base else "*.safetensors"
+    wanted = [weights, "*.json", "*.jinja", "tokenizer*", *(["*.py"] if plan.trust_remote_code else [])]
 
     def download(*, local_files_only: bool) -> Path:
         return Path(
@@ -55,14 +56,14 @@ def _download(plan: Plan, announce: Callable[[str], None]) -> Path:
 
     try:
         folder = download(local_files_only=True)
-        check_downloaded(model, folder)
+        check_downloaded(model, folder, allow_pickle=plan.pickled_base)
     except (LocalEntryNotFoundError, ModelFault):  # not in the cache, or the small files alone
         announce(phrase("downloading {id}", id=plan.model.id))
     else:
         return folder
     try:
         folder = download(local_files_only=False)
-        check_downloaded(model, folder)
+        check_downloaded(model, folder, allow_pickle=plan.pickled_base)
     except ModelFault as fault:
         raise Refusal(Diagnostic("X009", str(fault), help=fault.help)) from fault
     except (OSError, HfHubHTTPError, HTTPError, LocalEntryNotFoundError) as error:

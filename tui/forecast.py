@@ -86,7 +86,7 @@ def forecast(text: str, file: Path, allowed: Permissions) -> Forecast:
     found, refused = _takes(checked, target)
     problems = in_reading_order([*checked.diagnostics, *refused])
     takes = found if isinstance(found, Estimate) else None
-    decided = tuple(_decided(recipe, target, file.parent, takes))
+    decided = tuple(_decided(recipe, target, file.parent, takes, allow_pickle=allowed.allow_pickle))
     unknown = ""
     if isinstance(found, Unknown):
         unknown = _("no estimate: {reason}; {help}", reason=found.reason, help=found.help)
@@ -112,7 +112,9 @@ def _target(hardware: str) -> Target:
     return target_of(HardwareTable.model_validate_json(hardware))
 
 
-def _decided(recipe: Recipe, target: Target, root: Path, takes: Estimate | None) -> list[Decided]:
+def _decided(
+    recipe: Recipe, target: Target, root: Path, takes: Estimate | None, *, allow_pickle: bool
+) -> list[Decided]:
     """The values that do not wait for the rows; a recipe's own come first, as everywhere.
 
     Where it is known what a run takes, the method and what goes with it are the fastest that fits, as in a plan.
@@ -123,7 +125,7 @@ def _decided(recipe: Recipe, target: Target, root: Path, takes: Estimate | None)
     method = adapter.method if adapter.method != "auto" else by_rule
     r = adapter.r if adapter.r != "auto" else decide.rank(recipe.recipe.complexity).value
     quantization = model.quantization if model.quantization != "auto" else decide.quantization(method).value
-    facts, _problems = locate_model(model, root=root, offline=True)
+    facts, _problems = locate_model(model, root=root, offline=True, allow_pickle=allow_pickle)
     job = Job(recipe, target, facts.architecture if facts else None, method, quantization)
     rows = [
         ("hardware.device", None, decide.device(target, gpu_named=bool(recipe.hardware.gpu))),

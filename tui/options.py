@@ -28,6 +28,7 @@ def permissions(function: F) -> F:
     """What a recipe can only do when the person at the keyboard allows it."""
     for option in (
         click.option("--offline", is_flag=True, help="Never ask the hub; use what is on this disk."),
+        click.option("--allow-pickle", is_flag=True, help="Allow weights that are there as a pickle alone."),
         click.option("--trust-remote-code", is_flag=True, help="Let the model run its own Python code."),
         click.option("--allow-outside", is_flag=True, help="Allow data outside the recipe's folder."),
     ):

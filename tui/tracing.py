@@ -30,7 +30,7 @@ def trace_recipe(path: Path, allowed: Permissions, *, as_json: bool) -> None:
     compiled = compile_or_exit(path, allowed)
     plan = compiled.plan
     assert plan is not None
-    facts, problems = locate_model(plan.named_model(), root=compiled.root, offline=True)
+    facts, problems = locate_model(plan.named_model(), root=compiled.root, offline=True, allow_pickle=plan.allow_pickle)
     if facts is None:
         exit_with(problems)
     click.echo(_("tracing a step of the model's own code on fake tensors"), err=True)

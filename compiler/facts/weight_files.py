@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,12 @@ LARGEST_HEADER = 100_000_000
 WHOLE_FILE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 
-_SHARD = re.compile(r"-(\d{5})-of-(\d{5})\.safetensors")
+PICKLE_WHOLE_FILE = "pytorch_model.bin"
+PICKLE_INDEX = "pytorch_model.bin.index.json"
+
+_WRITER = phrase("AutoModelForCausalLM.from_pretrained(FOLDER).save_pretrained(FOLDER) of Transformers")
+
+_SHARD = re.compile(r"-(\d{5})-of-(\d{5})\.(?:safetensors|bin)")
 
 Shapes = dict[str, tuple[int, ...]]
 """Each tensor's shape by its name."""
@@ -36,10 +42,14 @@ class ModelFault(Exception):  # noqa: N818 - told as a diagnostic by locate_mode
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """The files that decide which weights are loaded (an index among them), and the tensors in them."""
+    """The files that decide which weights are loaded (an index among them), and the tensors in them.
+
+    ``pickled`` says that they are files of ``torch.save``.
+    """
 
     files: tuple[Path, ...]
     shapes: Shapes
+    pickled: bool = False
 
 
 def read_json_object(path: Path) -> dict[str, Any]:
@@ -59,36 +69,43 @@ def read_json_object(path: Path) -> dict[str, Any]:
     return found
 
 
-def find_weights(name: str, folder: Path) -> Weights:
-    """The safetensors files that Transformers loads from a folder, all there and whole. Raises ModelFault."""
-    index = folder / INDEX
-    if (folder / WHOLE_FILE).is_file():
-        files = [folder / WHOLE_FILE]
-        described = files
-    elif index.is_file():
-        files = _sharded(name, folder, read_json_object(index))
-        described = [*files, index]  # another index would load other shards
-    else:
-        raise _no_weights(name, folder)
-    shapes: Shapes = {}
-    for file in files:
-        shapes |= read_shapes(file)
-    return Weights(tuple(described), shapes)
+def find_weights(name: str, folder: Path, *, allow_pickle: bool = False) -> Weights:
+    """The weight files that Transformers loads from a folder, all there and whole. Raises ModelFault.
+
+    Safetensors come first. Without them, files of ``torch.save`` are taken only where the command line allows it;
+    their tensors are read without unpickling anything.
+    """
+    for kind in (_SAFETENSORS, _PICKLES) if allow_pickle else (_SAFETENSORS,):
+        index = folder / kind.index
+        if (folder / kind.whole).is_file():
+            files = [folder / kind.whole]
+            described = files
+        elif index.is_file():
+            files = _sharded(name, folder, read_json_object(index), kind)
+            described = [*files, index]  # another index would load other shards
+        else:
+            continue
+        shapes: Shapes = {}
+        for file in files:
+            shapes |= kind.read(file)
+        return Weights(tuple(described), shapes, pickled=kind is _PICKLES)
+    raise _no_weights(name, folder, allow_pickle=allow_pickle)
 
 
-def _sharded(name: str, folder: Path, index: dict[str, Any]) -> list[Path]:
+def _sharded(name: str, folder: Path, index: dict[str, Any], kind: _Kind) -> list[Path]:
     shards = index.get("weight_map")
     if not isinstance(shards, dict) or not shards or not all(isinstance(s, str) for s in shards.values()):
-        raise ModelFault("M004", phrase("{index} names no files", index=INDEX), phrase("download it again"))
+        raise ModelFault("M004", phrase("{index} names no files", index=kind.index), phrase("download it again"))
     names = sorted(set(shards.values()))
-    strange = [s for s in names if "/" in s or "\\" in s or s.startswith(".") or not s.endswith(".safetensors")]
+    strange = [s for s in names if "/" in s or "\\" in s or s.startswith(".") or not s.endswith(kind.ending)]
     if strange:
         raise ModelFault(
             "M004",
             phrase(
-                "{index} names {strange!r}, which is no safetensors file of this folder",
-                index=INDEX,
+                "{index} names {strange!r}, which is no weight file of this folder ({ending})",
+                index=kind.index,
                 strange=strange[0][:80],
+                ending=kind.ending,
             ),
             phrase("download it again"),
         )
@@ -109,7 +126,7 @@ def _sharded(name: str, folder: Path, index: dict[str, Any]) -> list[Path]:
     return [folder / s for s in names]
 
 
-def _no_weights(name: str, folder: Path) -> ModelFault:
+def _no_weights(name: str, folder: Path, *, allow_pickle: bool) -> ModelFault:
     for file in (WHOLE_FILE, INDEX):
         there = instead_of_a_file(folder / file)
         if there:
@@ -119,33 +136,23 @@ def _no_weights(name: str, folder: Path) -> ModelFault:
                 phrase("put the file itself into {folder}", folder=folder),
             )
     others = sorted(f.name for f in folder.glob("*.safetensors") if not f.name.startswith("adapter_"))
-    shards = [part for part in map(_SHARD.search, others) if part]
-    if shards:
-        of = int(shards[0][2])
-        message = phrase(
-            "{name} has {count} of {of} weight files, but not {index}, which says what is in them",
-            name=name,
-            count=len(shards),
-            of=of,
-            index=INDEX,
-        )
-        return ModelFault(
-            "M008", message, phrase("download {index} from the model's page into the folder", index=INDEX)
-        )
-    pickles = sorted(f for pattern in ("*.bin", "*.pt", "*.pth") for f in folder.glob(pattern))
+    fault = _without_index(name, others, INDEX)
+    if fault is not None:
+        return fault
+    pickles = sorted(f.name for pattern in ("*.bin", "*.pt", "*.pth") for f in folder.glob(pattern))
+    loaded = [file for file in pickles if file.startswith("pytorch_model")]
+    if loaded and not allow_pickle:
+        return only_pickled(name, loaded[0])
+    fault = _without_index(name, loaded, PICKLE_INDEX)
+    if fault is not None:
+        return fault
     if pickles:
-        return ModelFault(
-            "M006",
-            phrase(
-                "{name} has its weights only as a pickle ({name2}), which can run code when it is opened",
-                name=name,
-                name2=pickles[0].name,
-            ),
-            phrase(
-                "convert it once: AutoModelForCausalLM.from_pretrained(FOLDER).save_pretrained(FOLDER) of "
-                "Transformers writes safetensors"
-            ),
+        help_text = phrase(
+            "convert it to safetensors; of pickles Transformers loads {whole} and its parts alone, and those need "
+            "--allow-pickle",
+            whole=PICKLE_WHOLE_FILE,
         )
+        return ModelFault("M006", _is_pickle(name, pickles[0]), help_text)
     if others:
         message = phrase(
             "{name} has {others}, but neither model.safetensors nor its index, which are what is loaded",
@@ -160,6 +167,59 @@ def _no_weights(name: str, folder: Path) -> ModelFault:
         phrase("{name} has a config.json but no weights", name=name),
         phrase("put the model's *.safetensors files into {folder}", folder=folder),
     )
+
+
+def _without_index(name: str, files: list[str], index: str) -> ModelFault | None:
+    """Some parts of the weights, and nothing that says what is in them."""
+    parts = [part for part in map(_SHARD.search, files) if part]
+    if not parts:
+        return None
+    message = phrase(
+        "{name} has {count} of {of} weight files, but not {index}, which says what is in them",
+        name=name,
+        count=len(parts),
+        of=int(parts[0][2]),
+        index=index,
+    )
+    return ModelFault("M008", message, phrase("download {index} from the model's page into the folder", index=index))
+
+
+def only_pickled(name: str, file: str, writer: str = _WRITER) -> ModelFault:
+    """The refusal of weights that are there as a pickle alone, which the command line has not allowed.
+
+    ``writer`` is the call that writes them as safetensors.
+    """
+    help_text = phrase(
+        "convert it once: {writer} writes safetensors; or add --allow-pickle to the command: then it is read as plain "
+        "tensors, and nothing in it is run",
+        writer=writer,
+    )
+    return ModelFault("M006", _is_pickle(name, file), help_text)
+
+
+def _is_pickle(name: str, file: str) -> str:
+    return phrase(
+        "{name} has its weights only as a pickle ({file}), which can run code when it is opened", name=name, file=file
+    )
+
+
+def read_pickled_shapes(path: Path) -> Shapes:
+    """The shape of every tensor of a file of ``torch.save``, of which nothing is run. Raises ModelFault, and OSError.
+
+    M007 when it is cut or damaged, M050 when it is more than tensors by their names or of an older format.
+    """
+    if is_lfs_pointer(path):
+        raise ModelFault("M007", phrase("{name} is a Git LFS pointer, not the weights", name=path.name), LFS_HELP)
+    from compiler.facts.pickles import PickleFault  # what walks a pickle: for the few models that are one
+    from compiler.facts.torch_files import read_tensor_shapes
+
+    try:
+        return read_tensor_shapes(path)
+    except PickleFault as fault:
+        code, help_text = "M050", phrase("convert it to safetensors on a machine that you can afford to lose")
+        if fault.damaged:
+            code, help_text = "M007", phrase("download the file again")
+        raise ModelFault(code, phrase("{name}: {why}", name=path.name, why=str(fault)), help_text) from fault
 
 
 def read_shapes(path: Path) -> Shapes:
@@ -206,3 +266,17 @@ def read_shapes(path: Path) -> Shapes:
             again,
         )
     return shapes
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """How a format's files are called where Transformers looks for them, and what reads their tensors."""
+
+    whole: str
+    index: str
+    ending: str
+    read: Callable[[Path], Shapes]
+
+
+_SAFETENSORS = _Kind(WHOLE_FILE, INDEX, ".safetensors", read_shapes)
+_PICKLES = _Kind(PICKLE_WHOLE_FILE, PICKLE_INDEX, ".bin", read_pickled_shapes)

@@ -25,7 +25,7 @@ class Loaded:
     """A model ready to train (adapter attached, frozen where it is to be frozen) and its tokenizer.
 
     ``model`` is PEFT's ``PeftModel``, or Transformers' own where every weight is trained; ``folder`` is where its
-    base lies as safetensors.
+    base lies.
     """
 
     model: Any

@@ -30,7 +30,7 @@ def keep_trainable(model: Any) -> None:
 
 
 def load(plan: Plan, folder: Path) -> Loaded:
-    """The base model of ``folder`` (safetensors) with the plan's adapter on it.
+    """The base model of ``folder`` with the plan's adapter on it.
 
     Raises Refusal when weights are missing or names of the adapter match nothing, and whatever Transformers raises.
     """
@@ -50,6 +50,6 @@ def load(plan: Plan, folder: Path) -> Loaded:
         own_start = {"init_lora_weights": True} if loftq else {}  # PEFT's own LoftQ is for GPUs
         model = peft.get_peft_model(model, config_class(**{**plan.peft.kwargs, **own_start}))
         if loftq:
-            start_with_loftq(model, folder)
+            start_with_loftq(model, folder, pickled=plan.pickled_base)
         name_base(model, plan)
     return Loaded(model, tokenizer, folder)

@@ -25,16 +25,17 @@ from compiler.plan import Plan
 from runtime.adapter_names import check_names
 from runtime.backends import Loaded, name_base
 from runtime.backends.promises import refuse_other_storage
-from runtime.loading import refuse_incomplete, refuse_not_finite
+from runtime.loading import OF_FILES, refuse_incomplete, refuse_not_finite
 
 
 def load(plan: Plan, folder: Path) -> Loaded:
-    """The base model of ``folder`` (safetensors) as Unsloth patches it, with the plan's adapter on it.
+    """The base model of ``folder`` as Unsloth patches it, with the plan's adapter on it.
 
     Raises Refusal when weights are missing, names of the adapter match nothing, or the model is not stored as the
     plan says; and whatever Unsloth raises.
     """
-    refuse_incomplete(plan.model.id, folder, trust_remote_code=plan.trust_remote_code)
+    of_files = {name: plan.load.kwargs[name] for name in OF_FILES if name in plan.load.kwargs}
+    refuse_incomplete(plan.model.id, folder, **of_files)
     kwargs: dict[str, Any] = {**plan.load.kwargs, "dtype": getattr(torch, plan.load.kwargs["dtype"])}
     model, _ = FastLanguageModel.from_pretrained(str(folder), **kwargs)
     refuse_other_storage(plan, model)

@@ -13,11 +13,13 @@ import pytest
 from compiler.check import check_file
 from compiler.compile import Compiled, compile_recipe
 from compiler.diagnostics import Diagnostic, Severity
+from compiler.facts.weight_files import read_shapes
 from compiler.permissions import Permissions
 from compiler.plan import Plan
 from compiler.stale import what_moved
 from runtime.run_folder import Launch, RunFolder, new_run
 from tests.adapters import write_adapter
+from tests.torch_files import archive, saved
 
 RECIPE = """
 [model]
@@ -69,10 +71,11 @@ Compile = Callable[..., Compiled]
 def compiled(made: RunFolder, tmp_path: Path) -> Compile:
     """Compiles a second recipe that goes on from the run by its id, unless ``adapter`` says otherwise."""
 
-    def done(*, allow_outside: bool = False, **changes: Any) -> Compiled:
+    def done(*, allow_outside: bool = False, allow_pickle: bool = False, **changes: Any) -> Compiled:
         options = {"adapter": f'continue_from = "{made.id}"', "first": 1000, **changes}
         file = write_recipe(tmp_path / "second", **options)
-        return compile_recipe(file, Permissions(allow_outside, offline=True, runs=made.path.parents[1]))
+        allowed = Permissions(allow_outside, offline=True, runs=made.path.parents[1], allow_pickle=allow_pickle)
+        return compile_recipe(file, allowed)
 
     return done
 
@@ -237,6 +240,32 @@ def test_what_is_no_run_and_no_adapter(compiled: Compile, tmp_path: Path, name: 
     problem = error_of(done)
     assert problem.code in {"M100", "M101", "M006", "D002"}
     assert written(done, problem) == f'"{name}"'
+
+
+def test_an_adapter_in_a_pickle_has_to_be_allowed(compiled: Compile, tmp_path: Path) -> None:
+    folder = write_adapter(tmp_path / "second" / "pickled", target_modules=["q_proj", "v_proj"])
+    weights = folder / "adapter_model.safetensors"
+    plain = plan_of(compiled(adapter='continue_from = "pickled"', allow_pickle=True))
+    assert plain.allow_pickle is False  # it was allowed, and is not needed
+    (folder / "adapter_model.bin").write_bytes(saved(read_shapes(weights)))
+    weights.unlink()
+    done = compiled(adapter='continue_from = "pickled"')
+    problem = error_of(done)
+    assert (problem.code, written(done, problem)) == ("M006", '"pickled"')
+    assert "adapter_model.bin" in problem.message
+    assert "--allow-pickle" in (problem.help or "")
+    plan = plan_of(compiled(adapter='continue_from = "pickled"', allow_pickle=True))
+    assert plan.start is not None
+    assert [file.path for file in plan.start.files] == ["adapter_config.json", "adapter_model.bin"]
+    assert plan.allow_pickle is True
+    assert plan.load.kwargs["use_safetensors"] is True  # that is the base
+    assert plan.peft == plain.peft
+    root = tmp_path / "second"
+    assert what_moved(plan, root) == []
+    (folder / "adapter_model.bin").write_bytes(saved({"base_model.model.x.lora_A.weight": (4, 4)}))
+    assert [problem.code for problem in what_moved(plan, root)] == ["P010"]
+    (folder / "adapter_model.bin").write_bytes(archive(b"cposix\nsystem\n(X\x04\x00\x00\x00truetR.", {}))
+    assert error_of(compiled(adapter='continue_from = "pickled"', allow_pickle=True)).code == "M050"
 
 
 def test_a_misspelt_id_is_answered_with_the_one_that_is_there(compiled: Compile, made: RunFolder) -> None:

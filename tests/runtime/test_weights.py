@@ -18,6 +18,8 @@ from runtime.weights import weights_folder
 from tests.compiler.facts.test_architecture import CONFIG
 from tests.compiler.facts.test_weight_files import WHOLE
 from tests.runtime.plans import make_plan
+from tests.runtime.tiny import of_pickles
+from tests.torch_files import saved
 
 NAME = "org/model"
 
@@ -31,12 +33,13 @@ def snapshot(folder: Path, *, weights: bytes | None) -> Path:
 
 
 def fetch(
-    monkeypatch: pytest.MonkeyPatch, *, cached: Path | Exception, online: Path | Exception
+    monkeypatch: pytest.MonkeyPatch, *, cached: Path | Exception, online: Path | Exception, pickled: bool = False
 ) -> tuple[Callable[[], Path], list[str]]:
     """``weights_folder`` with the cache and the hub replaced, and what it announces."""
 
-    def download(name: str, *, local_files_only: bool, **_: object) -> str:
+    def download(name: str, *, local_files_only: bool, allow_patterns: list[str], **_: object) -> str:
         assert name == NAME
+        assert ("pytorch_model*.bin" in allow_patterns, "*.safetensors" in allow_patterns) == (pickled, not pickled)
         found = cached if local_files_only else online
         if isinstance(found, Exception):
             raise found
@@ -46,7 +49,10 @@ def fetch(
     part = ModelPart(id=NAME, kind="hub", revision="0" * 40, architecture=None, tokenizer_sha256="0" * 64, files=[])
     facts = ModelFacts(NAME, "hub", "0" * 40, Path("nowhere"), None, (), ())
     said: list[str] = []
-    return lambda: weights_folder(make_plan(model=part), facts, None, said.append), said  # type: ignore[arg-type]
+    plan = make_plan(model=part)
+    if pickled:
+        plan = of_pickles(plan)
+    return lambda: weights_folder(plan, facts, None, said.append), said  # type: ignore[arg-type]
 
 
 def test_whole_weights_in_the_cache_are_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,6 +72,18 @@ def test_a_cache_without_whole_weights_is_filled(
         run, said = fetch(monkeypatch, cached=cached, online=whole)
         assert run() == whole
         assert said == [f"downloading {NAME}"]
+
+
+def test_pickles_are_downloaded_where_the_plan_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    partial = snapshot(tmp_path / "partial", weights=None)
+    whole = snapshot(tmp_path / "whole", weights=None)
+    (whole / "pytorch_model.bin").write_bytes(saved({"w": (2, 2)}))
+    run, said = fetch(monkeypatch, cached=partial, online=whole, pickled=True)
+    assert run() == whole
+    assert said == [f"downloading {NAME}"]
+    run, _ = fetch(monkeypatch, cached=whole, online=whole)
+    with pytest.raises(Refusal, match="X009: org/model has its weights only as a pickle"):
+        run()
 
 
 def test_weights_that_are_no_use_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

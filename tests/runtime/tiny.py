@@ -87,6 +87,12 @@ def plan_of(name: str, *, dtype: str = "float32", **arguments: Any) -> Plan:
     return plan.model_copy(update={"schedule": plan.schedule.model_copy(update={"steps": STEPS})})
 
 
+def of_pickles(plan: Plan) -> Plan:
+    """The same plan for a base whose weights are files of ``torch.save``."""
+    load = {**plan.load.kwargs, "use_safetensors": False, "weights_only": True}
+    return plan.model_copy(update={"load": LibraryCall(name=plan.load.name, kwargs=load), "allow_pickle": True})
+
+
 @dataclass(frozen=True)
 class Work:
     """A trainer before its first step, its run folder, and the losses that it writes there."""

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from compiler.plan import LibraryCall, PackingPart, Plan
-from tests.runtime.tiny import plan_of, save_base, work
+from tests.runtime.tiny import of_pickles, plan_of, save_base, work
+from tests.torch_files import pickle_model
 
 if TYPE_CHECKING:
     from tests.runtime.tiny import Work
@@ -140,6 +141,9 @@ def main(folder: Path, backend: str) -> None:
     for job in JOBS:
         plan = plan_for(job, backend, max_steps=STEPS, eval_strategy="no", save_strategy="no")
         told[job] = trained(work(plan, base, folder / backend / job))
+    short = plan_for("nf4", backend, max_steps=STEPS, eval_strategy="no", save_strategy="no")
+    pickled = pickle_model(base, folder / backend / "pickled-base", shards=2)
+    told["pickled"] = trained(work(of_pickles(short), pickled, folder / backend / "pickled"))
     told["resumed"] = resumed(base, folder / backend / "resumed", backend, packed=False)
     told["packed"] = resumed(base, folder / backend / "packed", backend, packed=True)
     told["refused"] = refusals(base, folder / backend / "refused", backend)

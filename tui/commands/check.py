@@ -45,6 +45,7 @@ def command(
     trace: bool,
     allow_outside: bool,
     trust_remote_code: bool,
+    allow_pickle: bool,
     offline: bool,
 ) -> None:
     """Check RECIPES: files, folders (every recipe.toml below them), or - for standard input.
@@ -57,12 +58,12 @@ def command(
     """
     from compiler.permissions import Permissions
 
+    allowed = Permissions(allow_outside, trust_remote_code, offline, allow_pickle=allow_pickle)
     if trace:
-        _trace(recipes, Permissions(allow_outside, trust_remote_code, offline), output, fix=fix)
+        _trace(recipes, allowed, output, fix=fix)
         return
     if fix and STDIN in recipes and output not in FOR_PEOPLE:
         raise click.UsageError(_("--fix - prints the recipe, so it cannot print {output} as well", output=output))
-    allowed = Permissions(allow_outside, trust_remote_code, offline)
     checked = [one for path in recipes or (Path(),) for one in _check(path, allowed, fix=fix)]
     from tui.estimating import Asked, Told, estimated
 

@@ -15,7 +15,15 @@ from tui.text import _
 @click.argument("recipe", type=click.Path(path_type=Path), default=Path())
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the plan here; standard output without.")
 @permissions
-def command(recipe: Path, output: Path | None, *, allow_outside: bool, trust_remote_code: bool, offline: bool) -> None:
+def command(
+    recipe: Path,
+    output: Path | None,
+    *,
+    allow_outside: bool,
+    trust_remote_code: bool,
+    allow_pickle: bool,
+    offline: bool,
+) -> None:
     """Turn RECIPE (a file, or a folder with a recipe.toml) into a plan.
 
     The plan is one JSON document: inputs with hashes, every setting with its origin and reason, the
@@ -34,7 +42,7 @@ def command(recipe: Path, output: Path | None, *, allow_outside: bool, trust_rem
             refused = would_replace_other_work(output)
         if refused is not None:
             exit_with([refused])
-    allowed = Permissions(allow_outside=allow_outside, trust_remote_code=trust_remote_code, offline=offline)
+    allowed = Permissions(allow_outside, trust_remote_code, offline, allow_pickle=allow_pickle)
     compiled = compile_or_exit(recipe, allowed)
     plan = compiled.plan
     assert plan is not None

@@ -36,6 +36,7 @@ def command(
     as_json: bool,
     allow_outside: bool,
     trust_remote_code: bool,
+    allow_pickle: bool,
     offline: bool,
 ) -> None:
     """Show the data of RECIPE as it will train: lengths, ledger, audit, and rows token by token.
@@ -46,7 +47,8 @@ def command(
     from compiler.permissions import Permissions
     from tui.compiling import gather_or_exit
 
-    inputs = gather_or_exit(recipe, Permissions(allow_outside, trust_remote_code, offline))
+    allowed = Permissions(allow_outside, trust_remote_code, offline, allow_pickle=allow_pickle)
+    inputs = gather_or_exit(recipe, allowed)
     shown = _rows(inputs.data, row) if row is not None else _first(inputs.data, side, count)
     if row is not None and not shown:
         _tell_where(inputs.data, row)

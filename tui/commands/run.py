@@ -37,6 +37,7 @@ def command(
     *,
     allow_outside: bool,
     trust_remote_code: bool,
+    allow_pickle: bool,
     offline: bool,
     plain: bool,
     language: str | None,
@@ -62,7 +63,7 @@ def command(
     from tui.evaluating import evaluate_after
     from tui.following import follow_other, follow_own
 
-    allowed = Permissions(allow_outside, trust_remote_code, offline, runs_dir)
+    allowed = Permissions(allow_outside, trust_remote_code, offline, runs_dir, allow_pickle)
     with edge(phrase("making the run folder")):
         plan, recipe_root = _plan_of(recipe, root, allowed)
         _check_packages(plan, any_packages=any_packages)

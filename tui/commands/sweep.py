@@ -29,6 +29,7 @@ def command(
     *,
     allow_outside: bool,
     trust_remote_code: bool,
+    allow_pickle: bool,
     offline: bool,
     dry_run: bool,
     no_eval: bool,
@@ -44,7 +45,7 @@ def command(
     from tui.edge import edge
     from tui.report import exit_with
 
-    allowed = Permissions(allow_outside, trust_remote_code, offline, runs_dir)
+    allowed = Permissions(allow_outside, trust_remote_code, offline, runs_dir, allow_pickle)
     with edge(phrase("writing the recipes of the sweep")):
         written, problems = write_variants(find_recipe(recipe))
     if not written:

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import errno
+import json
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import httpx
 import huggingface_hub
 import pytest
 from huggingface_hub import errors
 
-from compiler.facts.hub import SMALL_FILES, snapshot_of_texts
+from compiler.facts.hub import SMALL_FILES, main_weight_file, snapshot_of_texts
 from compiler.facts.models import locate_model
 from compiler.facts.weight_files import ModelFault
 from compiler.language.recipe import ModelTable
+from tests.compiler.facts.test_architecture import CONFIG
 
 NAME = "org/model"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -134,3 +137,91 @@ def test_a_fault_of_the_program_is_no_fault_of_the_hub(monkeypatch: pytest.Monke
     hub(monkeypatch, online=TypeError("a mistake in our call"))
     with pytest.raises(TypeError):
         snapshot_of_texts(NAME, None, offline=False)
+
+
+# --- which files hold the weights --------------------------------------------------------------------------
+
+
+class Listing:
+    """What the hub says of a model's files, and how often it was asked."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, cache: Path, *files: str, error: Exception | None = None):
+        self.asked = 0
+        monkeypatch.setenv("RECIPE_CACHE_DIR", str(cache))
+
+        def model_info(_: object, name: str, *, revision: str, timeout: float) -> SimpleNamespace:
+            assert (name, revision) == (NAME, COMMIT)
+            assert timeout < 60
+            self.asked += 1
+            if error is not None:
+                raise error
+            return SimpleNamespace(siblings=[SimpleNamespace(rfilename=file) for file in files])
+
+        monkeypatch.setattr(huggingface_hub.HfApi, "model_info", model_info)
+
+
+BIN = "pytorch_model.bin"
+
+
+@pytest.mark.parametrize(
+    ("files", "found"),
+    [
+        (["config.json", BIN, "model.safetensors"], "model.safetensors"),
+        (["pytorch_model.bin.index.json", "model.safetensors.index.json"], "model.safetensors.index.json"),
+        (["config.json", BIN], BIN),
+        (["pytorch_model-00001-of-00002.bin", "pytorch_model.bin.index.json"], "pytorch_model.bin.index.json"),
+        (["consolidated.00.pth"], ""),
+        ([], ""),
+    ],
+)
+def test_the_hub_says_which_files_hold_the_weights_and_is_asked_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: list[str], found: str
+) -> None:
+    listing = Listing(monkeypatch, tmp_path / "cache", *files)
+    folder = snapshot(tmp_path)
+    assert main_weight_file(NAME, COMMIT, folder, offline=True) == ""
+    assert listing.asked == 0
+    for _ in range(2):
+        assert main_weight_file(NAME, COMMIT, folder, offline=False) == found
+    assert listing.asked == (1 if found else 2)
+    assert main_weight_file(NAME, COMMIT, folder, offline=True) == found  # it is remembered
+
+
+def test_safetensors_in_the_cache_are_asked_nothing_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    listing = Listing(monkeypatch, tmp_path / "cache", BIN)
+    folder = snapshot(tmp_path)
+    (folder / "model.safetensors").touch()
+    assert main_weight_file(NAME, COMMIT, folder, offline=False) == "model.safetensors"
+    assert listing.asked == 0
+
+
+@pytest.mark.parametrize("error", [httpx.ConnectError("no route"), errors.OfflineModeIsEnabled("HF_HUB_OFFLINE=1")])
+def test_without_the_hub_a_pickle_in_the_cache_is_what_there_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    Listing(monkeypatch, tmp_path / "cache", error=error)
+    folder = snapshot(tmp_path)
+    for file, found in (
+        ("pytorch_model.bin.index.json", ""),  # one of the small files, which say nothing of what else there is
+        ("pytorch_model-00001-of-00002.bin", "pytorch_model.bin.index.json"),
+        (BIN, BIN),
+    ):
+        (folder / file).touch()
+        for offline in (True, False):
+            assert main_weight_file(NAME, COMMIT, folder, offline=offline) == found
+
+
+def test_a_hub_model_of_pickles_alone_is_refused_before_anything_is_downloaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Listing(monkeypatch, tmp_path / "cache", BIN)
+    folder = snapshot(tmp_path)
+    (folder / "config.json").write_text(json.dumps(CONFIG))
+    hub(monkeypatch, cached=folder, online=AssertionError("the hub was asked"))
+    facts, (problem,) = locate_model(ModelTable(id=NAME), root=tmp_path)
+    assert facts is None
+    assert problem.code == "M006"
+    assert f"{NAME} has its weights only as a pickle ({BIN})" in problem.message
+    assert "--allow-pickle" in str(problem.help)
+    facts, problems = locate_model(ModelTable(id=NAME), root=tmp_path, allow_pickle=True)
+    assert (facts is not None and facts.pickled, problems) == (True, [])

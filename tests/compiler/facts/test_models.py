@@ -18,6 +18,7 @@ from compiler.language.recipe import ModelTable
 from tests.compiler.facts.gguf_files import EMBEDDING, LLAMA, SMALL, STRING, gguf, tensor
 from tests.compiler.facts.test_architecture import CONFIG, SMOL
 from tests.compiler.facts.test_weight_files import LFS_POINTER, WHOLE, weights
+from tests.torch_files import saved
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -66,6 +67,26 @@ def test_a_folder_is_a_model(tmp_path: Path) -> None:
         assert found.architecture == SMOL
         assert [file.name for file in found.weight_files] == ["model.safetensors"]
         assert [file.name for file in found.tokenizer_files] == ["tokenizer.json"]
+
+
+def test_a_folder_of_pickles_is_a_model_where_that_is_allowed(tmp_path: Path) -> None:
+    folder = model_folder(tmp_path / "it")
+    (folder / "model.safetensors").unlink()
+    (folder / "pytorch_model.bin").write_bytes(saved({"w": (2, 2)}))
+    diagnostic = problem("it", tmp_path)
+    assert (diagnostic.code, "it has its weights only as a pickle" in diagnostic.message) == ("M006", True)
+    table = ModelTable.model_construct(id="it", revision="", trust_remote_code=False)
+    found, problems = locate_model(table, root=tmp_path, allow_pickle=True)
+    assert problems == []
+    assert found is not None
+    assert (found.pickled, found.weight_files) == (True, (folder / "pytorch_model.bin",))
+    model_folder(tmp_path / "other", num_hidden_layers=3)
+    (tmp_path / "other" / "model.safetensors").unlink()
+    layers = saved({f"model.layers.{number}.mlp.up_proj.weight": (4, 4) for number in range(2)})
+    (tmp_path / "other" / "pytorch_model.bin").write_bytes(layers)
+    table = ModelTable.model_construct(id="other", revision="", trust_remote_code=False)
+    found, problems = locate_model(table, root=tmp_path, allow_pickle=True)
+    assert (found, [found.code for found in problems]) == (None, ["M017"])  # as safetensors are compared
 
 
 def test_a_home_folder_is_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from compiler.facts.weight_files import LARGEST_JSON, ModelFault, find_weights, read_json_object, read_shapes
+from tests.torch_files import saved
 
 LFS_POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 16\n"
 TENSOR = {"dtype": "F32", "shape": [2, 2], "data_offsets": [0, 16]}
@@ -154,7 +155,7 @@ def test_missing_and_cut_shards_are_told(tmp_path: Path) -> None:
 )
 def test_an_index_cannot_name_what_is_no_weight_file_of_the_folder(tmp_path: Path, name: str) -> None:
     index(tmp_path, {"a": name})
-    with pytest.raises(ModelFault, match="no safetensors file of this folder") as fault:
+    with pytest.raises(ModelFault, match=r"no weight file of this folder \(\.safetensors\)") as fault:
         find_weights("model", tmp_path)
     assert fault.value.code == "M004"
 
@@ -182,6 +183,51 @@ def test_weights_that_transformers_would_not_load_are_told(tmp_path: Path, files
     for name in files:
         (tmp_path / name).write_bytes(WHOLE)
     assert code_of(tmp_path) == code
+
+
+def test_pickles_are_taken_only_where_that_is_allowed(tmp_path: Path) -> None:
+    (tmp_path / "pytorch_model.bin").write_bytes(saved({"a": (2, 3)}))
+    with pytest.raises(ModelFault, match=r"only as a pickle \(pytorch_model\.bin\)") as fault:
+        find_weights("model", tmp_path)
+    assert fault.value.code == "M006"
+    assert "save_pretrained" in str(fault.value.help)
+    assert "--allow-pickle" in str(fault.value.help)
+    found = find_weights("model", tmp_path, allow_pickle=True)
+    assert (found.files, found.shapes, found.pickled) == ((tmp_path / "pytorch_model.bin",), {"a": (2, 3)}, True)
+    (tmp_path / "model.safetensors").write_bytes(WHOLE)
+    found = find_weights("model", tmp_path, allow_pickle=True)  # these come first whatever is allowed
+    assert (found.files, found.pickled) == ((tmp_path / "model.safetensors",), False)
+
+
+def test_parts_of_a_pickle_are_those_of_its_index(tmp_path: Path) -> None:
+    parts = [f"pytorch_model-0000{number}-of-00002.bin" for number in (1, 2)]
+    (tmp_path / parts[0]).write_bytes(saved({"a": (2,)}))
+    (tmp_path / parts[1]).write_bytes(saved({"b": (3, 1)}))
+    with pytest.raises(ModelFault, match=r"2 of 2 weight files, but not pytorch_model\.bin\.index\.json") as fault:
+        find_weights("model", tmp_path, allow_pickle=True)
+    assert fault.value.code == "M008"
+    index = tmp_path / "pytorch_model.bin.index.json"
+    index.write_text(json.dumps({"weight_map": {"a": parts[0], "b": parts[1]}}))
+    found = find_weights("model", tmp_path, allow_pickle=True)
+    assert [file.name for file in found.files] == [*parts, index.name]
+    assert (found.shapes, found.pickled) == ({"a": (2,), "b": (3, 1)}, True)
+    assert code_of(tmp_path) == "M006"
+    (tmp_path / parts[1]).write_bytes(saved({"b": (3, 1)})[:-30])
+    with pytest.raises(ModelFault, match=parts[1]) as fault:
+        find_weights("model", tmp_path, allow_pickle=True)
+    assert fault.value.code == "M007"
+    index.write_text(json.dumps({"weight_map": {"a": "../a.bin"}}))
+    with pytest.raises(ModelFault, match=r"no weight file of this folder \(\.bin\)"):
+        find_weights("model", tmp_path, allow_pickle=True)
+
+
+def test_pickles_that_transformers_would_not_load_are_not_offered(tmp_path: Path) -> None:
+    (tmp_path / "consolidated.00.pth").write_bytes(saved({"a": (2,)}))
+    for allowed in (False, True):
+        with pytest.raises(ModelFault, match=r"only as a pickle \(consolidated\.00\.pth\)") as fault:
+            find_weights("model", tmp_path, allow_pickle=allowed)
+        assert fault.value.code == "M006"
+        assert "Transformers loads pytorch_model.bin and its parts alone" in str(fault.value.help)
 
 
 def test_shards_without_their_index_say_so(tmp_path: Path) -> None:
