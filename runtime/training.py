@@ -32,6 +32,7 @@ from runtime.advice import Adviser
 from runtime.backends import Loaded
 from runtime.backends.promises import refuse_other_arguments
 from runtime.faults import first_line, is_out_of_memory
+from runtime.in_place import adapters_in_place
 from runtime.journal import JournalWriter
 from runtime.learnt_loss import learnt_loss
 from runtime.orders import Orders
@@ -87,6 +88,7 @@ class Trainer(trl.SFTTrainer):
             if self.args.use_cpu:
                 stack.enter_context(learnt_loss())
             stack.enter_context(disable_input_dtype_casting(self.model, active=self.leaves_inputs))
+            stack.enter_context(adapters_in_place(self.model, active=self.leaves_inputs and self.args.use_cpu))
             yield
 
     def get_train_dataloader(self) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from compiler.estimate.graph import ROW, Tape, Tensor, record
-from compiler.estimate.operations import Grads, fresh, times_number, to
+from compiler.estimate.operations import Grads, fresh, softcapped, times_number, to
 
 if TYPE_CHECKING:
     from compiler.estimate.layers import Step
@@ -82,6 +82,8 @@ def _by_score(step: Step, query: Tensor, key: Tensor, value: Tensor, mask: Tenso
         key, value = repeat(key, query.numbers), repeat(value, query.numbers)
     scores = _product(query, key, step.tokens * shape.heads * step.reach, copies_first=True)
     scores = times_number(scores)
+    if shape.dialect.softcap:
+        scores = softcapped(scores)
     if mask is not None:
         scores = _with_mask(scores)
     chances = _softmax(tape, scores, width)

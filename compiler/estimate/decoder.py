@@ -87,6 +87,7 @@ def shape_of(architecture: Architecture, weights: tuple[Weight, ...]) -> Shape |
         chosen=min(experts, architecture.experts_per_token or dialect.chosen),
         shared_inner=found["gate_proj"].shape[0] if expert and "gate_proj" in found else 0,
         dropout=architecture.dropout,
+        biased=frozenset(weight.module for weight in weights if weight.role == "bias"),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from compiler.estimate.graph import Tensor, checkpoint, record
 from compiler.estimate.layers import Step
-from compiler.estimate.operations import Grads, Matrix, fresh, linear, times_number, to
+from compiler.estimate.operations import Grads, Matrix, fresh, linear, softcapped, times_number, to
 
 
 def whole_loss(step: Step, hidden: Tensor) -> tuple[Tensor, Tensor | None]:
@@ -71,27 +71,6 @@ def chosen(chances: Tensor) -> Tensor:
         return [Tensor(tape, numbers, 4)]
 
     return record(tape, [chances], (chances.view(),), back, out=fresh(tape, 1, 4))
-
-
-def softcapped(logits: Tensor) -> Tensor:
-    """``softcap * tanh(logits / softcap)``: keeps the tangent, and makes a tensor for each of the three each way."""
-    tape, numbers, width = logits.tape, logits.numbers, logits.width
-
-    def forward() -> Tensor:
-        divided = Tensor(tape, numbers, width)
-        kept.append(Tensor(tape, numbers, width))
-        del divided
-        return Tensor(tape, numbers, width)
-
-    def back(grad: Tensor, saved: tuple[Tensor, ...]) -> Grads:
-        first = Tensor(tape, numbers, width)
-        del grad
-        second = Tensor(tape, numbers, width)
-        del first
-        return [Tensor(tape, numbers, width) if second.numbers else None]
-
-    kept: list[Tensor] = []
-    return record(tape, [logits], (), back, out=forward, after=lambda _: (kept.pop(),))
 
 
 def chunked_loss(step: Step, hidden: Tensor, rows: int) -> Tensor:

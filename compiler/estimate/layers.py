@@ -13,6 +13,7 @@ from compiler.estimate.norms import NormKind, norm_of
 from compiler.estimate.operations import (
     Grads,
     Matrix,
+    adapter_in_place,
     add,
     dropout,
     int8_linear,
@@ -42,9 +43,9 @@ class Dialect:
     them. ``head_norm``: queries and keys are normed, by head or whole. ``joined``: what rotary embeddings turned is
     joined with the rest of the head anew; ``turned`` is the share of a head that they turn where the config does not
     say; ``wide_rotary``: they do it in float32. ``scaled_residual`` and ``scaled_logits`` are multiplied by a number,
-    and so are embeddings, inside their module or outside. ``softcap``: logits are pressed between two numbers.
-    ``experts``: the MLP is a mixture, of whose experts each token passes ``chosen`` unless the config says another
-    number; ``float_scores``: their scores stay float32.
+    and so are embeddings, inside their module or outside. ``softcap``: logits and scores are pressed between two
+    numbers. ``experts``: the MLP is a mixture, of whose experts each token passes ``chosen`` unless the config says
+    another number; ``float_scores``: their scores stay float32.
     """
 
     norm: NormKind = "rms"
@@ -72,7 +73,7 @@ class Shape:
 
     ``turned`` numbers of a head have rotary embeddings (0: all). With ``experts``, ``inner`` is the size of one,
     ``chosen`` how many each token passes, ``shared_inner`` the size of the one that all pass (0: none). ``dropout``:
-    results of attention and MLP are dropped in part.
+    results of attention and MLP are dropped in part. ``biased`` linear layers have a bias.
     """
 
     hidden: int
@@ -89,6 +90,7 @@ class Shape:
     chosen: int = 0
     shared_inner: int = 0
     dropout: bool = False
+    biased: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +171,8 @@ class Step:
             scale = self.leaf(layer, f"{name}.magnitude", outside, width)
             return to(self._dora(x, result, base, (down, up), scale), out)
         dropped = dropout(x) if self.adapters.dropout else x
+        if self.stack.sums_in_place and name not in self.shape.biased:
+            return adapter_in_place(to(dropped, out), result, down, up)
         low = linear(dropped, down, autocast=self.stack.autocast)
         del dropped
         high = linear(low, up, autocast=self.stack.autocast)

@@ -63,6 +63,27 @@ def times_number(x: Tensor) -> Tensor:
     return record(x.tape, [x], (), back, out=fresh(x.tape, x.numbers, x.width))
 
 
+def softcapped(x: Tensor) -> Tensor:
+    """``softcap * tanh(x / softcap)``: keeps the tangent, and makes a tensor for each of the three each way."""
+    tape, numbers, width = x.tape, x.numbers, x.width
+
+    def forward() -> Tensor:
+        divided = Tensor(tape, numbers, width)
+        kept.append(Tensor(tape, numbers, width))
+        del divided
+        return Tensor(tape, numbers, width)
+
+    def back(grad: Tensor, saved: tuple[Tensor, ...]) -> Grads:
+        first = Tensor(tape, numbers, width)
+        del grad
+        second = Tensor(tape, numbers, width)
+        del first
+        return [Tensor(tape, numbers, width) if second.numbers else None]
+
+    kept: list[Tensor] = []
+    return record(tape, [x], (), back, out=forward, after=lambda _: (kept.pop(),))
+
+
 def times(x: Tensor, y: Tensor) -> Tensor:
     """``x * y`` of the same shape: each is kept for the other's gradient."""
     saved = tuple(kept.view() for kept, other in ((y, x), (x, y)) if other.node)
@@ -142,6 +163,38 @@ def linear(x: Tensor, weight: Matrix, *, autocast: int = 0) -> Tensor:
     saved = ((x.view(),) if trained else ()) + ((cast,) if cast is not None and wants else ())
     out = fresh(tape, rows * outside, width)
     return record(tape, [x, leaf, bias], saved, back, out=out, weight=wants)
+
+
+def adapter_in_place(x: Tensor, result: Tensor, down: Matrix, up: Matrix) -> Tensor:
+    """``runtime.in_place``: keeps the input, both matrices in the result's type, and the low product."""
+    tape, width = x.tape, result.width
+    rows, wants = x.numbers // down.inside, x.node is not None
+
+    def forward() -> Tensor:
+        made.append(Tensor(tape, rows * down.outside, width))
+        return result.view()
+
+    def back(grad: Tensor, saved: tuple[Tensor, ...]) -> Grads:
+        of_low = Tensor(tape, rows * down.outside, width)
+        of_up = Tensor(tape, up.numbers, width)
+        of_down = Tensor(tape, down.numbers, width)
+        of_x = Tensor(tape, rows * down.inside, width) if wants else None
+        del of_low
+        found: Grads = [of_x, of_down, of_up, grad.view()]
+        del of_x, of_down, of_up, saved
+        for number, weight in ((1, down), (2, up)):  # the engine casts what a formula returned
+            if weight.width != width:
+                found[number] = Tensor(tape, weight.numbers, weight.width)
+        return found
+
+    made: list[Tensor] = []
+    casts = [Tensor(tape, each.numbers, width) for each in (down, up) if each.width != width]
+    if not wants and casts:
+        del casts[0]
+    saved = (x.view(), *casts)
+    del casts
+    inputs = [x, down.leaf, up.leaf, result]
+    return record(tape, inputs, saved, back, out=forward, after=lambda _: (made.pop(),))
 
 
 @dataclass(frozen=True, slots=True)

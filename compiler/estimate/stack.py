@@ -21,6 +21,7 @@ class Stack:
     whether attention is given a mask (None: when rows are padded); ``expands_keys`` that keys and values are copied for
     each head that shares them. ``keeps_packed_inputs``: bitsandbytes before 0.44 kept the input of each packed layer.
     ``casts_inputs``: PEFT makes what an adapter on a plain base reads as wide as the adapter is.
+    ``sums_in_place``: an adapter adds to the base's result where it lies (``runtime.in_place``).
     ``own_layer`` and ``own_loss`` stand for a backend that does not run Transformers' own.
     """
 
@@ -42,5 +43,6 @@ class Stack:
     expands_keys: bool = False
     keeps_packed_inputs: bool = False
     casts_inputs: bool = True
+    sums_in_place: bool = False
     own_layer: Callable[..., Any] | None = None
     own_loss: Callable[..., Any] | None = None

@@ -45,6 +45,7 @@ def stack_of(work: Work) -> Stack:
     if work.backend == "unsloth":
         adapter = 4
     own = work.backend == "unsloth" and work.device == "cuda"
+    left = leaves_inputs(work.backend, work.method, packed=packed, autocast=width == 2)
     return Stack(
         base_width=width,
         kept_width=4 if upcast else width,
@@ -56,7 +57,8 @@ def stack_of(work: Work) -> Stack:
         gradients_kept=work.accumulation > 1,
         checkpoint=_checkpoint(work),
         input_gradients=work.gradient_checkpointing and work.method != "full",
-        casts_inputs=not leaves_inputs(work.backend, work.method, packed=packed, autocast=width == 2),
+        casts_inputs=not left,
+        sums_in_place=left and work.device == "cpu",
         own_layer=unsloth.layer if own else None,
         own_loss=unsloth.loss if own else None,
     )

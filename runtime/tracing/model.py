@@ -11,6 +11,7 @@ import transformers
 from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import nn
 
+from runtime.in_place import sum_in_place
 from runtime.tracing.four_bit import pack, quantize
 from runtime.tracing.job import Job
 
@@ -54,6 +55,8 @@ def made_fake(job: Job, model: Any) -> Any:
         for module in model.modules():
             if isinstance(module, BaseTunerLayer):
                 module.cast_input_dtype_enabled = False  # peft.helpers.disable_input_dtype_casting
+    if stack.sums_in_place:
+        sum_in_place(model)
     return model
 
 

@@ -43,6 +43,7 @@ def job(method: str, *, checkpoint: bool = False, config: dict[str, Any] | None 
         input_gradients=checkpoint and method != "full",
         gradients_kept=changes.get("accumulation", 1) > 1,
         casts_inputs=changes.pop("casts_inputs", True),
+        sums_in_place=changes.pop("sums_in_place", False),
     )
     adapter = {"r": 8, "target_modules": changes.pop("targets", ALL_LINEAR), "lora_alpha": 16, "task_type": "CAUSAL_LM"}
     adapter |= {"lora_dropout": changes.pop("dropout", 0.0), "use_dora": changes.pop("dora", False)}

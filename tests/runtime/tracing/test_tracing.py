@@ -12,6 +12,8 @@ from tests.runtime.tracing.jobs import job, walked
 
 pytestmark = pytest.mark.slow
 
+IN_PLACE: dict[str, Any] = {"casts_inputs": False, "sums_in_place": True, "loss": "learnt"}
+
 STEPS = {
     "full": job("full", dtype="float32", loss="whole"),
     "full, checkpoints": job("full", checkpoint=True),
@@ -33,6 +35,10 @@ STEPS = {
     ),
     "lora, eager": job("lora", casts_inputs=False, attention="eager", padded=True),
     "lora, eager, dropout": job("lora", casts_inputs=False, attention="eager", padded=True, dropout=0.1),
+    "lora, in place": job("lora", **IN_PLACE),
+    "lora, in place, checkpoints": job("lora", **IN_PLACE, checkpoint=True, padded=True),
+    "lora, in place, eager, dropout": job("lora", **IN_PLACE, attention="eager", padded=True, dropout=0.1),
+    "lora, in place, accumulation": job("lora", **IN_PLACE, accumulation=2),
     "dora": job("lora", dora=True),
     "dora, checkpoints": job("lora", dora=True, checkpoint=True),
 }
@@ -112,7 +118,17 @@ def real_measuring(asked: Job) -> int:
 
 
 @pytest.mark.parametrize(
-    "name", ["full", "lora", "lora, own loss", "lora, checkpoints", "lora, padded", "qlora", "qlora, whole logits"]
+    "name",
+    [
+        "full",
+        "lora",
+        "lora, own loss",
+        "lora, in place",
+        "lora, checkpoints",
+        "lora, padded",
+        "qlora",
+        "qlora, whole logits",
+    ],
 )
 def test_measuring_takes_what_the_walk_without_gradients_says_and_less_than_a_step(name: str) -> None:
     from dataclasses import replace
@@ -133,6 +149,13 @@ NARROW = {"intermediate_size": 256, "vocab_size": 500}
 
 WALKS = {
     **STEPS,
+    "in place, narrow head": job("lora", config={"vocab_size": 300}, **IN_PLACE),
+    "in place, narrow head, checkpoints": job("lora", config={"vocab_size": 300}, checkpoint=True, **IN_PLACE),
+    "in place, few targets": job("lora", config={"vocab_size": 300}, targets=["q_proj", "down_proj"], **IN_PLACE),
+    "in place, phi": job(
+        "lora", config={"model_type": "phi"}, checkpoint=True, targets=["q_proj", "dense", "fc1", "fc2"], **IN_PLACE
+    ),
+    "in place, gemma2": job("lora", config={"model_type": "gemma2"}, attention="eager", padded=True, **IN_PLACE),
     "gemma2, own loss": job("lora", config={"model_type": "gemma2"}, loss="learnt"),
     "eager": job("lora", attention="eager", padded=True, checkpoint=True),
     "padded": job("full", padded=True),
