@@ -389,9 +389,14 @@ _WORKSPACE = 1 << 30
 
 
 def _litgpt(row: Row) -> Declared | str:
-    """LitGPT in true bfloat16: all of the model packed, head included; 32-bit states in unified memory when packed."""
+    """LitGPT in true bfloat16: all of the model packed, head included; 32-bit states in unified memory when packed.
+
+    Rows of 2023 had their longest sample first and short ones after it (finetune/lora.py, ``longest_seq_ix``); those of
+    2024 had many at their limit, and ``logits`` names the graph of one until the next is computed.
+    """
     values = row.values
     packed = values["method"] == "qlora"
+    early = "config_hub" not in row.source
     assert row.architecture is not None
     if row.architecture.model_type not in {"llama", "mistral", "phi", "gpt_neox"}:
         return f"LitGPT's layer of {row.architecture.model_type}"
@@ -409,8 +414,9 @@ def _litgpt(row: Row) -> Declared | str:
         gradients_kept=(values.get("grad_accum") or 1) > 1,
         checkpoint="layer" if values.get("grad_checkpoint") else "none",
         keeps_packed_inputs=packed,
-        own_layer=litgpt.layer,
-        own_loss=litgpt.loss,
+        graph_held=not early,
+        own_layer=litgpt.layer_of_2023 if early else litgpt.layer,
+        own_loss=litgpt.loss if values["method"] != "full" else litgpt.loss_of_full,
     )
     optim = "paged_adamw_32bit" if packed else "adamw_torch"
     assert row.architecture is not None
@@ -418,19 +424,9 @@ def _litgpt(row: Row) -> Declared | str:
     work = _work(row, lora_dropout=0.05, optim=optim, target_modules=("q_proj", "v_proj"))
     if packed:
         work = replace(work, weights=tuple(_all_linear(each) for each in work.weights))
-    source = "litgpt model.py, lora.py; bitsandbytes 0.41, autograd/_functions.py"
-    others = []
-    if packed:
-        why = "which type a packed base computed in is chosen at its first call"
-        others.append(Other(work, replace(stack, own_layer=litgpt.wide_layer), why, "high"))
-    if work.architecture.num_key_value_heads == 1:
-        why = "whether one kernel served heads that all share one key"
-        others.append(Other(replace(work, attention="eager"), stack, why, "high"))
-    if row.soft:
-        others.append(_shorter(work, stack))
-    return Declared(
-        work, stack, source, others=tuple(others), workspace=_WORKSPACE if values["method"] == "lora" else 0
-    )
+    source = "litgpt model.py, lora.py, rmsnorm.py, finetune/; bitsandbytes 0.41 and 0.42, autograd/_functions.py"
+    others = (_shorter(work, stack),) if row.soft else ()
+    return Declared(work, stack, source, others=others, workspace=_WORKSPACE if values["method"] != "full" else 0)
 
 
 def _all_linear(weight: Weight) -> Weight:
