@@ -299,7 +299,10 @@ def _unsloth(row: Row) -> Declared | str:
 
     Before 2025 its loss made all logits at once and their gradients in their place (kernels/cross_entropy_loss.py);
     from 2024-04 on checkpoints wait in main memory, before they stayed on the card. Cards without bfloat16 have full
-    fine-tuning in float32 (models/loader.py, ``full_finetuning``).
+    fine-tuning in float32 (models/loader.py, ``full_finetuning``), and no FlashAttention: for xformers' kernel keys and
+    values are copied for each head (models/llama.py, ``hidden_states.requires_grad``; utils/attention_dispatch.py).
+    Version 2024.1, as read, returns its logits, which accelerate makes float32 (operations.py,
+    ``convert_outputs_to_fp32``); of those after it that is not known.
     """
     values, architecture = row.values, row.architecture
     assert architecture is not None
@@ -319,12 +322,13 @@ def _unsloth(row: Row) -> Declared | str:
         target_modules=_PROJECTIONS if values["method"] != "full" else (),
         gradient_checkpointing=bool(values.get("grad_checkpoint")),
     )
-    stack = stack_of(work)
+    stack = replace(stack_of(work), expands_keys=turing)
     _, _, version = str(values.get("framework")).partition("Unsloth ")
     if not version.startswith(("2025", "2026")):
         offloads = "offload" in str(values.get("grad_checkpoint"))
         kept = "layer" if stack.checkpoint != "none" and not offloads else stack.checkpoint
-        stack = replace(stack, loss="whole", own_loss=losses.in_place, checkpoint=kept, outputs_in_float=False)
+        wide = version == "2024.1"
+        stack = replace(stack, loss="whole", own_loss=losses.in_place, checkpoint=kept, outputs_in_float=wide)
     whole = replace(
         stack,
         loss="whole",

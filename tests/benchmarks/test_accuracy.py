@@ -141,6 +141,32 @@ def test_inputs_of_packed_layers_stay_while_the_next_step_goes_forward() -> None
     assert held.allocated.bytes - let_go.allocated.bytes > 0.8 * inputs
 
 
+def test_unsloth_of_2024_1_on_a_t4_has_logits_in_float32_and_keys_for_each_head() -> None:
+    """Its model returned logits; xformers' kernel has no heads that share keys (models/llama.py)."""
+    values = {
+        **LITGPT,
+        "model": "TinyLlama/TinyLlama-1.1B-intermediate-step-1431k-3T",
+        "method": "qlora",
+        "quant": "bnb-nf4",
+        "rank": 32,
+        "micro_batch": 2,
+        "seq_len": 4096,
+        "seq_len_kind": "packed",
+        "gpu": "Tesla T4",
+    }
+
+    def allocated(version: str, gpu: str = "Tesla T4") -> int:
+        found = declared(read_rows_of({**values, "framework": f"Unsloth {version}", "gpu": gpu}))
+        assert isinstance(found, Declared)
+        memory = memory_on(found.work, found.stack)
+        assert isinstance(memory, Memory)
+        return memory.allocated.bytes
+
+    tokens = 2 * 4096
+    assert allocated("2024.1") - allocated("2024.4") == tokens * 32000 * 4
+    assert allocated("2024.4") - allocated("2024.4", "NVIDIA L4") == 22 * 2 * tokens * (2048 - 256) * 2
+
+
 def test_lengths_of_a_run_go_up_to_its_limit() -> None:
     lengths = Lengths(3234, 2547, "news").drawn(2048)
     assert lengths == sorted(lengths)
