@@ -31,7 +31,7 @@ def in_place(step: Step, hidden: Tensor) -> tuple[Tensor, Tensor]:
         return [saved[0].view()]
 
     loss = record(tape, [logits], (logits.view(),), back, out=lambda: Tensor(tape, step.tokens, 4))
-    return loss, logits
+    return loss, to(logits, 4) if step.stack.outputs_in_float else logits
 
 
 def _without_last(step: Step, logits: Tensor) -> Tensor:

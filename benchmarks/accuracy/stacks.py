@@ -299,7 +299,10 @@ def _unsloth(row: Row) -> Declared | str:
 
     Before 2025 its loss made all logits at once and their gradients in their place (kernels/cross_entropy_loss.py);
     from 2024-04 on checkpoints wait in main memory, before they stayed on the card. Cards without bfloat16 have full
-    fine-tuning in float32 (models/loader.py, ``full_finetuning``).
+    fine-tuning in float32 (models/loader.py, ``full_finetuning``), and no FlashAttention: for xformers' kernel keys and
+    values are copied for each head (models/llama.py, ``hidden_states.requires_grad``; utils/attention_dispatch.py).
+    Version 2024.1, as read, returns its logits, which accelerate makes float32 (operations.py,
+    ``convert_outputs_to_fp32``); of those after it that is not known.
     """
     values, architecture = row.values, row.architecture
     assert architecture is not None
@@ -319,12 +322,13 @@ def _unsloth(row: Row) -> Declared | str:
         target_modules=_PROJECTIONS if values["method"] != "full" else (),
         gradient_checkpointing=bool(values.get("grad_checkpoint")),
     )
-    stack = stack_of(work)
+    stack = replace(stack_of(work), expands_keys=turing)
     _, _, version = str(values.get("framework")).partition("Unsloth ")
     if not version.startswith(("2025", "2026")):
         offloads = "offload" in str(values.get("grad_checkpoint"))
         kept = "layer" if stack.checkpoint != "none" and not offloads else stack.checkpoint
-        stack = replace(stack, loss="whole", own_loss=losses.in_place, checkpoint=kept, outputs_in_float=False)
+        wide = version == "2024.1"
+        stack = replace(stack, loss="whole", own_loss=losses.in_place, checkpoint=kept, outputs_in_float=wide)
     whole = replace(
         stack,
         loss="whole",
@@ -389,9 +393,14 @@ _WORKSPACE = 1 << 30
 
 
 def _litgpt(row: Row) -> Declared | str:
-    """LitGPT in true bfloat16: all of the model packed, head included; 32-bit states in unified memory when packed."""
+    """LitGPT in true bfloat16: all of the model packed, head included; 32-bit states in unified memory when packed.
+
+    Rows of 2023 had their longest sample first and short ones after it (finetune/lora.py, ``longest_seq_ix``); those of
+    2024 had many at their limit, and ``logits`` names the graph of one until the next is computed.
+    """
     values = row.values
     packed = values["method"] == "qlora"
+    early = "config_hub" not in row.source
     assert row.architecture is not None
     if row.architecture.model_type not in {"llama", "mistral", "phi", "gpt_neox"}:
         return f"LitGPT's layer of {row.architecture.model_type}"
@@ -409,8 +418,9 @@ def _litgpt(row: Row) -> Declared | str:
         gradients_kept=(values.get("grad_accum") or 1) > 1,
         checkpoint="layer" if values.get("grad_checkpoint") else "none",
         keeps_packed_inputs=packed,
-        own_layer=litgpt.layer,
-        own_loss=litgpt.loss,
+        graph_held=not early,
+        own_layer=litgpt.layer_of_2023 if early else litgpt.layer,
+        own_loss=litgpt.loss if values["method"] != "full" else litgpt.loss_of_full,
     )
     optim = "paged_adamw_32bit" if packed else "adamw_torch"
     assert row.architecture is not None
@@ -418,19 +428,9 @@ def _litgpt(row: Row) -> Declared | str:
     work = _work(row, lora_dropout=0.05, optim=optim, target_modules=("q_proj", "v_proj"))
     if packed:
         work = replace(work, weights=tuple(_all_linear(each) for each in work.weights))
-    source = "litgpt model.py, lora.py; bitsandbytes 0.41, autograd/_functions.py"
-    others = []
-    if packed:
-        why = "which type a packed base computed in is chosen at its first call"
-        others.append(Other(work, replace(stack, own_layer=litgpt.wide_layer), why, "high"))
-    if work.architecture.num_key_value_heads == 1:
-        why = "whether one kernel served heads that all share one key"
-        others.append(Other(replace(work, attention="eager"), stack, why, "high"))
-    if row.soft:
-        others.append(_shorter(work, stack))
-    return Declared(
-        work, stack, source, others=tuple(others), workspace=_WORKSPACE if values["method"] == "lora" else 0
-    )
+    source = "litgpt model.py, lora.py, rmsnorm.py, finetune/; bitsandbytes 0.41 and 0.42, autograd/_functions.py"
+    others = (_shorter(work, stack),) if row.soft else ()
+    return Declared(work, stack, source, others=others, workspace=_WORKSPACE if values["method"] != "full" else 0)
 
 
 def _all_linear(weight: Weight) -> Weight:

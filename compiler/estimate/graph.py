@@ -33,7 +33,8 @@ class Tape:
     ``casts`` are autocast's copies of trained weights, which it keeps until it ends. ``on_cpu``: operands of another
     type are copied before they are added or multiplied (aten/src/ATen/TensorIterator.cpp, ``compute_types``). ``told``
     hears of every tensor's bytes by its number, negative when they go, for whoever wants to follow the allocator.
-    Without ``gradients`` nothing is kept for a way back (``torch.no_grad``).
+    Without ``gradients`` nothing is kept for a way back (``torch.no_grad``). ``attributes`` are tensors that functions
+    keep as attributes of their own, which stay until the graph goes, and ``before`` what the step before has left.
     """
 
     def __init__(
@@ -48,6 +49,8 @@ class Tape:
         self.nodes: list[Node] = []
         self.frame: Frame | None = None
         self.casts: list[Tensor] = []
+        self.attributes: list[Tensor] = []
+        self.before: list[object] = []
         self._rising = False
         self._marks: dict[str, set[int]] = {}
 

@@ -222,29 +222,38 @@ def _cast_of(leaf: Leaf, cast: Tensor) -> Tensor:
     return record(leaf.tape, [leaf], (), back, out=lambda: cast)
 
 
-def quantized_linear(x: Tensor, weight: Matrix, *, dequantized: bool, keeps_input: bool = False) -> Tensor:
+def quantized_linear(
+    x: Tensor, weight: Matrix, *, dequantized: bool, keeps_input: bool = False, from_half: bool = False
+) -> Tensor:
     """bitsandbytes' ``MatMul4Bit``: keeps the packed weight only, and unpacks it for each use that has no kernel.
 
     ``dequantized`` says that the way forward unpacks too (backends/cuda/ops.py: more than 1536 rows, or no kernel).
+    ``keeps_input``: the input is an attribute of the function (``ctx.tensors``), which no way back releases.
+    ``from_half``: what was packed in float16 is unpacked to it, and a copy made in the input's type.
     """
     tape, width = x.tape, x.width
     rows = x.numbers // weight.inside
     whole = weight.numbers * width
 
+    def unpack() -> Tensor:
+        first = Tensor(tape, whole, 1)
+        return Tensor(tape, whole, 1) if from_half else first
+
     def forward() -> Tensor:
-        unpacked = Tensor(tape, whole, 1) if dequantized else None
+        unpacked = unpack() if dequantized else None
         result = Tensor(tape, rows * weight.outside, width)
         del unpacked
         return result
 
     def back(grad: Tensor, saved: tuple[Tensor, ...]) -> Grads:
-        unpacked = Tensor(tape, whole, 1)
+        unpacked = unpack()
         result = Tensor(tape, rows * weight.inside, width)
         del unpacked
         return [result]
 
-    saved = (x.view(),) if keeps_input else ()
-    return record(tape, [x], saved, back, out=forward, weight=True)
+    if keeps_input and x.node is not None and tape.gradients:
+        tape.attributes.append(x.view())
+    return record(tape, [x], (), back, out=forward, weight=True)
 
 
 def int8_linear(x: Tensor, weight: Matrix) -> Tensor:

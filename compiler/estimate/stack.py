@@ -19,7 +19,9 @@ class Stack:
     ``logits_held`` says that the loop holds the model's output while it goes back. ``gradients_kept`` are
     there from the first micro-step on: with accumulation, or when they are zeroed rather than dropped. ``masked`` says
     whether attention is given a mask (None: when rows are padded); ``expands_keys`` that keys and values are copied for
-    each head that shares them. ``keeps_packed_inputs``: bitsandbytes before 0.44 kept the input of each packed layer.
+    each head that shares them. ``keeps_packed_inputs``: bitsandbytes before 0.44 kept the input of each packed layer,
+    as an attribute that no way back releases. ``graph_held``: the loop names its logits until it has others, so that
+    the graph of one micro-step, and what its functions keep as attributes, stay while the next one goes forward.
     ``casts_inputs``: PEFT makes what an adapter on a plain base reads as wide as the adapter is.
     ``sums_in_place``: an adapter adds to the base's result where it lies (``runtime.in_place``).
     ``own_layer`` and ``own_loss`` stand for a backend that does not run Transformers' own.
@@ -42,6 +44,7 @@ class Stack:
     masked: bool | None = None
     expands_keys: bool = False
     keeps_packed_inputs: bool = False
+    graph_held: bool = False
     casts_inputs: bool = True
     sums_in_place: bool = False
     own_layer: Callable[..., Any] | None = None

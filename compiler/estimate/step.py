@@ -43,6 +43,13 @@ def walk(asked: Walk, told: Callable[[int, int], None] | None = None) -> dict[st
     through four tell of any number (a test holds that). ``told`` hears of every tensor that comes and goes.
     """
     tape = Tape(on_cpu=not asked.gpu, told=told)
+    for _ in range(2 if asked.stack.graph_held else 1):
+        _there_and_back(tape, asked)
+    tape.enter("end")
+    return tape.peaks()
+
+
+def _there_and_back(tape: Tape, asked: Walk) -> None:
     step, loss, held, head_begins = _forward(tape, asked)
     tape.enter("loss")
     backward(
@@ -54,9 +61,9 @@ def walk(asked: Walk, told: Callable[[int, int], None] | None = None) -> dict[st
             step.second_begins: phrase("first layer"),
         },
     )
-    del loss, held
-    tape.enter("end")
-    return tape.peaks()
+    if asked.stack.graph_held:
+        tape.before = [tape.attributes, held]
+    tape.attributes = []
 
 
 def measure(asked: Walk) -> dict[str, tuple[Line, ...]]:
@@ -106,5 +113,6 @@ def _forward(tape: Tape, asked: Walk) -> tuple[Step, Tensor, tuple[Tensor | None
     else:
         loss, logits = whole_loss(step, hidden)
     del hidden
+    tape.before.clear()
     tape.casts.clear()
     return step, loss, (ids, labels, logits if stack.logits_held else None), head_begins
