@@ -19,7 +19,7 @@ NAMES = {
     "packing": "attention under a mask beside matrix products, which joining rows is weighed by",
     "screen": "the text UI: first paint, keys while a journal grows by 10,000 events a second",
     "texts": "the audit of texts: personal data, other languages, near repeats",
-    "training": "the quickstart beside a plain TRL script, with its settings and TRL's own (and varied rows)",
+    "training": "the quickstart (and varied rows) beside plain TRL scripts, and Axolotl and LLaMA-Factory on PATH",
 }
 
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.measure import process, table
+from benchmarks.measure import installed, process, table
 
 ROOT = Path(__file__).resolve().parents[1]
 RECIPE = Path(sys.executable).with_name("recipe")
 TIMES = 20
 
-# Found beside this Python or on PATH. What is not installed, or does not start, is left out.
+# What is not installed, or does not start, is left out.
 OTHERS: dict[str, list[str | Path]] = {
     "trl --help": ["trl", "--help"],
     "axolotl --help": ["axolotl", "--help"],
@@ -36,15 +35,10 @@ def run() -> Iterator[str]:
     }
     rows = []
     for name, command in [*own.items(), *OTHERS.items()]:
-        program = command if name in own else [_found(str(command[0])), *command[1:]]
+        program = command if name in own else [installed(str(command[0])) or command[0], *command[1:]]
         timing = process(program, times=TIMES if name in own else 5)
         if timing is not None:
             rows.append(
                 (f"`{name}`", f"{timing.median * 1000:.0f}", f"{timing.least * 1000:.0f}", f"{timing.memory >> 20}")
             )
     yield from table(["command", "median ms", "least ms", "memory MiB"], rows)
-
-
-def _found(name: str) -> str:
-    beside = Path(sys.executable).with_name(name)
-    return str(beside) if beside.exists() else shutil.which(name) or name

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import platform
+import shutil
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -62,6 +64,13 @@ def once(command: Sequence[str | Path], *, environment: Mapping[str, str] | None
         seconds = time.perf_counter() - started
         output.seek(0)
         return None if child.returncode else Once(seconds, usage.ru_maxrss * 1024, output.read())
+
+
+def installed(name: str) -> Path | None:
+    """A program that stands beside this Python or on PATH."""
+    beside = Path(sys.executable).with_name(name)
+    found = str(beside) if beside.exists() else shutil.which(name)
+    return Path(found) if found else None
 
 
 def machine() -> str:

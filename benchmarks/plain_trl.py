@@ -1,7 +1,7 @@
 """The quickstart as a person would write it by hand with TRL alone: the same model and rows.
 
-``python benchmarks/plain_trl.py MODEL_FOLDER STEPS ROWS [defaults]`` prints the tokens of all steps and their seconds:
-with the settings of the recipe's plan, or with ``defaults`` those of TRL where a script says nothing.
+``python benchmarks/plain_trl.py MODEL_FOLDER STEPS ROWS [defaults]`` prints the tokens, seconds and losses of all
+steps: with the settings of the recipe's plan, or with ``defaults`` those of TRL where a script says nothing.
 """
 
 import json
@@ -84,7 +84,8 @@ def main(folder: str, steps: int, file: Path, settings: dict[str, Any]) -> None:
     )
     trainer.train()
     tokens = next(entry["num_tokens"] for entry in reversed(trainer.state.log_history) if "num_tokens" in entry)
-    print(json.dumps({"tokens": tokens, "seconds": clock.seconds}))
+    losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+    print(json.dumps({"tokens": tokens, "seconds": clock.seconds, "losses": losses}))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,7 @@
-"""Tokens per second with each backend, beside plain TRL scripts: with the same settings, and with TRL's own defaults.
+"""Tokens per second with each backend, beside plain TRL scripts, Axolotl and LLaMA-Factory.
+
+The others are given the plan's settings by hand, and their own defaults. Axolotl and LLaMA-Factory run where they are
+installed, each in its environment.
 
 Twice: on the rows of the quickstart, which are of nearly one length, and on rows as people's own are, where the longest
 of a batch is several times the mean.
@@ -13,11 +16,13 @@ import subprocess
 import sys
 import tempfile
 import time
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measure import table
+from benchmarks.measure import installed, table
+from benchmarks.others import OTHERS, Other, train
 from compiler.cache import cache_folder
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -48,12 +53,18 @@ def _table(folder: Path, lines: list[dict[str, str]]) -> Iterator[str]:
         for backend in BACKENDS:
             told = _recipe(folder / f"{backend}-{number}", backend, file)
             measured.setdefault(f"`recipe run`, {backend}", []).append(told)
+        (plan,) = (
+            json.loads(path.read_text()) for path in (folder / f"{BACKENDS[0]}-{number}").glob("runs/*/*/plan.json")
+        )
         measured.setdefault("plain TRL script, the same settings", []).append(_plain(folder, file))
         measured.setdefault("plain TRL script, TRL's defaults", []).append(_plain(folder, file, "defaults"))
+        for other in OTHERS:
+            for settings, told in _other(folder / f"{other.program}-{number}", other, plan, lines):
+                measured.setdefault(f"{other.name}, {settings}", []).append(told)
     best = {name: max(times, key=_rate) for name, times in measured.items()}
     yield from table(
-        ["", "tokens/s", "tokens", "seconds in steps", "command to first step, s", "peak MiB"],
-        [(name, *_cells(one), f"{one['start']:.1f}", one.get("peak", "")) for name, one in best.items()],
+        ["", "tokens/s", "tokens", "seconds in steps", "command to first step, s", "peak MiB", "losses"],
+        [(name, *_cells(one)) for name, one in best.items()],
     )
 
 
@@ -81,8 +92,16 @@ def _rate(measured: dict[str, Any]) -> float:
     return float(measured["tokens"] / measured["seconds"])
 
 
-def _cells(measured: dict[str, Any]) -> tuple[str, str, str]:
-    return f"{_rate(measured):.0f}", f"{measured['tokens']:,.0f}", f"{measured['seconds']:.1f}"
+def _cells(measured: dict[str, Any]) -> tuple[str, ...]:
+    losses = measured["losses"]
+    return (
+        f"{_rate(measured):.0f}",
+        f"{measured['tokens']:,.0f}",
+        f"{measured['seconds']:.1f}",
+        f"{measured['start']:.1f}",
+        f"{measured['peak'] / 2**20:,.0f}" if "peak" in measured else "",
+        f"{losses[0]:.3f} … {losses[-1]:.3f}",
+    )
 
 
 def _recipe(folder: Path, backend: str, rows: Path) -> dict[str, Any]:
@@ -101,16 +120,40 @@ def _recipe(folder: Path, backend: str, rows: Path) -> dict[str, Any]:
     return {
         "tokens": steps[-1]["tokens"],
         "seconds": sum(event["step_seconds"] for event in steps),
-        "peak": f"{steps[-1]['peak_memory'] / 2**20:,.0f}",
+        "peak": steps[-1]["peak_memory"],
         "start": steps[0]["t"] - steps[0]["step_seconds"] - started,
+        "losses": [event["loss"] for event in steps],
     }
 
 
 def _plain(folder: Path, rows: Path, *settings: str) -> dict[str, Any]:
-    (model,) = (path for path in (cache_folder() / "models").iterdir() if path.name.endswith("-bfloat16"))
     started = time.time()
     script = ROOT / "benchmarks" / "plain_trl.py"
-    command: list[str | Path] = [sys.executable, script, model, str(STEPS), rows, *settings]
+    command: list[str | Path] = [sys.executable, script, _model(), str(STEPS), rows, *settings]
     said = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True).stdout
     measured: dict[str, Any] = json.loads(said.splitlines()[-1])
     return {**measured, "start": time.time() - started - measured["seconds"]}
+
+
+def _other(
+    folder: Path, other: Other, plan: dict[str, Any], lines: list[dict[str, str]]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The settings' name and what was measured with them; nothing where the program is not installed."""
+    command = installed(other.command)
+    if command is None:
+        return
+    folder.mkdir()
+    system = {"role": "system", "content": tomllib.loads((QUICKSTART / "recipe.toml").read_text())["data"]["system"]}
+    messages = [
+        [system, {"role": "user", "content": line["question"]}, {"role": "assistant", "content": line["reponse"]}]
+        for line in lines
+    ]
+    job = other.job(plan, _model(), STEPS)
+    for name, config in (("the plan's settings", {**job, **other.by_hand(plan)}), ("its defaults", job)):
+        yield name, train(other, command.with_name("python"), folder / name.replace(" ", "-"), config, messages)
+
+
+def _model() -> Path:
+    """The folder of safetensors that the runs before have left in the cache."""
+    (model,) = (path for path in (cache_folder() / "models").iterdir() if path.name.endswith("-bfloat16"))
+    return model
