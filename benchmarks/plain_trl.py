@@ -1,6 +1,6 @@
 """The quickstart as a person would write it by hand with TRL alone: the same model and rows.
 
-``python benchmarks/plain_trl.py MODEL_FOLDER STEPS ROWS [defaults]`` prints the tokens, seconds and losses of all
+``python -m benchmarks.plain_trl MODEL_FOLDER STEPS ROWS [defaults]`` prints the tokens, seconds and losses of all
 steps: with the settings of the recipe's plan, or with ``defaults`` those of TRL where a script says nothing.
 """
 
@@ -57,10 +57,19 @@ class Clock(TrainerCallback):
         self.seconds += time.perf_counter() - self.started
 
 
+LORA: dict[str, Any] = {"r": 16, "lora_alpha": 32}
+
+
 def main(folder: str, steps: int, file: Path, settings: dict[str, Any]) -> None:
     """Train."""
     given = {"dtype": torch.bfloat16} if settings else {}
     model = AutoModelForCausalLM.from_pretrained(folder, **given)
+    adapter = LoraConfig(**LORA, target_modules="all-linear", task_type="CAUSAL_LM")
+    train(model, folder, steps, rows(file), settings, peft_config=adapter)
+
+
+def train(model: Any, folder: str, steps: int, dataset: Dataset, settings: dict[str, Any], **more: Any) -> None:
+    """Train, and print what it took; ``more`` is for the trainer."""
     clock = Clock()
     trainer = SFTTrainer(
         model=model,
@@ -77,10 +86,10 @@ def main(folder: str, steps: int, file: Path, settings: dict[str, Any]) -> None:
             seed=42,
             **settings,
         ),
-        train_dataset=rows(file),
+        train_dataset=dataset,
         processing_class=AutoTokenizer.from_pretrained(folder),
-        peft_config=LoraConfig(r=16, lora_alpha=32, target_modules="all-linear", task_type="CAUSAL_LM"),
         callbacks=[clock],
+        **more,
     )
     trainer.train()
     tokens = next(entry["num_tokens"] for entry in reversed(trainer.state.log_history) if "num_tokens" in entry)

@@ -1,4 +1,4 @@
-"""Tokens per second with each backend, beside plain TRL scripts, Axolotl and LLaMA-Factory.
+"""Tokens per second with each backend, beside plain scripts of TRL and Unsloth, Axolotl and LLaMA-Factory.
 
 The others are given the plan's settings by hand, and their own defaults. Axolotl and LLaMA-Factory run where they are
 installed, each in its environment.
@@ -10,6 +10,7 @@ of a batch is several times the mean.
 from __future__ import annotations
 
 import json
+import os
 import random
 import shutil
 import subprocess
@@ -30,6 +31,11 @@ RECIPE = Path(sys.executable).with_name("recipe")
 QUICKSTART = ROOT / "recipes" / "quickstart"
 STEPS = 12
 BACKENDS = ("peft", "unsloth")
+PLAIN = (
+    ("plain TRL script, the same settings", "plain_trl"),
+    ("plain TRL script, TRL's defaults", "plain_trl", "defaults"),
+    ("plain Unsloth script, the same settings", "plain_unsloth"),
+)
 MOST_ANSWERS = 10
 """Of a row of varied length; drawn so that short ones are frequent (geometric, mean 2)."""
 
@@ -56,8 +62,8 @@ def _table(folder: Path, lines: list[dict[str, str]]) -> Iterator[str]:
         (plan,) = (
             json.loads(path.read_text()) for path in (folder / f"{BACKENDS[0]}-{number}").glob("runs/*/*/plan.json")
         )
-        measured.setdefault("plain TRL script, the same settings", []).append(_plain(folder, file))
-        measured.setdefault("plain TRL script, TRL's defaults", []).append(_plain(folder, file, "defaults"))
+        for name, script, *said in PLAIN:
+            measured.setdefault(name, []).append(_plain(folder, script, file, *said))
         for other in OTHERS:
             for settings, told in _other(folder / f"{other.program}-{number}", other, plan, lines):
                 measured.setdefault(f"{other.name}, {settings}", []).append(told)
@@ -126,11 +132,11 @@ def _recipe(folder: Path, backend: str, rows: Path) -> dict[str, Any]:
     }
 
 
-def _plain(folder: Path, rows: Path, *settings: str) -> dict[str, Any]:
+def _plain(folder: Path, script: str, rows: Path, *settings: str) -> dict[str, Any]:
     started = time.time()
-    script = ROOT / "benchmarks" / "plain_trl.py"
-    command: list[str | Path] = [sys.executable, script, _model(), str(STEPS), rows, *settings]
-    said = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True).stdout
+    command: list[str | Path] = [sys.executable, "-m", f"benchmarks.{script}", _model(), str(STEPS), rows, *settings]
+    here = {**os.environ, "PYTHONPATH": str(ROOT)}
+    said = subprocess.run(command, cwd=folder, env=here, check=True, capture_output=True, text=True).stdout
     measured: dict[str, Any] = json.loads(said.splitlines()[-1])
     return {**measured, "start": time.time() - started - measured["seconds"]}
 
