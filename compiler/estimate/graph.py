@@ -51,29 +51,31 @@ class Tape:
         self.casts: list[Tensor] = []
         self.attributes: list[Tensor] = []
         self.before: list[object] = []
-        self._rising = False
-        self._marks: dict[str, set[int]] = {}
+        self.rising = False
+        self._marked: set[int] = set()
+        self._marks: dict[str, set[int]] = {self.phase: self._marked}
 
     def take(self, size: int) -> None:
         """Bytes become live."""
         self.live += size
-        self._rising = True
+        self.rising = True
 
     def give(self, size: int) -> None:
         """Bytes are free again; what was live before was a peak of its neighbourhood."""
-        if self._rising:
+        if self.rising:
             self.mark()
         self.live -= size
 
     def mark(self) -> None:
         """Note what is live now as a peak that may be the highest."""
-        self._marks.setdefault(self.phase, set()).add(self.live)
-        self._rising = False
+        self._marked.add(self.live)
+        self.rising = False
 
     def enter(self, phase: str) -> None:
         """What follows belongs to ``phase``."""
         self.mark()
         self.phase = phase
+        self._marked = self._marks.setdefault(phase, set())
         self.mark()
 
     def transient(self, size: int) -> None:
@@ -153,7 +155,8 @@ class Tensor:
         self.node: Node | Leaf | None = None
         if storage is None:
             storage = Storage(numbers * width)
-            tape.take(storage.size)
+            tape.live += storage.size  # as ``take``: a search makes tens of thousands of these
+            tape.rising = True
             if tape.told is not None:
                 storage.number = tape.name()
                 tape.told(storage.number, storage.size)
@@ -164,9 +167,12 @@ class Tensor:
         storage = self.storage
         storage.users -= 1
         if not storage.users:
-            self.tape.give(storage.size)
-            if self.tape.told is not None:
-                self.tape.told(storage.number, -storage.size)
+            tape = self.tape
+            if tape.rising:
+                tape.mark()
+            tape.live -= storage.size
+            if tape.told is not None:
+                tape.told(storage.number, -storage.size)
 
     def view(self, numbers: int | None = None) -> Tensor:
         """The same bytes under another tensor, through which gradients pass as they are."""
