@@ -22,8 +22,8 @@ def pack(model: Any, config: dict[str, Any], *, device: str) -> None:
     ``config`` are the arguments of HQQ's ``BaseQuantizeConfig``. Each layer gives up its weight before the next one is
     looked at, so beside the model no second copy of it is there. Layers that do not divide into groups stay.
 
-    On one thread: a sum over all errors ends the fit, and on several it would hang on their number, and with it the
-    bits that an adapter was trained on.
+    On one thread: the mean of all errors ends the fit, and its last digits hang on how many threads sum it up. An
+    adapter belongs on the bits that it was trained on, on machines with more cores or fewer too.
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

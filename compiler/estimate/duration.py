@@ -95,7 +95,7 @@ def _packing(work: Work, device: Device) -> float:
 
 
 def _numbers_in_two_bits(work: Work) -> int:
-    """Weights that HQQ stores, which are unpacked whole for each token of an answer: it has no kernel that reads bits."""
+    """Weights that HQQ stores; for want of a kernel that reads bits they are unpacked for each token of an answer."""
     if work.quantization != QUANTIZATION:
         return 0
     return sum(weight.numbers for weight in work.weights if quantised(weight, QUANTIZATION))

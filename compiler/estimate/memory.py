@@ -134,7 +134,7 @@ def _between(work: Work, stack: Stack, kind: OptimizerKind) -> Between:
         kept_width=stack.kept_width,
     )
     base, scales, loading = stored(work.quantization)
-    if work.quantization == QUANTIZATION:  # the model is in main memory, and packed layer by layer (runtime/two_bits.py)
+    if work.quantization == QUANTIZATION:  # layer by layer, of a model in main memory (runtime/two_bits.py)
         loading = fitting_bytes(work.weights, base_width=stack.base_width, gpu=work.device == "cuda")
         loading += stored("none")[0] - base - scales if work.device == "cpu" else 0
     trained = trained_tensors(work, adapter_width=stack.adapter_width, base_width=stack.base_width)

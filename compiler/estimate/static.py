@@ -119,8 +119,8 @@ def base_weights(
 def fitting_bytes(weights: tuple[Weight, ...], *, base_width: int, gpu: bool) -> int:
     """What HQQ takes while it fits scales and zeros to the largest weight.
 
-    In main memory eight copies in float32, and one of what is not float32 itself, as PyTorch's profiler counts them; on a
-    GPU the rounds are in float16 (hqq/core/optimize.py, ``optimize_weights_proximal_legacy``; counted, not run).
+    In main memory eight copies in float32, and one of what is not float32 itself, as PyTorch's profiler counts them;
+    on a GPU the rounds are in float16 (hqq/core/optimize.py, ``optimize_weights_proximal_legacy``; counted, not run).
     """
     each = 22 if gpu else 32 + (4 if base_width < 4 else 0)
     return max((each * math.prod(weight.shape) for weight in weights if quantised(weight, QUANTIZATION)), default=0)

@@ -314,7 +314,7 @@ def little_is_left(reading: Reading) -> Iterator[Diagnostic]:
             "R214",
             where,
             phrase("in 2 bits a base loses most of what it knows; the adapter has to make up for it"),
-            phrase('quantization = "nf4" takes 1.6 bits more a weight and loses little (recipe explain R214)'),
+            phrase('quantization = "nf4" takes 1.6 bits more a weight and loses far less (recipe explain R214)'),
             warning=True,
         )
 

