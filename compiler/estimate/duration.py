@@ -65,8 +65,8 @@ _WRITE = 0.5e9
 """Seconds of importing torch, Transformers and TRL; bytes a second from disk, from a hub, and to disk with fsync."""
 
 _FIT, _FITTED = 0.22e-6, 10 * 190
-"""HQQ's fit of scales and zeros: seconds a weight on one core, measured on an EPYC; and on a GPU the bytes that are moved
-for each, in at most twenty rounds of some twenty operations in float16 (hqq/core/optimize.py; counted)."""
+"""HQQ's fit of scales and zeros: seconds a weight on one core, measured on an EPYC; and on a GPU the bytes that are
+moved for each, in at most twenty rounds of some twenty operations in float16 (hqq/core/optimize.py; counted)."""
 
 
 def duration(
