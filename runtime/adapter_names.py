@@ -13,7 +13,8 @@ from compiler.diagnostics import Diagnostic, Refusal, nearest
 from compiler.phrases import phrase
 
 ADAPTABLE = (torch.nn.Linear, torch.nn.Embedding, Conv1D)
-"""Modules that get an adapter by their name; quantised linear layers are linear layers too, and GPT-2's are Conv1D."""
+"""Modules that get an adapter by their name; bitsandbytes' linear layers are linear layers too, and GPT-2's are Conv1D.
+HQQ's are modules of their own, known by their packed weight (``W_q``)."""
 
 
 def check_names(model: Any, arguments: dict[str, Any]) -> None:
@@ -22,7 +23,7 @@ def check_names(model: Any, arguments: dict[str, Any]) -> None:
     PEFT passes over such a name: it trains what is left, and saves that. Patterns are not judged, only plain names.
     """
     modules = dict(model.named_modules())
-    layers = [name for name, module in modules.items() if isinstance(module, ADAPTABLE)]
+    layers = [name for name, module in modules.items() if isinstance(module, ADAPTABLE) or hasattr(module, "W_q")]
     targets = arguments["target_modules"]
     if not isinstance(targets, str):  # "all-linear" finds them itself
         _refuse_unknown("target_modules", [t for t in targets if not _named(t, layers)], layers)

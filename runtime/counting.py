@@ -12,7 +12,8 @@ from compiler.plan import Plan
 
 def counted(model: Any) -> tuple[int, int]:
     """Trained parameters and all of them; a weight that is stored packed counts as what it stands for."""
-    numbers = {name: _numbers(parameter) for name, parameter in model.named_parameters()}
+    packed = {id(module.W_q): math.prod(module.meta["shape"]) for module in model.modules() if hasattr(module, "W_q")}
+    numbers = {name: packed.get(id(each)) or _numbers(each) for name, each in model.named_parameters()}  # HQQ's, others
     trained = sum(numbers[name] for name, parameter in model.named_parameters() if parameter.requires_grad)
     return trained, sum(numbers.values())
 

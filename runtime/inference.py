@@ -31,14 +31,10 @@ class Generated:
 
 def load_base(plan: Plan, folder: Path) -> Any:
     """The base as the plan trains on it: same precision, same quantisation, on the same kind of device."""
-    import transformers
+    from runtime.stored_base import load_stored
 
-    kwargs: dict[str, Any] = {**plan.load.kwargs, "dtype": getattr(torch, plan.load.kwargs["dtype"])}
+    model = load_stored(plan, folder)
     device = "cuda" if plan.target.device == "cuda" else "cpu"
-    if plan.quantization is not None:
-        kwargs["quantization_config"] = transformers.BitsAndBytesConfig(**plan.quantization.kwargs)
-        kwargs["device_map"] = {"": 0 if device == "cuda" else "cpu"}
-    model = load_causal_lm(plan.model.id, folder, **kwargs)
     return (model if plan.quantization is not None else model.to(device)).eval()
 
 

@@ -19,6 +19,7 @@ from compiler.diagnostics import Diagnostic, Refusal
 from compiler.facts.weight_files import find_weights
 from compiler.phrases import phrase
 from runtime.loading import read_tensors
+from runtime.stored_weights import dequantised
 
 WHOLE = 1024
 """Rows or columns up to which a matrix gets a full SVD; a larger one gets a randomised one, in seconds."""
@@ -42,24 +43,6 @@ def start_with_loftq(model: Any, folder: Path, *, pickled: bool) -> None:
         root = values.sqrt()
         b.copy_(up * root / layer.scaling["default"])
         a.copy_(root[:, None] * down)
-
-
-@torch.no_grad()
-def put_in_stored_weights(whole: Any, trained: Any) -> None:
-    """Make the linear layers of ``whole`` what the 4-bit base of the PeftModel ``trained`` computes by.
-
-    On these the adapter was trained; on the weights as published it would make up for a loss that is not there.
-    """
-    for name, module in trained.get_base_model().named_modules():
-        if isinstance(module, bitsandbytes.nn.Linear4bit):
-            weight = whole.get_submodule(name.removesuffix(".base_layer")).weight
-            weight.copy_(dequantised(module))
-
-
-def dequantised(layer: Any) -> torch.Tensor:
-    """The weight of a 4-bit layer as numbers, outputs x inputs, in float32."""
-    numbers: torch.Tensor = bitsandbytes.functional.dequantize_4bit(layer.weight.data, layer.weight.quant_state)
-    return numbers.float()
 
 
 def _leading(matrix: torch.Tensor, r: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

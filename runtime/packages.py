@@ -26,7 +26,10 @@ def package_problems(plan: Plan) -> list[Diagnostic]:
             )
         ]
     if missing:
-        help_text = "pip install 'recipec[train]'" if plan.backend == "peft" else "pip install 'recipec[unsloth]'"
+        if missing == ["hqq"]:
+            help_text = f"DISABLE_CUDA=1 pip install hqq=={plan.packages['hqq']}"  # else its set-up compiles for GPUs
+        else:
+            help_text = "pip install 'recipec[train]'" if plan.backend == "peft" else "pip install 'recipec[unsloth]'"
         return [Diagnostic("E010", phrase("not installed: {missing}", missing=", ".join(missing)), help=help_text)]
     other = {name: version for name, version in found.items() if version != plan.packages[name]}
     if not other:

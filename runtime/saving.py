@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from compiler.data.tokenizer import ChatTokenizer
+from compiler.estimate.planned import stored
 from compiler.plan import Plan
+from compiler.two_bits import QUANTIZATION
 from runtime import provenance
 from runtime.run_folder import RunFolder
 from runtime.state import read_story
@@ -44,7 +46,8 @@ def _on_whole_base(plan: Plan, base: Path, adapter: Path, trained: Any) -> Any:
     """The saved adapter on the base as it was published; after LoftQ on the stored weights in plain numbers.
 
     Merged into the stored base, the adapter would be rounded to 4 or 8 bits. This one takes memory of the
-    machine, not of the GPU: two bytes a parameter.
+    machine, not of the GPU: two bytes a parameter. Of a base in 2 bits so much is lost that its adapter makes up for
+    it, whatever it starts from, and belongs on nothing else.
     """
     import peft
     import torch
@@ -54,8 +57,9 @@ def _on_whole_base(plan: Plan, base: Path, adapter: Path, trained: Any) -> Any:
     kwargs = {name: plan.load.kwargs[name] for name in ("attn_implementation", *OF_FILES) if name in plan.load.kwargs}
     kwargs["dtype"] = getattr(torch, plan.load.kwargs["dtype"])
     whole = load_causal_lm(plan.model.id, base, **kwargs)
-    if plan.peft is not None and plan.peft.kwargs.get("init_lora_weights") == "loftq":
-        from runtime.loftq import put_in_stored_weights
+    loftq = plan.peft is not None and plan.peft.kwargs.get("init_lora_weights") == "loftq"
+    if loftq or stored(plan) == QUANTIZATION:
+        from runtime.stored_weights import put_in_stored_weights
 
         put_in_stored_weights(whole, trained)
     return peft.PeftModel.from_pretrained(whole, adapter)

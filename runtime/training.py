@@ -22,7 +22,9 @@ from peft.helpers import disable_input_dtype_casting
 
 from compiler.data.prepare import Example, PreparedData
 from compiler.diagnostics import Diagnostic, Refusal
+from compiler.estimate.planned import stored
 from compiler.estimate.stacks import leaves_inputs
+from compiler.estimate.work import BITSANDBYTES
 from compiler.packing import Joining
 from compiler.phrases import joined, phrase
 from compiler.plan import Plan
@@ -190,7 +192,7 @@ def build_trainer(
         trainer.joining = JoiningCollator(joining, loaded.tokenizer.pad_token_id)
     autocast = bool(plan.sft.kwargs.get("bf16") or plan.sft.kwargs.get("fp16"))
     trainer.leaves_inputs = leaves_inputs(
-        plan.backend, plan.method, packed=plan.quantization is not None, autocast=autocast
+        plan.backend, plan.method, packed=stored(plan) in BITSANDBYTES, autocast=autocast
     )
     trainer.watcher, watcher.scaled = watcher, trainer.accelerator.scaler is not None
     trainer.remove_callback(transformers.PrinterCallback)

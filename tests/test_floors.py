@@ -24,12 +24,15 @@ EXECUTOR_ONLY = {
     "runtime.loftq",
     "runtime.packing",
     "runtime.starts",
+    "runtime.stored_base",
+    "runtime.stored_weights",
     "runtime.tracing.four_bit",
     "runtime.tracing.live",
     "runtime.tracing.model",
     "runtime.tracing.optimizers",
     "runtime.tracing.step",
     "runtime.training",
+    "runtime.two_bits",
 }
 
 

@@ -13,6 +13,7 @@ from compiler.language.toml_source import TomlDocument
 from compiler.mending import edits
 from compiler.phrases import phrase
 from compiler.trainable import EXPERTS
+from compiler.two_bits import QUANTIZATION
 
 
 def against_model(recipe: Recipe, document: TomlDocument, facts: ModelFacts) -> list[Diagnostic]:
@@ -59,21 +60,22 @@ def _storage(recipe: Recipe, document: TomlDocument, facts: ModelFacts) -> list[
 
 
 def _experts(recipe: Recipe, document: TomlDocument, facts: ModelFacts) -> list[Diagnostic]:
-    """PEFT adapts stacks of experts with plain LoRA only, without dropout."""
+    """PEFT adapts stacks of experts with plain LoRA only, without dropout, and not beside layers in 2 bits."""
     adapter = recipe.adapter
     family = facts.architecture.model_type if facts.architecture else ""
     if family not in EXPERTS or adapter.target_modules != "all-linear" or adapter.method in {"full", "adalora"}:
         return []
-    for field, asked, words in (
-        ("method", adapter.method == "dora", phrase("DoRA")),
-        ("lora_dropout", adapter.lora_dropout > 0, phrase("dropout")),
+    for table, field, asked, words in (
+        ("adapter", "method", adapter.method == "dora", phrase("DoRA")),
+        ("adapter", "lora_dropout", adapter.lora_dropout > 0, phrase("dropout")),
+        ("model", "quantization", recipe.model.quantization == QUANTIZATION, phrase("2 bits")),
     ):
         if asked:
             message = phrase(
                 "the experts of {family} are stacks of matrices, which take no {what}", family=family, what=words
             )
             advice = phrase('write target_modules = "attention", or leave {field} out', field=field)
-            path = ("adapter", field)
+            path = (table, field)
             return [_told(document, "M097", path, message, advice, at=path)]
     return []
 

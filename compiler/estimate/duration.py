@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 
 from compiler.estimate.device import Device
 from compiler.estimate.lengths import RowLengths
-from compiler.estimate.static import trained_tensors
-from compiler.estimate.time import step_time
+from compiler.estimate.static import quantised, trained_tensors
+from compiler.estimate.time import UNPACKING, step_time
 from compiler.estimate.work import Work, joining_of
+from compiler.two_bits import QUANTIZATION
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,10 @@ _DOWNLOAD = 40e6
 _WRITE = 0.5e9
 """Seconds of importing torch, Transformers and TRL; bytes a second from disk, from a hub, and to disk with fsync."""
 
+_FIT, _FITTED = 0.22e-6, 10 * 190
+"""HQQ's fit of scales and zeros: seconds a weight on one core, measured on an EPYC; and on a GPU the bytes that are
+moved for each, in at most twenty rounds of some twenty operations in float16 (hqq/core/optimize.py; counted)."""
+
 
 def duration(
     work: Work, device: Device, lengths: RowLengths, course: Course, *, known: tuple[float, float] | None = None
@@ -73,7 +78,7 @@ def duration(
     training = course.steps * step
     measuring = _measuring(work, device, lengths, course)
     weights = course.weights_bytes
-    start = _START + weights / _READ + course.download_bytes / _DOWNLOAD
+    start = _START + weights / _READ + course.download_bytes / _DOWNLOAD + _packing(work, device)
     checkpoints = course.checkpoints * (1.0 + _kept_bytes(work) / _WRITE)
     expected = start + training + measuring + checkpoints
     low, high = known or (GPU_RANGE if device.kind == "cuda" else CPU_RANGE)
@@ -84,6 +89,18 @@ def duration(
     return Duration(total, start, training, measuring, checkpoints, step, real / step if step else 0.0)
 
 
+def _packing(work: Work, device: Device) -> float:
+    """HQQ fits scales and zeros anew each time the base is loaded; bitsandbytes takes less than reading does."""
+    return _numbers_in_two_bits(work) * (_FITTED / device.bandwidth if device.kind == "cuda" else _FIT)
+
+
+def _numbers_in_two_bits(work: Work) -> int:
+    """Weights that HQQ stores; for want of a kernel that reads bits they are unpacked for each token of an answer."""
+    if work.quantization != QUANTIZATION:
+        return 0
+    return sum(weight.numbers for weight in work.weights if quantised(weight, QUANTIZATION))
+
+
 def _measuring(work: Work, device: Device, lengths: RowLengths, course: Course) -> float:
     """Held-out rows go forward only, a third of a step without checkpointing; answers are read weight by weight."""
     seconds = 0.0
@@ -92,7 +109,8 @@ def _measuring(work: Work, device: Device, lengths: RowLengths, course: Course) 
         forward = step_time(once, device, length=lengths.padded(work.micro_batch)).compute / 3
         seconds += course.measurements * forward * course.held_out / work.micro_batch
     if course.answers:
-        token = max(course.weights_bytes / device.bandwidth, 60 * work.architecture.num_hidden_layers * device.launch)
+        read = course.weights_bytes + _numbers_in_two_bits(work) * UNPACKING[QUANTIZATION]
+        token = max(read / device.bandwidth, 60 * work.architecture.num_hidden_layers * device.launch)
         seconds += 2 * course.answers * course.answer_tokens * token
     return seconds
 

@@ -77,8 +77,8 @@ def _between(allocator: Allocator, work: Work, stack: Stack) -> None:
     number = _STATES
     for weight in work.weights:
         sizes: tuple[int, ...]
-        if work.quantization != "none" and quantised(weight):
-            sizes = packed_bytes(weight, work.quantization, double=work.double_quant)
+        if quantised(weight, work.quantization):
+            sizes = packed_bytes(weight, work.quantization, double=work.double_quant, width=stack.base_width)
         else:
             width = stack.base_width if weight.role in {"linear", "expert"} else stack.kept_width
             sizes = (math.prod(weight.shape) * width,)

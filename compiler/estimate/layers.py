@@ -26,8 +26,11 @@ from compiler.estimate.operations import (
     times,
     times_number,
     to,
+    two_bit_linear,
 )
 from compiler.estimate.stack import Stack
+from compiler.estimate.work import BITSANDBYTES
+from compiler.two_bits import QUANTIZATION, can_be_stored
 
 Order = Literal["before", "before, held", "sandwich", "after", "parallel", "parallel with two norms"]
 """Where a layer's norms are: before attention and MLP (``held``: what attention read and gave is there to the layer's
@@ -127,8 +130,8 @@ class Step:
 
     @property
     def quantized(self) -> bool:
-        """Whether linear layers are packed."""
-        return self.packed != "none"
+        """Whether linear layers are bitsandbytes' own."""
+        return self.packed in BITSANDBYTES
 
     @property
     def tokens(self) -> int:
@@ -153,7 +156,7 @@ class Step:
     def project(self, x: Tensor, layer: int, name: str, inside: int, outside: int) -> Tensor:
         """A linear layer with whatever sits on it."""
         base = Matrix(inside, outside, self.stack.base_width, self.trained(layer, name, inside * outside))
-        result = self._quantized(x, base) if self.quantized else linear(x, base, autocast=self.stack.autocast)
+        result = self._product(x, base)
         if self.adapters is None or name not in self.adapters.targets:
             return result
         width = self.stack.adapter_width
@@ -184,6 +187,14 @@ class Step:
         result = add(result, scaled)
         del scaled
         return to(result, out)
+
+    def _product(self, x: Tensor, base: Matrix) -> Tensor:
+        """What the layer itself computes, as its weight is stored."""
+        if self.quantized:
+            return self._quantized(x, base)
+        if self.packed == QUANTIZATION and can_be_stored(base.numbers):
+            return two_bit_linear(x, base, autocast=self.stack.autocast)
+        return linear(x, base, autocast=self.stack.autocast)
 
     def _dora(self, x: Tensor, result: Tensor, base: Matrix, pair: tuple[Matrix, Matrix], scale: Leaf) -> Tensor:
         """``DoraLinearLayer``: the norm of base and adapter together, two products by row (peft/tuners/lora/dora.py).

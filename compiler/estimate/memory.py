@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from compiler.estimate.decoder import shape_of
 from compiler.estimate.graph import Line
@@ -18,12 +18,20 @@ from compiler.estimate.outside import context, executor, held_back, workspaces
 from compiler.estimate.result import Amount, Memory, Moment, Term, Unknown
 from compiler.estimate.stack import Stack
 from compiler.estimate.stacks import stack_of
-from compiler.estimate.static import OptimizerKind, base_weights, optimizer_kind, state_bytes, trained_tensors
+from compiler.estimate.static import (
+    OptimizerKind,
+    base_weights,
+    fitting_bytes,
+    optimizer_kind,
+    state_bytes,
+    trained_tensors,
+)
 from compiler.estimate.step import Walk, walk
 from compiler.estimate.unsloth import chunk_of
 from compiler.estimate.work import Work
 from compiler.packing import STRETCH
 from compiler.phrases import phrase
+from compiler.two_bits import QUANTIZATION
 
 _LONGEST = 1 << 32
 _MOMENTS: dict[str, Moment] = {
@@ -107,10 +115,6 @@ def _refusal(work: Work) -> Unknown | None:
                 phrase("{value:,} is no number of {name}", value=value, name=name),
                 phrase("look at the model's config.json and the recipe"),
             )
-    if work.quantization == "hqq-2bit":
-        return Unknown(
-            phrase("how a 2-bit base runs is not built"), phrase("quantize the base to nf4, or leave it in 16 bits")
-        )
     if not work.weights:
         return Unknown(phrase("the model's weights are not known"), phrase("name a model whose config.json is there"))
     known = {weight.module for weight in work.weights} | {"lm_head", "embed_tokens"}  # a tied head is no weight
@@ -122,13 +126,17 @@ def _refusal(work: Work) -> Unknown | None:
 
 
 def _between(work: Work, stack: Stack, kind: OptimizerKind) -> Between:
-    base, scales, loading = base_weights(
+    stored = partial(
+        base_weights,
         work.weights,
-        work.quantization,
         double=work.double_quant,
         base_width=stack.base_width,
         kept_width=stack.kept_width,
     )
+    base, scales, loading = stored(work.quantization)
+    if work.quantization == QUANTIZATION:  # layer by layer, of a model in main memory (runtime/two_bits.py)
+        loading = fitting_bytes(work.weights, base_width=stack.base_width, gpu=work.device == "cuda")
+        loading += stored("none")[0] - base - scales if work.device == "cpu" else 0
     trained = trained_tensors(work, adapter_width=stack.adapter_width, base_width=stack.base_width)
     gradients = sum(each.numbers * each.count * each.width for each in trained)
     states, paged = state_bytes(trained, kind)
@@ -266,18 +274,19 @@ def _terms(
             kept_width=8 * stack.kept_width,
         )
     )
+    two_bits = work.quantization == QUANTIZATION
     terms = [
         Term(
             phrase("weights"),
             between.base,
             phrase("{dtype}, {how}", dtype=work.dtype, how=how),
-            "config.json; bitsandbytes/functional.py",
+            "config.json; hqq/core/bitpack.py" if two_bits else "config.json; bitsandbytes/functional.py",
         ),
         Term(
             phrase("scales"),
             between.scales,
-            phrase("absolute maxima of the packed blocks"),
-            "QLoRA, 2305.14314, section 3",
+            phrase("a scale and a zero of each group") if two_bits else phrase("absolute maxima of the packed blocks"),
+            "hqq/core/quantize.py" if two_bits else "QLoRA, 2305.14314, section 3",
         ),
     ]
     if moment == "loading":
@@ -285,8 +294,10 @@ def _terms(
             Term(
                 phrase("loading"),
                 between.loading,
-                phrase("the largest tensor before it is packed"),
-                phrase("Transformers' loader"),
+                phrase("weights before they are packed, and copies of the one at hand")
+                if two_bits
+                else phrase("the largest tensor before it is packed"),
+                "hqq/core/optimize.py" if two_bits else phrase("Transformers' loader"),
             )
         )
     else:

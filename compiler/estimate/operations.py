@@ -256,6 +256,37 @@ def quantized_linear(
     return record(tape, [x], (), back, out=forward, weight=True)
 
 
+def two_bit_linear(x: Tensor, weight: Matrix, *, autocast: int = 0) -> Tensor:
+    """HQQ's ``HQQMatmulNoCacheMul``: keeps its input, though nothing needs it, and unpacks the weight for each use.
+
+    Unpacking is written with tensors (hqq/core/quantize.py, ``Quantizer.dequantize``): a quarter of the numbers as
+    bytes twice while they are taken apart, then the numbers, less their zeros, times their scales, all three at once.
+    """
+    tape, before = x.tape, x.width
+    width = autocast or before
+    rows = x.numbers // weight.inside
+    inside, outside, whole = weight.inside, weight.outside, weight.numbers * weight.width
+
+    def unpacked() -> Tensor:
+        tape.transient(3 * whole)
+        return Tensor(tape, whole, 1)
+
+    def forward() -> Tensor:
+        made = unpacked()
+        cast = Tensor(tape, x.numbers, width) if before != width else None
+        result = Tensor(tape, rows * outside, width)
+        del made, cast
+        return result
+
+    def back(grad: Tensor, saved: tuple[Tensor, ...]) -> Grads:
+        made = unpacked()
+        result = Tensor(tape, rows * inside, width)
+        del made
+        return [result if width == before else Tensor(tape, rows * inside, before)]
+
+    return record(tape, [x], (x.view(),), back, out=forward)
+
+
 def int8_linear(x: Tensor, weight: Matrix) -> Tensor:
     """bitsandbytes' ``MatMul8bitLt``: keeps its input; on the way a copy of it in 8 bits and products in 32."""
     tape, width = x.tape, x.width

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from compiler.estimate.work import Work
+from compiler.estimate.work import Quantization, Work
 from compiler.facts.architecture import Architecture
 from compiler.facts.linear_layers import linear_layers
 from compiler.facts.parameters import Weight
 from compiler.plan import Plan
+from compiler.two_bits import BITS, QUANTIZATION
 
 
 def work_of(plan: Plan, weights: tuple[Weight, ...]) -> Work | None:
@@ -25,7 +26,7 @@ def work_of(plan: Plan, weights: tuple[Weight, ...]) -> Work | None:
         weights=weights,
         backend=plan.backend,
         method=plan.method,
-        quantization="int8" if quantized.get("load_in_8bit") else quantized.get("bnb_4bit_quant_type", "none"),
+        quantization=stored(plan),
         double_quant=bool(quantized.get("bnb_4bit_use_double_quant")),
         dtype=plan.load.kwargs["dtype"],
         attention=plan.load.kwargs["attn_implementation"],
@@ -46,6 +47,14 @@ def work_of(plan: Plan, weights: tuple[Weight, ...]) -> Work | None:
         device=plan.target.device,
         versions=tuple(sorted(plan.packages.items())),
     )
+
+
+def stored(plan: Plan) -> Quantization:
+    """How a plan's base is stored, as a recipe calls it."""
+    config = plan.quantization.kwargs if plan.quantization else {}
+    if config.get("nbits") == BITS:
+        return QUANTIZATION
+    return "int8" if config.get("load_in_8bit") else config.get("bnb_4bit_quant_type", "none")
 
 
 def _targets(named: Any, architecture: Architecture) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from typing import Literal
 
 from compiler.estimate import unsloth
 from compiler.estimate.stack import Loss, Stack
-from compiler.estimate.work import Work
+from compiler.estimate.work import BITSANDBYTES, Work
 from compiler.facts.packages import tested_set
 
 WIDTH = {"bfloat16": 2, "float16": 2, "float32": 4}
@@ -38,7 +38,7 @@ def stack_of(work: Work) -> Stack:
     called ``prepare_model_for_kbit_training``, which made whatever is not quantised float32.
     """
     width = WIDTH[work.dtype]
-    packed = work.quantization != "none"
+    packed = work.quantization in BITSANDBYTES  # 2 bits are PEFT's affair alone, which leaves all else as it is
     old = version(work, "trl") < (0, 26)
     upcast = packed and old and work.backend == "peft"
     adapter = 2 if packed and not upcast else 4

@@ -10,6 +10,7 @@ from functools import lru_cache
 from compiler.estimate.work import Work
 from compiler.facts.parameters import Weight, with_head
 from compiler.phrases import phrase
+from compiler.two_bits import QUANTIZATION, can_be_stored, stored_bytes
 
 _BLOCK, _OUTER = 64, 256
 """Numbers that share a scale, and scales that share one (bitsandbytes/functional.py, ``quantize_4bit``)."""
@@ -78,19 +79,20 @@ def optimizer_kind(optim: str) -> OptimizerKind | None:
     return None
 
 
-def quantised(weight: Weight) -> bool:
-    """Whether bitsandbytes packs it: linear layers but for the head; stacks of experts stay as they are."""
-    return weight.role == "linear" and len(weight.shape) == 2
+def quantised(weight: Weight, kind: str) -> bool:
+    """Whether it is packed: linear layers but for the head; stacks of experts stay as they are."""
+    linear = weight.role == "linear" and len(weight.shape) == 2
+    return linear and kind != "none" and (kind != QUANTIZATION or can_be_stored(math.prod(weight.shape)))
 
 
-def packed_bytes(weight: Weight, kind: str, *, double: bool) -> tuple[int, int]:
-    """Bytes of one packed weight, and of its scales."""
+def packed_bytes(weight: Weight, kind: str, *, double: bool, width: int) -> tuple[int, ...]:
+    """Bytes of one packed weight, and of its scales (and zeros); ``width`` is that of a number computed with."""
     numbers = math.prod(weight.shape)
     blocks = math.ceil(numbers / _BLOCK)
     if kind == "int8":  # Int8Params: one byte, and a float32 for each row
         return numbers, 4 * weight.shape[0]
-    if kind == "hqq-2bit":  # four numbers a byte; a scale and a zero in 16 bits for each group of 64
-        return math.ceil(numbers / 4), 4 * blocks
+    if kind == QUANTIZATION:
+        return stored_bytes(numbers, width)
     if double:
         return math.ceil(numbers / 2), blocks + 4 * math.ceil(blocks / _OUTER) + _CODES + _OUTER_CODES
     return math.ceil(numbers / 2), 4 * blocks + _CODES
@@ -103,15 +105,25 @@ def base_weights(
     """Bytes of the base model, of its scales, and of the largest tensor while it is loaded."""
     plain = packed = scales = loading = 0
     for weight in weights:
-        if kind != "none" and quantised(weight):
-            each, own = packed_bytes(weight, kind, double=double)
+        if quantised(weight, kind):
+            each, *own = packed_bytes(weight, kind, double=double, width=base_width)
             packed += each * weight.count
-            scales += own * weight.count
+            scales += sum(own) * weight.count
             loading = max(loading, math.prod(weight.shape) * base_width)
         else:
             width = base_width if weight.role in {"linear", "expert"} else kept_width
             plain += weight.numbers * width
     return plain + packed, scales, loading
+
+
+def fitting_bytes(weights: tuple[Weight, ...], *, base_width: int, gpu: bool) -> int:
+    """What HQQ takes while it fits scales and zeros to the largest weight.
+
+    In main memory eight copies in float32, and one of what is not float32 itself, as PyTorch's profiler counts them;
+    on a GPU the rounds are in float16 (hqq/core/optimize.py, ``optimize_weights_proximal_legacy``; counted, not run).
+    """
+    each = 22 if gpu else 32 + (4 if base_width < 4 else 0)
+    return max((each * math.prod(weight.shape) for weight in weights if quantised(weight, QUANTIZATION)), default=0)
 
 
 def trained_tensors(work: Work, *, adapter_width: int, base_width: int) -> tuple[Trained, ...]:

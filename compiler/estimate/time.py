@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from compiler.estimate.device import Device
 from compiler.estimate.stacks import WIDTH, stack_of
 from compiler.estimate.static import optimizer_kind
-from compiler.estimate.work import Work
+from compiler.estimate.work import BITSANDBYTES, Work
 from compiler.facts.parameters import passed_by_token
+from compiler.two_bits import QUANTIZATION
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +36,13 @@ class Kernels:
     compiled: bool = False
 
 
-UNPACKING = 9.4
-"""Bytes of memory traffic per weight that bitsandbytes' 4-bit kernel costs.
+UNPACKING = {"nf4": 9.4, "fp4": 9.4, "int8": 9.4, QUANTIZATION: 15.0}
+"""Bytes of memory traffic per weight that unpacking it costs.
 
-Reading half a byte and its scale and writing two is less than three; pairs of 16-bit and 4-bit runs on an A10G and an
-A100 (Lightning-AI/litgpt, tutorials and config hub) differ by 8.9 to 9.9 and 5.8 to 11.7.
+bitsandbytes' 4-bit kernel: reading half a byte and its scale and writing two is less than three; pairs of 16-bit and
+4-bit runs on an A10G and an A100 (Lightning-AI/litgpt, tutorials and config hub) differ by 8.9 to 9.9 and 5.8 to 11.7.
+HQQ has tensors instead of a kernel: their reads and writes are counted (hqq/core/quantize.py, ``dequantize``), seven
+bytes to take the bits apart, and eight to take the zero off and to scale.
 """
 
 
@@ -52,7 +55,7 @@ def kernels_of(work: Work) -> Kernels:
         head=stack.kept_width,
         whole_logits=stack.loss in {"whole", "trl-whole"},
         head_again=stack.loss in {"chunked", "tiled", "fused"},
-        unpacking=UNPACKING if work.quantization != "none" else 0.0,
+        unpacking=UNPACKING.get(work.quantization, 0.0),
     )
 
 
@@ -218,7 +221,7 @@ def _moved_by_layers(work: Work, kernels: Kernels, sizes: Sizes) -> float:
         moved += width * (sizes.ins + adapter * sizes.outs)
         if work.lora_dropout:
             moved += 3 * width * sizes.ins
-        if kernels.unpacking and not kernels.fused:
+        if work.quantization in BITSANDBYTES and not kernels.fused:
             moved += 2 * width * sizes.outs
     return moved
 
@@ -254,8 +257,9 @@ def _head(work: Work, device: Device, kernels: Kernels, sizes: Sizes) -> tuple[f
     return passes * 2 * sizes.head / rate + moved / device.bandwidth, fixed
 
 
-_LAYER, _ADAPTED, _QUANTISED = 44, 6, 3
-"""Operations of a Llama layer on its way forward, more of them for an adapter, more for a quantised matrix."""
+_LAYER, _ADAPTED = 44, 6
+_QUANTISED = {QUANTIZATION: 17}
+"""Operations of a Llama layer on its way forward, more of them for an adapter, more for a quantised matrix (else 3)."""
 
 
 def _started(work: Work, kernels: Kernels, sizes: Sizes) -> float:
@@ -267,7 +271,7 @@ def _started(work: Work, kernels: Kernels, sizes: Sizes) -> float:
     else:
         forward = layers * _LAYER + (_ADAPTED * sizes.trained_tensors / 2 if work.method != "full" else 0)
     if kernels.unpacking:
-        forward += _QUANTISED * sum(w.count for w in work.weights if w.role == "linear")
+        forward += _QUANTISED.get(work.quantization, 3) * sum(w.count for w in work.weights if w.role == "linear")
     again = 1 if work.gradient_checkpointing else 0
     return forward * (1 + again + 2)
 

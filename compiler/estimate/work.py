@@ -13,7 +13,11 @@ Backend = Literal["peft", "unsloth"]
 Method = Literal["lora", "qlora", "dora", "adalora", "full"]
 Attention = Literal["sdpa", "eager", "flash_attention_2"]
 """Transformers' names: PyTorch's kernels, products of matrices that build every score, FlashAttention 2."""
+Quantization = Literal["none", "nf4", "fp4", "int8", "hqq-2bit"]
 Sharding = Literal["none", "ddp", "fsdp"]
+
+BITSANDBYTES = frozenset({"nf4", "fp4", "int8"})
+"""Ways to store a base in which its linear layers are bitsandbytes' own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +35,7 @@ class Work:
     weights: tuple[Weight, ...]
     backend: Backend
     method: Method
-    quantization: Literal["none", "nf4", "fp4", "int8", "hqq-2bit"]
+    quantization: Quantization
     double_quant: bool
     dtype: Literal["bfloat16", "float16", "float32"]
     attention: Attention

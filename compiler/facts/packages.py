@@ -7,6 +7,8 @@ from importlib import metadata, resources
 
 import tomli
 
+from compiler.two_bits import QUANTIZATION
+
 
 @cache
 def tested_set() -> dict[str, str]:
@@ -21,11 +23,11 @@ def own_version() -> str:
     return metadata.version("recipec")
 
 
-def package_set(*, backend: str, quantized: bool, gguf: bool) -> dict[str, str]:
+def package_set(*, backend: str, quantization: str, gguf: bool) -> dict[str, str]:
     """Name to version of every package whose version can change what a run computes."""
     names = ["accelerate", "datasets", "peft", "safetensors", "tokenizers", "torch", "transformers", "trl"]
-    if quantized:
-        names.append("bitsandbytes")
+    if quantization != "none":
+        names.append("hqq" if quantization == QUANTIZATION else "bitsandbytes")
     if gguf:
         names.append("gguf")
     if backend == "unsloth":

@@ -96,7 +96,7 @@ class ModelTable(Table):
     )
     quantization: Auto | Literal["none", "nf4", "fp4", "int8", "hqq-2bit"] = field(
         "auto",
-        "How the frozen base is stored: 4-bit nf4 or fp4, 8-bit int8 (bitsandbytes), or 2-bit HQQ (not built yet).",
+        "How the frozen base is stored: 4-bit nf4 or fp4, 8-bit int8 (bitsandbytes), or 2-bit HQQ (the package hqq).",
     )
     bnb_4bit_use_double_quant: bool = field(
         True, "Quantise the quantisation constants too: 0.37 bit less per parameter (QLoRA, 2305.14314)."

@@ -21,7 +21,9 @@ MODEL = frozenset({"architecture", "weights", "versions"})
 MAY_DIFFER = frozenset({"micro_batch", "accumulation", "length", "r", "target_modules", "lora_dropout"})
 """What may be another value in a run that still tells something: the same code runs, on other sizes."""
 
-DECIDING = frozenset({"accelerate", "bitsandbytes", "peft", "torch", "transformers", "trl", "unsloth", "unsloth_zoo"})
+DECIDING = frozenset(
+    {"accelerate", "bitsandbytes", "hqq", "peft", "torch", "transformers", "trl", "unsloth", "unsloth_zoo"}
+)
 """Packages whose version can change what a step takes."""
 
 

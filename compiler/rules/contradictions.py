@@ -9,6 +9,7 @@ from compiler.diagnostics import Diagnostic
 from compiler.facts.gpus import gpu_meant
 from compiler.phrases import counted, phrase
 from compiler.rules.reading import Reading, Rule
+from compiler.two_bits import QUANTIZATION
 
 
 def some_data(reading: Reading) -> Iterator[Diagnostic]:
@@ -138,6 +139,15 @@ def method_and_quantization(reading: Reading) -> Iterator[Diagnostic]:
             others=other,
             fixes=(reading.value_fix('"qlora"', *where),),
         )
+    if method == "adalora" and stored == QUANTIZATION:
+        yield reading.told(
+            "R104",
+            where,
+            phrase("PEFT has no AdaLoRA for layers in 2 bits"),
+            phrase('write method = "lora" or "dora", or another quantization in [model]'),
+            others=other,
+            fixes=(reading.value_fix('"lora"', *where),),
+        )
     if method == "full" and stored not in {"auto", "none"}:
         instead = "qlora" if stored in {"nf4", "fp4"} else "lora"
         yield reading.told(
@@ -148,6 +158,27 @@ def method_and_quantization(reading: Reading) -> Iterator[Diagnostic]:
             label=phrase("trains every weight"),
             others=other,
         )
+
+
+def biases_stay(reading: Reading) -> Iterator[Diagnostic]:
+    """A base in 2 bits trains LoRA's own matrices: HQQ's layer has no gradient of its bias, and PEFT's adds none."""
+    adapter = reading.recipe.adapter
+    if reading.recipe.model.quantization != QUANTIZATION or not reading.known(("model", "quantization")):
+        return
+    asked: tuple[tuple[bool, tuple[str, ...], str], ...] = (
+        (adapter.bias != "none", ("adapter", "bias"), phrase("training its biases")),
+        (bool(adapter.peft.get("lora_bias")), ("adapter", "peft", "lora_bias"), phrase("a bias in the adapter")),
+    )
+    for wanted, where, what in asked:
+        if wanted and reading.known(where):
+            yield reading.told(
+                "R119",
+                where,
+                phrase("a base in 2 bits does not go with {what}", what=what),
+                phrase("leave the line out, or write another quantization in [model]"),
+                others=((("model", "quantization"), phrase("the base is stored like this")),),
+                fixes=(reading.removal(*where),),
+            )
 
 
 def initialisation(reading: Reading) -> Iterator[Diagnostic]:
@@ -507,6 +538,7 @@ RULES: tuple[Rule, ...] = (
     held_out_apart,
     batch_divides,
     method_and_quantization,
+    biases_stay,
     initialisation,
     adalora_ranks,
     preset_alone,

@@ -19,12 +19,6 @@ def not_built_yet(reading: Reading) -> Iterator[Diagnostic]:
             phrase("training on several GPUs"),
             phrase("write gpu_count = 1, or remove it"),
         ),
-        (
-            recipe.model.quantization == "hqq-2bit",
-            ("model", "quantization"),
-            phrase("2-bit HQQ (which the tested Transformers cannot load)"),
-            phrase('write quantization = "nf4"'),
-        ),
     )
     for wanted, path, what, help_text in asked:
         if wanted:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from compiler.diagnostics import Diagnostic
 from compiler.phrases import phrase
 from compiler.rules.reading import Reading, Rule
+from compiler.two_bits import QUANTIZATION
 
 ADAPTER_FIELDS = [
     "r",
@@ -305,7 +306,21 @@ def cost_without_price(reading: Reading) -> Iterator[Diagnostic]:
         )
 
 
+def little_is_left(reading: Reading) -> Iterator[Diagnostic]:
+    """Two bits a weight keep so little of a base that an adapter first has to learn its language again."""
+    where = ("model", "quantization")
+    if reading.recipe.model.quantization == QUANTIZATION and reading.known(where):
+        yield reading.told(
+            "R214",
+            where,
+            phrase("in 2 bits a base loses most of what it knows; the adapter has to make up for it"),
+            phrase('quantization = "nf4" takes 1.6 bits more a weight and loses far less (recipe explain R214)'),
+            warning=True,
+        )
+
+
 RULES: tuple[Rule, ...] = (
+    little_is_left,
     cost_without_price,
     alpha_against_rank,
     learning_rate_for_method,

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import product
-from typing import Literal
 
 from compiler.estimate.lengths import RowLengths
-from compiler.estimate.work import Attention, Backend, Method, Work
+from compiler.estimate.work import Attention, Backend, Method, Quantization, Work
 
-Base = tuple[Method, Literal["none", "nf4", "fp4", "int8", "hqq-2bit"]]
+Base = tuple[Method, Quantization]
 """A method with how it stores the base: they go together."""
 
 

@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 
 from compiler.estimate.lengths import RowLengths
-from compiler.estimate.work import Work
+from compiler.estimate.work import Method, Work
 from compiler.search.candidates import Open, micro_batches
 from compiler.search.choose import Candidate, Room, choose
 from compiler.search.limits import Limits
+from compiler.two_bits import QUANTIZATION
 
 SHORTEST = 256
 SMALLEST_RANK = 8
@@ -53,8 +54,33 @@ def ways_out(asked: Lacking) -> WayOut | None:
 
     In the order of the guide: a smaller micro-batch with more accumulation, checkpointing, QLoRA, shorter sequences,
     a smaller rank, another GPU (which goes alone). Where time or money is short, checkpointing is given up and QLoRA
-    is LoRA again.
+    is LoRA again. A base in 2 bits comes after all of them, as it keeps little of what the model knows (R214).
     """
+    return _fewest(asked) or _in_two_bits(asked)
+
+
+def _in_two_bits(asked: Lacking) -> WayOut | None:
+    """The same on a base in 2 bits, where memory is what lacks and nothing else helps."""
+    base, left = asked.base, asked.left
+    if asked.limits is not None or base.quantization == QUANTIZATION:
+        return None
+    method: Method = "dora" if base.method == "dora" else "lora"
+    smaller = replace(
+        asked,
+        base=replace(base, method=method, quantization=QUANTIZATION, backend="peft"),
+        left=replace(left, bases=((method, QUANTIZATION),), backends=("peft",)),
+        rooms=(),
+    )
+    found = _outcome(smaller, (), at_all=False) or _fewest(smaller)
+    if found is None:
+        return None
+    stored = Change("model.quantization", base.quantization, QUANTIZATION)
+    other = () if method == base.method else (Change("adapter.method", base.method, method),)
+    return replace(found, changes=(stored, *other, *found.changes))
+
+
+def _fewest(asked: Lacking) -> WayOut | None:
+    """``ways_out`` on the base as it is asked for, or in 4 bits."""
     steps = _steps(asked)
     hopeful = _hopeful(asked, steps)
     for count in range(1, len(steps) + 1):

@@ -91,7 +91,7 @@ NOT_HERE: dict[str, dict[str, str]] = {
             "fp16",
             "bf16",
         ],
-        phrase("a base is trained on as none, nf4, fp4 or int8"),
+        phrase("a base is trained on as none, nf4, fp4, int8 or hqq-2bit"),
     ),
     "dtype": dict.fromkeys(
         ["float64", "fp64", "double", "float8", "fp8", "int8", "tf32"], phrase("training runs in 16 or 32 bits")

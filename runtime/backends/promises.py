@@ -8,15 +8,18 @@ from compiler.diagnostics import Diagnostic, Refusal
 from compiler.phrases import phrase
 from compiler.plan import Plan
 
+BITS = {"HQQLinear": 2, "Linear4bit": 4, "Linear8bitLt": 8}
+"""Of a weight, by the kind of a model's linear layers; other kinds have plain weights."""
+
 OTHER_BACKEND = {"unsloth": "peft", "peft": "unsloth"}
 
 
 def refuse_other_storage(plan: Plan, model: Any) -> None:
     """Raise Refusal (X011) when the linear layers are not stored in the bits that the plan says."""
     kwargs = plan.quantization.kwargs if plan.quantization is not None else {}
-    wanted = 4 if kwargs.get("load_in_4bit") else 8 if kwargs.get("load_in_8bit") else 16
+    wanted = kwargs.get("nbits") or (4 if kwargs.get("load_in_4bit") else 8 if kwargs.get("load_in_8bit") else 16)
     kinds = {type(module).__name__ for module in model.modules()}
-    found = 4 if "Linear4bit" in kinds else 8 if "Linear8bitLt" in kinds else 16
+    found = next((bits for kind, bits in BITS.items() if kind in kinds), 16)
     if found != wanted:
         message = phrase(
             "{backend} stored the base in {bits}, and the plan says {bits2}",

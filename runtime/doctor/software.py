@@ -15,6 +15,7 @@ from runtime.doctor.finding import Finding, State
 
 TRAINING = ("torch", "transformers", "peft", "trl", "accelerate", "datasets", "safetensors", "tokenizers")
 QUANTISING = "bitsandbytes"
+TWO_BITS = "hqq"
 INSTALL = "pip install -c constraints.txt torch && pip install -c constraints.txt '.[train]'"
 
 
@@ -28,6 +29,7 @@ def packages() -> Iterator[Finding]:
     for name in TRAINING:
         yield _package(name, "error", remedy=INSTALL)
     yield _package(QUANTISING, "warning", remedy=f"pip install {QUANTISING}=={tested_set()[QUANTISING]}")
+    yield _package(TWO_BITS, "note", remedy=f"DISABLE_CUDA=1 pip install {TWO_BITS}=={tested_set()[TWO_BITS]}")
 
 
 def _package(name: str, absent: State, *, remedy: str) -> Finding:

@@ -11,6 +11,7 @@ import transformers
 from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import nn
 
+from compiler.two_bits import CONFIG, QUANTIZATION
 from runtime.in_place import sum_in_place
 from runtime.tracing.four_bit import pack, quantize
 from runtime.tracing.job import Job
@@ -33,8 +34,13 @@ def outline(job: Job) -> Any:
             quantize(model, job.quantization, compute=getattr(torch, job.dtype), double=job.double_quant)
         if stack.kept_width == 4 and job.quantization != "none":
             _upcast_others(model)
-        if job.peft is not None:
-            model = peft.get_peft_model(model, peft.LoraConfig(**job.peft), low_cpu_mem_usage=True)
+        adapter = job.peft
+        if job.quantization == QUANTIZATION:
+            names = _outline_two_bits(model)
+            if adapter is not None and adapter["target_modules"] == "all-linear":
+                adapter = {**adapter, "target_modules": names}
+        if adapter is not None:
+            model = peft.get_peft_model(model, peft.LoraConfig(**adapter), low_cpu_mem_usage=True)
             width = torch.float32 if stack.adapter_width == 4 else getattr(torch, job.dtype)
             for weight in model.parameters():
                 if weight.requires_grad:
@@ -58,6 +64,19 @@ def made_fake(job: Job, model: Any) -> Any:
     if stack.sums_in_place:
         sum_in_place(model)
     return model
+
+
+def _outline_two_bits(model: Any) -> list[str]:
+    """Put HQQ's layers in, without numbers; the names of all linear layers but the head."""
+    from runtime.two_bits import adaptable, outlined, packs
+
+    for name, layer in list(model.named_modules()):
+        if packs(model, layer):
+            parent, _, child = name.rpartition(".")
+            setattr(model.get_submodule(parent), child, outlined(layer, CONFIG))
+    for weight in model.parameters():
+        weight.requires_grad_(requires_grad=False)
+    return adaptable(model)
 
 
 def _upcast_others(model: nn.Module) -> None:
@@ -88,6 +107,10 @@ def _materialise(model: nn.Module) -> None:
                 plain = torch.empty(weight.shape, dtype=weight.dtype, device="cpu")
                 made[id(weight)] = nn.Parameter(plain, requires_grad=weight.requires_grad)
             module._parameters[name] = made[id(weight)]
+        beside: Any = getattr(module, "meta", {})  # HQQ's scales and zeros
+        for name, kept in list(beside.items()):
+            if isinstance(kept, torch.Tensor):
+                beside[name] = fake(kept)
         for name, buffer in list(module._buffers.items()):
             if buffer is not None:
                 module._buffers[name] = fake(buffer)

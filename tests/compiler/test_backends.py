@@ -69,6 +69,7 @@ def test_each_rule_rules_out_its_case_and_nothing_else_does(code: str) -> None:
     [
         ({"model": {"quantization": "nf4", "bnb_4bit_use_double_quant": False}}, "B13"),
         ({"target": CPU, "model": {"quantization": "int8"}}, "B13"),
+        ({"model": {"quantization": "hqq-2bit"}}, "B13"),
         ({"adapter": {"method": "dora"}}, "B12"),
         ({"adapter": {"init_lora_weights": "loftq"}, "target": CPU}, "B14"),
         ({"training": {"sft": {"loss_type": "dft"}}}, "B21"),

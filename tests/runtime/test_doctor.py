@@ -45,6 +45,13 @@ def test_a_package_that_is_missing_or_another_is_told(
     assert ("pip install" in torch.remedy) == (state != "ok")
 
 
+def test_a_package_that_only_some_recipes_need_is_no_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(software, "installed_version", lambda _: None)
+    found = by_subject(list(software.packages()))
+    assert (found["bitsandbytes"].state, found["hqq"].state) == ("warning", "note")
+    assert found["hqq"].remedy.endswith("pip install hqq==0.2.8.post1")
+
+
 def test_the_known_conflict_with_unsloth_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("compiler.facts.unsloth.ruled_out", lambda: {"trl": ("1.16.0", "<=1.15.0")})
     found = software.unsloth_here()

@@ -43,6 +43,13 @@ def test_what_is_missing_is_told_before_what_differs(installed: dict[str, str]) 
     assert help_text == "pip install 'recipec[train]'"
 
 
+def test_what_only_a_base_in_two_bits_needs_is_told_by_itself(installed: dict[str, str]) -> None:
+    installed["peft"] = "0.21.2"
+    ((code, message, help_text),) = told({"hqq": "0.2.8.post1", "peft": "0.21.2"})
+    assert (code, message) == ("E010", "not installed: hqq")
+    assert help_text == "DISABLE_CUDA=1 pip install hqq==0.2.8.post1"
+
+
 def test_the_remedy_names_what_the_backend_needs(installed: dict[str, str]) -> None:
     ((_, _, help_text),) = told({"unsloth": "1"}, backend="unsloth")
     assert help_text == "pip install 'recipec[unsloth]'"

@@ -137,7 +137,7 @@ def test_loftq_begins_nearer_to_the_base_than_its_storage_and_what_is_merged_is_
     import torch
     from transformers import LlamaForCausalLM
 
-    from runtime.loftq import dequantised
+    from runtime.stored_weights import dequantised
     from runtime.training import held_out_loss
     from tests.runtime.test_methods import cross_entropy
 

@@ -104,6 +104,17 @@ def test_stacks_of_experts_take_plain_lora_only(text: str, told: list[str]) -> N
     assert with_model(text, replace(LLAMA, model_type="mixtral")) == told
 
 
+@pytest.mark.parametrize(("targets", "codes"), [("all-linear", ["M097"]), ("attention", [])])
+def test_stacks_of_experts_are_not_adapted_beside_two_bits(targets: str, codes: list[str]) -> None:
+    text = '[model]\nid = "m/m"\nquantization = "hqq-2bit"\n[data]\npath = "t.jsonl"\n'
+    document, _ = parse_document(f'{text}[adapter]\ntarget_modules = "{targets}"'.encode(), "recipe.toml")
+    assert document is not None
+    recipe, _ = load_recipe(document)
+    assert recipe is not None
+    facts = ModelFacts("m", "folder", None, Path(), replace(LLAMA, model_type="mixtral"), (), ())
+    assert [problem.code for problem in against_model(recipe, document, facts)] == codes
+
+
 def test_a_family_that_is_not_known_is_judged_when_it_is_loaded() -> None:
     assert with_model('[adapter]\ntarget_modules = ["nonsense"]', OTHER) == []
     assert with_model('[adapter]\ntarget_modules = ["nonsense"]', None) == []

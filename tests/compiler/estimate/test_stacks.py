@@ -7,10 +7,12 @@ from dataclasses import replace
 import pytest
 
 from compiler.estimate.memory import memory
-from compiler.estimate.result import Memory, Unknown
+from compiler.estimate.result import Memory
 from compiler.estimate.stacks import stack_of, version
+from compiler.estimate.static import base_weights, quantised
 from compiler.estimate.work import Work
-from tests.compiler.estimate.works import work
+from compiler.facts.parameters import Weight
+from tests.compiler.estimate.works import SMALL, work
 
 
 def allocated(asked: Work) -> int:
@@ -73,7 +75,40 @@ def test_fsdp_divides_what_lies_there_and_ddp_adds_buckets() -> None:
     assert allocated(replace(full, devices=8, sharding="ddp")) > allocated(full) + 15 * 10**9
 
 
-def test_a_two_bit_base_is_refused() -> None:
-    found = memory(work(quantization="hqq-2bit"))
-    assert isinstance(found, Unknown)
-    assert "2-bit" in found.reason
+def test_a_base_in_two_bits_takes_two_and_a_half_bits_a_weight_and_adapters_stay_wide() -> None:
+    two_bits = work(method="lora", quantization="hqq-2bit", gradient_checkpointing=False)
+    found = memory(two_bits)
+    assert isinstance(found, Memory)
+    parts = {term.name: term.bytes for term in found.terms}
+    numbers = sum(weight.numbers for weight in two_bits.weights if weight.role == "linear")
+    others = sum(weight.numbers for weight in two_bits.weights if weight.role != "linear")
+    assert parts["weights"] == numbers // 4 + 2 * others
+    assert parts["scales"] == numbers // 64 * 4
+    assert parts["adapters"] == allocated_adapters(replace(two_bits, quantization="none"))
+    assert allocated(two_bits) < allocated(replace(two_bits, method="qlora", quantization="nf4"))
+    wide = memory(replace(two_bits, dtype="float32"))
+    assert isinstance(wide, Memory)
+    assert {term.name: term.bytes for term in wide.terms}["scales"] == numbers // 64 * 8
+
+
+def test_a_matrix_that_does_not_divide_into_groups_of_weights_stays_as_it_is() -> None:
+    odd = Weight("q_proj", (10, 30), 1, "linear")
+    assert quantised(odd, "nf4")
+    assert not quantised(odd, "hqq-2bit")
+    assert quantised(replace(odd, shape=(32, 30)), "hqq-2bit")
+    assert base_weights((odd,), "hqq-2bit", double=False, base_width=2, kept_width=2) == (600, 0, 0)
+
+
+def test_on_a_cpu_the_weights_are_there_whole_before_they_are_packed() -> None:
+    two_bits = work(SMALL, method="lora", quantization="hqq-2bit", device="cpu", length=16, optim="adamw_torch_fused")
+    found, plain = memory(two_bits), memory(replace(two_bits, quantization="none"))
+    assert isinstance(found, Memory)
+    assert isinstance(plain, Memory)
+    assert found.moment == "loading"
+    assert found.allocated.bytes == 2 * sum(w.numbers for w in two_bits.weights) + 36 * 512 * 1408
+
+
+def allocated_adapters(asked: Work) -> int:
+    found = memory(asked)
+    assert isinstance(found, Memory)
+    return next(term.bytes for term in found.terms if term.name == "adapters")

@@ -24,11 +24,12 @@ def test_the_set_is_that_of_the_constraints() -> None:
 
 
 def test_a_plan_names_what_can_change_a_result() -> None:
-    plain = set(package_set(backend="peft", quantized=False, gguf=False))
+    plain = set(package_set(backend="peft", quantization="none", gguf=False))
     assert plain >= {"recipec", "torch", "transformers", "trl", "peft"}
-    assert set(package_set(backend="peft", quantized=True, gguf=False)) - plain == {"bitsandbytes"}
-    assert set(package_set(backend="peft", quantized=False, gguf=True)) - plain == {"gguf"}
-    assert set(package_set(backend="unsloth", quantized=False, gguf=False)) - plain == {"unsloth", "unsloth_zoo"}
+    assert set(package_set(backend="peft", quantization="nf4", gguf=False)) - plain == {"bitsandbytes"}
+    assert set(package_set(backend="peft", quantization="hqq-2bit", gguf=False)) - plain == {"hqq"}
+    assert set(package_set(backend="peft", quantization="none", gguf=True)) - plain == {"gguf"}
+    assert set(package_set(backend="unsloth", quantization="none", gguf=False)) - plain == {"unsloth", "unsloth_zoo"}
 
 
 def test_local_parts_of_versions_do_not_count(monkeypatch: pytest.MonkeyPatch) -> None:

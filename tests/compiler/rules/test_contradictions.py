@@ -38,3 +38,31 @@ def test_what_cannot_be_together(text: str, places: list[str]) -> None:
     found = told(text)
     assert [f"{p.span.line}:{p.span.column} {p.code} {p.severity}" for p in found if p.span] == places
     assert all(problem.help and problem.secondary for problem in found)
+
+
+@pytest.mark.parametrize(
+    ("text", "codes"),
+    [
+        ("", []),
+        ('[adapter]\nmethod = "lora"\nr = 8', []),
+        ('[adapter]\nmethod = "dora"', []),
+        ('[adapter]\nmethod = "qlora"', ["R104"]),
+        ('[adapter]\nmethod = "full"', ["R104"]),
+        ('[adapter]\nmethod = "adalora"', ["R104"]),
+        ('[adapter]\ninit_lora_weights = "pissa"', ["R105"]),
+        ('[adapter]\ninit_lora_weights = "loftq"', ["R105"]),
+        ('[adapter]\ninit_lora_weights = "gaussian"', []),
+        ('[adapter]\nbias = "lora_only"', ["R119"]),
+        ("[adapter.peft]\nlora_bias = true", ["R119"]),
+        ("[adapter.peft]\nlora_bias = false", []),
+    ],
+)
+def test_what_goes_with_a_base_in_two_bits(text: str, codes: list[str]) -> None:
+    stored = f'[model]\nid = "m/m"\nquantization = "hqq-2bit"\n[data]\npath = "t.jsonl"\n{text}'
+    document, _ = parse_document(stored.encode(), "recipe.toml")
+    assert document is not None
+    found = load_recipe(document)[1]
+    assert sorted(problem.code for problem in found) == sorted([*codes, "R214"])  # and it is told what is lost
+    plain, _ = parse_document(stored.replace("hqq-2bit", "none").encode(), "recipe.toml")
+    assert plain is not None
+    assert "R214" not in {problem.code for problem in load_recipe(plain)[1]}

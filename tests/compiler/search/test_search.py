@@ -122,6 +122,22 @@ def test_nothing_helps_where_the_weights_alone_are_too_much() -> None:
     assert looked(2).smallest is not None
 
 
+def test_two_bits_are_named_where_nothing_else_helps_and_are_never_chosen() -> None:
+    asked = Lacking(work(length=256), ALL, Room(a100(), 5 * GIB), LENGTHS)
+    found = ways_out(asked)
+    assert found is not None
+    assert [(change.path, change.then) for change in found.changes] == [("model.quantization", "hqq-2bit")]
+    assert (found.candidate.work.method, found.candidate.work.backend) == ("lora", "peft")
+    assert found.candidate.memory.fits(5 * GIB)
+    assert all(tried.candidate.work.quantization != "hqq-2bit" for tried, _ in alone(asked))
+    named = ways_out(replace(asked, base=replace(asked.base, method="qlora", quantization="nf4")))
+    assert named is not None
+    assert [change.path for change in named.changes] == ["model.quantization", "adapter.method"]
+    roomier = ways_out(replace(asked, room=Room(a100(), int(5.75 * GIB))))
+    assert roomier is not None
+    assert [change.path for change in roomier.changes] == ["adapter.r"]
+
+
 def test_a_card_that_holds_it_is_not_told_to_change_anything_but_what_is_needed() -> None:
     room = Room(a100(), int(9.5 * GIB))
     assert looked(9.5, replace(ALL, micro_batches=(16,))).best is None

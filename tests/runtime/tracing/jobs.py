@@ -30,7 +30,7 @@ ALL_LINEAR = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "d
 
 def job(method: str, *, checkpoint: bool = False, config: dict[str, Any] | None = None, **changes: Any) -> Job:
     """A step as TRL runs it: autocast in 16 bits, the loss in chunks."""
-    packed = method == "qlora"
+    packed, two_bits = method == "qlora", method == "two bits"
     dtype = changes.pop("dtype", "bfloat16")
     width = 4 if dtype == "float32" else 2
     stack = Stack(
@@ -51,7 +51,7 @@ def job(method: str, *, checkpoint: bool = False, config: dict[str, Any] | None 
         "config": {**CONFIG, **(config or {})},
         "stack": stack,
         "dtype": dtype,
-        "quantization": "nf4" if packed else "none",
+        "quantization": "nf4" if packed else "hqq-2bit" if two_bits else "none",
         "double_quant": True,
         "peft": None if method == "full" else adapter,
         "attention": "sdpa",

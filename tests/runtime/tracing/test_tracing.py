@@ -24,6 +24,11 @@ STEPS = {
     "qlora": job("qlora"),
     "qlora, checkpoints": job("qlora", checkpoint=True),
     "qlora, whole logits": job("qlora", loss="whole"),
+    "two bits": job("two bits", casts_inputs=False, loss="learnt"),
+    "two bits, checkpoints": job("two bits", casts_inputs=False, loss="learnt", checkpoint=True, padded=True),
+    "two bits, dropout": job("two bits", dropout=0.1),
+    "two bits, float32": job("two bits", dtype="float32", checkpoint=True),
+    "two bits, few targets": job("two bits", casts_inputs=False, targets=["q_proj", "v_proj"]),
     "accumulation": job("lora", accumulation=2, checkpoint=True),
     "lora, float32": job("lora", dtype="float32", checkpoint=True),
     "lora, left to autocast": job("lora", casts_inputs=False),
@@ -215,6 +220,7 @@ WALKS = {
     ),
 }
 COARSER = {"dora": 0.002, "qwen3_moe": 0.005, "qwen2_moe": 0.005}
+COARSER |= {"two bits, checkpoints": 0.002}  # beside a small base the loss weighs more
 COARSER |= dict.fromkeys(["mixtral", "mixtral, CUDA", "olmoe", "olmoe, CUDA"], 0.003)
 """Families with experts index rows by numbers that are small and many, and are left out."""
 
