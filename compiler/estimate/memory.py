@@ -68,15 +68,16 @@ class Between:
         return self.base + self.scales + self.adapters + self.states + self.buffer
 
 
-def memory(work: Work, *, compute_capability: float = 8.0) -> Memory | Unknown:
+def memory(work: Work, *, compute_capability: float = 8.0, by_term: bool = True) -> Memory | Unknown:
     """Memory of ``work`` on its device; a refusal for what is not known or makes no sense.
 
-    ``compute_capability`` is the GPU's, for what CUDA itself takes.
+    ``compute_capability`` is the GPU's, for what CUDA itself takes. Without ``by_term`` the terms are left out, which
+    a search asks of hundreds and reads of one.
     """
-    return memory_on(work, stack_of(work), compute_capability=compute_capability)
+    return memory_on(work, stack_of(work), compute_capability=compute_capability, by_term=by_term)
 
 
-def memory_on(work: Work, stack: Stack, *, compute_capability: float = 8.0) -> Memory | Unknown:
+def memory_on(work: Work, stack: Stack, *, compute_capability: float = 8.0, by_term: bool = True) -> Memory | Unknown:
     """The same on a stack that is said rather than derived from the work's backend and versions."""
     refusal = _refusal(work)
     if refusal is not None:
@@ -92,7 +93,7 @@ def memory_on(work: Work, stack: Stack, *, compute_capability: float = 8.0) -> M
         stack = replace(stack, gradients_kept=True)
     between = _between(work, stack, kind)
     peaks = _peaks(work, stack, shape)
-    return _told(work, stack, between, peaks, compute_capability)
+    return _told(work, stack, between, peaks, compute_capability, by_term=by_term)
 
 
 def _refusal(work: Work) -> Unknown | None:
@@ -220,7 +221,15 @@ def _walked(asked: Walk) -> list[dict[str, tuple[Line, ...]]]:
     return [walk(replace(asked, shape=replace(asked.shape, layers=layers))) for layers in (3, 4)]
 
 
-def _told(work: Work, stack: Stack, between: Between, peaks: dict[str, tuple[int, int]], capability: float) -> Memory:
+def _told(
+    work: Work,
+    stack: Stack,
+    between: Between,
+    peaks: dict[str, tuple[int, int]],
+    capability: float,
+    *,
+    by_term: bool,
+) -> Memory:
     gpu = work.device == "cuda"
     kept = between.kept + (between.gradients if stack.gradients_kept else 0)
     extra = _communication(work, between)
@@ -232,7 +241,7 @@ def _told(work: Work, stack: Stack, between: Between, peaks: dict[str, tuple[int
     workspace = workspaces(capability) if gpu and moment != "loading" else 0
     allocated = totals[highest] + workspace
     step = peaks.get(highest, (0, 0))
-    terms = _terms(work, stack, between, moment, step=step, extra=extra, libraries=workspace)
+    terms = _terms(work, stack, between, moment, step=step, extra=extra, libraries=workspace) if by_term else ()
     return Memory(
         terms=terms,
         allocated=_band(allocated, 0.01, workspace + (8 << 20)),

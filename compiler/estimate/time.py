@@ -140,10 +140,17 @@ class Clock:
 
     def step(self, *, rows: float, length: float, accumulation: int) -> Step:
         """One optimizer step of ``accumulation`` micro-steps of ``rows`` sequences, padded to ``length`` tokens."""
-        tokens = rows * length
-        own = self.fixed + tokens * (self.token + length * self.pair)
-        micro = max(own, self.started) if self.beside else own + self.started
+        own, micro = self._micro(rows, length)
         return Step(own * accumulation, (micro - own) * accumulation, self.update)
+
+    def seconds(self, rows: float, length: float, accumulation: int) -> float:
+        """The same as a number, for who asks it of thousands."""
+        return self._micro(rows, length)[1] * accumulation + self.update
+
+    def _micro(self, rows: float, length: float) -> tuple[float, float]:
+        """A micro-step's kernels, and with what it waits for Python."""
+        own = self.fixed + rows * length * (self.token + length * self.pair)
+        return own, max(own, self.started) if self.beside else own + self.started
 
 
 def clock(work: Work, device: Device, *, kernels: Kernels | None = None) -> Clock:

@@ -72,17 +72,15 @@ class _Scales:
     left: Open
     way: Work
     unknown: Unknown | None = None
-    smallest: Memory | None = None
     most: int | None = None
 
-    def weigh(self, rows: int) -> Memory | None:
+    def weigh(self, rows: int, *, by_term: bool = False) -> Memory | None:
         """The memory of a split, None when it cannot be told."""
-        found = memory(split(self.way, rows, self.left.batch), compute_capability=self.room.compute_capability)
+        work = split(self.way, rows, self.left.batch)
+        found = memory(work, compute_capability=self.room.compute_capability, by_term=by_term)
         if isinstance(found, Unknown):
             self.unknown = found
             return None
-        if self.smallest is None or found.process.high < self.smallest.process.high:
-            self.smallest = found
         return found
 
     def fits(self, rows: int) -> bool:
@@ -122,8 +120,7 @@ class _Timer:
                 self.seen[rows, joining] = _sequences(self.lengths, rows, joining)
             sequences, length = self.seen[rows, joining]
             accumulation = left.batch // (rows * way.devices)
-            step = timed.step(rows=sequences, length=max(1.0, length), accumulation=accumulation)
-            found.append(step.seconds / each)
+            found.append(timed.seconds(sequences, max(1.0, length), accumulation) / each)
         return found
 
 
@@ -188,7 +185,7 @@ def _first(timed: list[_Timed], scales: list[_Scales], bound: Bound | None, leng
 
 
 def _candidate(scale: _Scales, rows: int, pace: float) -> Candidate:
-    held = scale.weigh(rows)
+    held = scale.weigh(rows, by_term=True)
     assert held is not None
     return Candidate(split(scale.way, rows, scale.left.batch), held, pace)
 
