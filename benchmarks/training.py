@@ -30,6 +30,7 @@ ROOT = Path(__file__).resolve().parents[1]
 RECIPE = Path(sys.executable).with_name("recipe")
 QUICKSTART = ROOT / "recipes" / "quickstart"
 STEPS = 12
+ROUNDS = 2
 BACKENDS = ("peft", "unsloth")
 PLAIN = (
     ("plain TRL script, the same settings", "plain_trl"),
@@ -41,7 +42,7 @@ MOST_ANSWERS = 10
 
 
 def run() -> Iterator[str]:
-    """The tables' lines. All are run twice, in turn, and the better one of each counts: the machine is shared."""
+    """The tables' lines. All are run in turn, ``ROUNDS`` times; the best of each counts, as the machine is shared."""
     with tempfile.TemporaryDirectory() as name:
         for title, lines in (("rows of the quickstart", _rows()), ("rows of varied length", _varied(_rows()))):
             yield f"{title}:"
@@ -55,7 +56,7 @@ def _table(folder: Path, lines: list[dict[str, str]]) -> Iterator[str]:
     folder.mkdir()
     file = folder / "rows.jsonl"
     file.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), encoding="utf-8")
-    for number in range(2):
+    for number in range(ROUNDS):
         for backend in BACKENDS:
             told = _recipe(folder / f"{backend}-{number}", backend, file)
             measured.setdefault(f"`recipe run`, {backend}", []).append(told)

@@ -123,10 +123,11 @@ SHORT = 512
 
 
 def attentions(target: Target, dtype: str) -> tuple[Literal["eager", "sdpa"], ...]:
-    """What may be chosen between, quicker ones first: in bfloat16 on a CPU, scores; elsewhere PyTorch's kernels alone.
+    """What may be chosen between: in bfloat16 on a CPU, scores (where times are alike) or PyTorch's one kernel.
 
-    Forwards and backwards, sequences of 64 to 512 tokens take 0.2 to 0.45 of what PyTorch's kernel for CPUs takes in
-    bfloat16, longer ones 0.6 (``python -m benchmarks packing``), but the scores of each layer grow with the square.
+    Forwards and backwards, sequences of 64 to 256 tokens take 0.2 to 0.8 of what that kernel takes; longer ones 0.6
+    on a processor without tile units, 1 to 1.6 with them (``python -m benchmarks packing``). Scores of each layer grow
+    with the square. Elsewhere PyTorch's kernels are alone.
     """
     return ("eager", "sdpa") if target.device == "cpu" and dtype == "bfloat16" else ("sdpa",)
 
