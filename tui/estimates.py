@@ -442,6 +442,7 @@ def _work(work: Work) -> dict[str, Any]:
         "devices",
         "length",
         "gradient_checkpointing",
+        "attention",
         "optim",
         "packing",
     )

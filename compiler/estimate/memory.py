@@ -195,7 +195,7 @@ def walk_of(work: Work, stack: Stack, shape: Shape) -> Walk:
         stack=replace(stack, chunk=chunk),
         adapters=adapters,
         length=work.length,
-        packed="4-bit" if work.quantization in {"nf4", "fp4"} else work.quantization,  # one kernel, two tables
+        packed="nf4" if work.quantization == "fp4" else work.quantization,  # one kernel, two tables
         attention=work.attention,
         gpu=work.device == "cuda",
         chunks=min(3, math.ceil(tokens / chunk)),

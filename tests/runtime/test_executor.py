@@ -35,7 +35,7 @@ class Staged(Executor):
     def __init__(self, run: RunFolder, **doing: Do) -> None:
         super().__init__(run)
         self.doing = doing
-        model = SimpleNamespace(named_parameters=list)
+        model = SimpleNamespace(named_parameters=list, modules=list)
         self.trainer = SimpleNamespace(state=SimpleNamespace(global_step=0), model=model)
 
     def do(self, what: str) -> None:
