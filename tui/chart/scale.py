@@ -80,7 +80,7 @@ def _log_ticks(low: float, high: float, most: int) -> list[float]:
 
 
 def label(value: float, *, step: float = 0.0) -> str:
-    """A number in few characters: ``0.25``, ``1,200``, ``12k``, ``3.5M``, ``2e-05``.
+    """A number in few characters: ``0.25``, ``1,200``, ``12k``, ``3.5M``, ``2e-05``, ``5e+32``.
 
     ``step`` is the distance to the next label, below which decimals mean nothing.
     """
@@ -89,6 +89,8 @@ def label(value: float, *, step: float = 0.0) -> str:
     size = abs(value)
     if not math.isfinite(value):
         return str(value)
+    if size >= 1e15:
+        return f"{value:.0e}" if step == 0 or step >= size / 2 else f"{value:.1e}"
     for least, unit, letter in UNITS:
         if size >= least:
             return _plain(value / unit, step / unit) + letter

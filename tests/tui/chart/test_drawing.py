@@ -6,7 +6,7 @@ import math
 from xml.etree import ElementTree
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tui.chart.canvas import ASCII_CELL, BRAILLE_CELL, Canvas
@@ -47,6 +47,7 @@ def test_ascii_has_two_dots_a_cell() -> None:
     assert "".join(canvas.cell(column, 0)[0] for column in range(3)) == "'.:"
 
 
+@example([4.761905030441568e32], (24, 4), False, False, False)
 @given(POINTS, st.tuples(st.integers(1, 90), st.integers(1, 30)), st.booleans(), st.booleans(), st.booleans())
 def test_a_picture_has_exactly_its_size(
     values: list[float], size: tuple[int, int], log_y: bool, ascii_only: bool, zoomed: bool
