@@ -130,19 +130,14 @@ def test_packing_takes_what_is_predicted_beside_the_weights() -> None:
     from compiler.estimate.static import fitting_bytes
     from compiler.facts.parameters import Weight
     from runtime.two_bits import packed
+    from tests.runtime.tracing.jobs import most_live
 
     layer = torch.nn.Linear(256, 512, bias=False, dtype=torch.bfloat16)
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as seen:
         packed(layer, CONFIG, device="cpu")
-    results: Any = seen.profiler
-    events = [event for event in results.kineto_results.events() if event.name() == "[memory]"]
-    live = most = 0
-    for event in sorted(events, key=lambda each: each.start_ns()):
-        live += event.nbytes()
-        most = max(most, live)
     weight = Weight("q_proj", (512, 256), 1, "linear")
     told = fitting_bytes((weight,), base_width=2, gpu=False)
-    assert told == pytest.approx(most, rel=0.02)
+    assert told == pytest.approx(most_live(seen), rel=0.02)
 
 
 def test_all_linear_layers_get_an_adapter_and_are_counted_as_a_plan_says(base: Path, tmp_path: Path) -> None:

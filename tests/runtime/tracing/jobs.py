@@ -66,6 +66,16 @@ def job(method: str, *, checkpoint: bool = False, config: dict[str, Any] | None 
     return Job(**values)
 
 
+def most_live(seen: Any) -> int:
+    """Most live bytes of what ``torch.profiler.profile(profile_memory=True)`` has seen."""
+    events = [event for event in seen.profiler.kineto_results.events() if event.name() == "[memory]"]
+    live = most = 0
+    for event in sorted(events, key=lambda each: each.start_ns()):
+        live += event.nbytes()
+        most = max(most, live)
+    return most
+
+
 def shape(asked: Job) -> Shape:
     """The decoder of the job's config."""
     found = shape_of(from_config(asked.config), weights_of(asked.config))

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from runtime.tracing.job import Job, job_from_json
-from tests.runtime.tracing.jobs import job, walked
+from tests.runtime.tracing.jobs import job, most_live, walked
 
 pytestmark = pytest.mark.slow
 
@@ -76,13 +76,7 @@ def real_peak(asked: Job) -> int:
                 micro_step(asked, model, _Silent())
             run.step()
             run.zero_grad()
-    results: Any = seen.profiler
-    events = [event for event in results.kineto_results.events() if event.name() == "[memory]"]
-    live = most = 0
-    for event in sorted(events, key=lambda each: each.start_ns()):
-        live += event.nbytes()
-        most = max(most, live)
-    return most
+    return most_live(seen)
 
 
 @pytest.mark.parametrize("name", STEPS)
@@ -113,13 +107,7 @@ def real_measuring(asked: Job) -> int:
     gc.collect()  # what an earlier test has left, and is freed in here, would be taken off the peak
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as seen, torch.no_grad():
         loss_of(asked, model)
-    results: Any = seen.profiler
-    events = [event for event in results.kineto_results.events() if event.name() == "[memory]"]
-    live = most = 0
-    for event in sorted(events, key=lambda each: each.start_ns()):
-        live += event.nbytes()
-        most = max(most, live)
-    return most
+    return most_live(seen)
 
 
 @pytest.mark.parametrize(
