@@ -183,8 +183,6 @@ def way(work: Work) -> str:
     """How a candidate trains, in a few words."""
     again = _("checkpointing") if work.gradient_checkpointing else _("no checkpointing")
     how = [work.backend, work.method, *([] if work.method == "full" else [f"r = {work.r}"])]
-    packing = _(", packed") if work.packing else ""
-    scores = ", eager" if work.attention == "eager" else ""
     devices = f" x {work.devices}" if work.devices > 1 else ""
     split = f"{work.micro_batch} x {work.accumulation}{devices}"
     return _(
@@ -194,8 +192,14 @@ def way(work: Work) -> str:
         length=work.length,
         again=again,
         optim=work.optim,
-        packing=packing + scores,
+        packing=_besides(work),
     )
+
+
+def _besides(work: Work) -> str:
+    """What is said of a way only where it is not the usual."""
+    packing = _(", packed") if work.packing else ""
+    return packing + (", eager" if work.attention == "eager" else "")
 
 
 def _others(told: Estimate, *, narrow: bool) -> list[str]:
@@ -224,9 +228,7 @@ def _memory_of(candidate: Candidate) -> str:
 def _short(candidate: Candidate) -> str:
     work = candidate.work
     again = _(", checkpointing") if work.gradient_checkpointing else ""
-    packing = _(", packed") if work.packing else ""
-    scores = ", eager" if work.attention == "eager" else ""
-    return f"{work.backend}, {work.method}, {work.micro_batch} x {work.accumulation}{again}{packing}{scores}"
+    return f"{work.backend}, {work.method}, {work.micro_batch} x {work.accumulation}{again}{_besides(work)}"
 
 
 def _compared(told: Estimate, other: Candidate) -> str:

@@ -89,13 +89,11 @@ def label(value: float, *, step: float = 0.0) -> str:
     size = abs(value)
     if not math.isfinite(value):
         return str(value)
-    if size >= 1e15:
+    if size < 1e-3 or size >= 1e15:
         return f"{value:.0e}" if step == 0 or step >= size / 2 else f"{value:.1e}"
     for least, unit, letter in UNITS:
         if size >= least:
             return _plain(value / unit, step / unit) + letter
-    if size < 1e-3:
-        return f"{value:.0e}" if step == 0 or step >= size / 2 else f"{value:.1e}"
     return _plain(value, step)
 
 
