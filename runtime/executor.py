@@ -32,6 +32,7 @@ from runtime.checkpoints import discard_unsealed, latest_whole, step_of
 from runtime.child import main_of
 from runtime.evaluation.questions import write_questions
 from runtime.faults import diagnose, first_line, is_out_of_memory, no_room_error
+from runtime.imports import importing
 from runtime.journal import JournalWriter, boot_id
 from runtime.lock import ExecutorLock
 from runtime.orders import BUDGET, SIGNALS, Orders, Stopped
@@ -218,7 +219,9 @@ class Executor:
     def _model(self, plan: Plan, inputs: Inputs) -> Loaded:
         from runtime.backends import loader
 
-        load = loader(plan.backend)  # first of all: a backend may patch the libraries that come next
+        with importing(plan):
+            load = loader(plan.backend)  # first of all: a backend may patch the libraries that come next
+            import runtime.training  # noqa: F401 - whose libraries look for packages too
         from runtime.weights import weights_folder
 
         def announce(message: str) -> None:

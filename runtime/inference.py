@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import peft
 import torch
 
 from compiler.data.examples import IGNORED, Example
@@ -49,8 +50,6 @@ def load_tuned(plan: Plan, run: RunFolder, base: Any) -> Any:
         own = {"dtype": getattr(torch, plan.load.kwargs["dtype"]), "use_safetensors": True}  # whatever the base was
         kwargs = {**plan.load.kwargs, **own}
         return load_causal_lm(run.id, run.model, **kwargs).to(base.device).eval()
-    import peft
-
     _is_there(run, run.adapter)
     return peft.PeftModel.from_pretrained(base, run.adapter).eval()
 

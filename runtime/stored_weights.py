@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import bitsandbytes
 import torch
 
 
 def dequantised(layer: Any) -> torch.Tensor:
     """The weight of a layer in 4 bits (bitsandbytes) or 2 (HQQ) as numbers, outputs x inputs, in float32."""
-    if isinstance(layer, bitsandbytes.nn.Linear4bit):
+    if _in_4_bits(layer):
+        import bitsandbytes.functional
+
         numbers: torch.Tensor = bitsandbytes.functional.dequantize_4bit(layer.weight.data, layer.weight.quant_state)
         return numbers.float()
     whole: torch.Tensor = layer.dequantize()
@@ -19,7 +20,12 @@ def dequantised(layer: Any) -> torch.Tensor:
 
 def is_packed(layer: Any) -> bool:
     """Whether ``dequantised`` can read it."""
-    return isinstance(layer, bitsandbytes.nn.Linear4bit) or hasattr(layer, "W_q")
+    return _in_4_bits(layer) or hasattr(layer, "W_q")
+
+
+def _in_4_bits(layer: Any) -> bool:
+    """Asked of its weight: bitsandbytes is not imported where nothing is stored by it (runtime/imports.py)."""
+    return hasattr(getattr(layer, "weight", None), "quant_state")
 
 
 @torch.no_grad()

@@ -15,7 +15,6 @@ from runtime.adapter_names import check_names
 from runtime.backends import Loaded, name_base
 from runtime.backends.promises import refuse_other_storage
 from runtime.loading import refuse_not_finite
-from runtime.loftq import start_with_loftq
 from runtime.stored_base import load_stored
 
 
@@ -57,6 +56,8 @@ def load(plan: Plan, folder: Path) -> Loaded:
         own = {"init_lora_weights": True} if loftq else {}  # PEFT's own LoftQ is for GPUs
         model = peft.get_peft_model(model, config_class(**{**plan.peft.kwargs, **own, **_layers(plan, model)}))
         if loftq:
+            from runtime.loftq import start_with_loftq
+
             start_with_loftq(model, folder, pickled=plan.pickled_base)
         name_base(model, plan)
     return Loaded(model, tokenizer, folder)

@@ -14,6 +14,7 @@ from compiler.cache import cache_folder
 
 os.environ.setdefault("UNSLOTH_DISABLE_STATISTICS", "1")  # else it asks the hub for a file to be counted by
 os.environ.setdefault("UNSLOTH_COMPILE_LOCATION", str(cache_folder() / "unsloth"))  # else the folder one stands in
+os.environ.setdefault("UNSLOTH_CPU_BF16", "1")  # else it leaves bfloat16 for float32 where a CPU emulates it
 
 # ruff: noqa: I001 - the order is what matters here
 from unsloth import FastLanguageModel

@@ -13,6 +13,8 @@ from typing import Any, TextIO
 from compiler.diagnostics import Diagnostic, Refusal
 from compiler.phrases import phrase
 from runtime.faults import diagnose
+from runtime.imports import importing
+from runtime.models import plan_of
 from runtime.run_folder import RunFolder
 
 
@@ -20,7 +22,8 @@ class Server:
     """Answers requests one after the other."""
 
     def __init__(self, runs: list[RunFolder], out: TextIO) -> None:
-        from runtime.chat.speakers import Speakers
+        with importing(*map(plan_of, runs)):
+            from runtime.chat.speakers import Speakers
 
         self._out = out
         self._stop = False

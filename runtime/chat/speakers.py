@@ -10,9 +10,9 @@ from typing import Any
 from compiler.data.tokenizer import ChatTokenizer
 from compiler.diagnostics import Diagnostic, Refusal
 from compiler.phrases import phrase
-from compiler.plan import Plan, read_plan
+from compiler.plan import Plan
 from runtime.inference import load_base, load_tuned
-from runtime.models import base_folder
+from runtime.models import base_folder, plan_of
 from runtime.run_folder import RunFolder, read_launch
 from runtime.starts import APART
 
@@ -26,7 +26,7 @@ class Speakers:
     """
 
     def __init__(self, runs: list[RunFolder], announce: Callable[[str], None]) -> None:
-        plans = [_plan(run) for run in runs]
+        plans = [plan_of(run) for run in runs]
         first = plans[0]
         _one_base(runs, plans)
         self.tokenizer: ChatTokenizer
@@ -71,13 +71,6 @@ class Speakers:
 def _plain(run_id: str) -> str:
     """A run's id as a name of a module, which has no points."""
     return run_id.replace(".", "-")
-
-
-def _plan(run: RunFolder) -> Plan:
-    plan, problems = read_plan(run.plan)
-    if plan is None:
-        raise Refusal(*problems)
-    return plan
 
 
 def _is_there(runs: list[RunFolder]) -> None:

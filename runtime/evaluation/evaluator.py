@@ -27,6 +27,7 @@ from runtime.evaluation.questions import Question, as_example, read_questions
 from runtime.evaluation.scoring import Answer, Scores, score
 from runtime.evaluation.settings import evaluation_folder, read_settings
 from runtime.faults import diagnose
+from runtime.imports import importing
 from runtime.journal import JournalWriter, read_journal, writable
 from runtime.lock import ExecutorLock
 from runtime.orders import Orders, Stopped
@@ -125,7 +126,8 @@ class Evaluator:
         launch = read_launch(self.run)
         self.journal.append("stage", name="model")
         with self.orders.at_once():
-            from runtime.inference import load_base, load_tuned
+            with importing(plan):
+                from runtime.inference import load_base, load_tuned
             from runtime.models import base_folder
 
             tokenizer, folder = base_folder(plan, launch, self._announce)

@@ -1,0 +1,86 @@
+"""What a process imports for a plan: what the plan needs, and no package beside."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from compiler.plan import LibraryCall, Plan
+from compiler.two_bits import CONFIG
+from runtime.imports import needless
+from tests.runtime.plans import make_plan
+
+ROOT = Path(__file__).parents[2]
+OPTIONAL = ["bitsandbytes", "hqq", "sklearn"]
+
+
+def quantised(name: str, **kwargs: Any) -> Plan:
+    return make_plan().model_copy(update={"quantization": LibraryCall(name=name, kwargs=kwargs)})
+
+
+def with_optimizer(optim: str) -> Plan:
+    plan = make_plan()
+    return plan.model_copy(
+        update={"sft": LibraryCall(name="trl.SFTConfig", kwargs={**plan.sft.kwargs, "optim": optim})}
+    )
+
+
+NF4 = quantised("transformers.BitsAndBytesConfig", load_in_4bit=True, bnb_4bit_quant_type="nf4")
+
+
+@pytest.mark.parametrize(
+    ("plans", "needed"),
+    [
+        ([make_plan()], set()),
+        ([with_optimizer("adamw_torch_fused")], set()),
+        ([NF4], {"bitsandbytes"}),
+        ([quantised("transformers.BitsAndBytesConfig", load_in_8bit=True)], {"bitsandbytes"}),
+        ([with_optimizer("paged_adamw_8bit")], {"bitsandbytes"}),
+        ([quantised("hqq.core.quantize.BaseQuantizeConfig", **CONFIG)], {"hqq"}),
+        ([make_plan(), NF4], {"bitsandbytes"}),
+        ([make_plan().model_copy(update={"backend": "unsloth"})], {*OPTIONAL}),
+    ],
+)
+def test_only_what_no_plan_needs_is_left_out(plans: list[Plan], needed: set[str]) -> None:
+    assert set(OPTIONAL) - set(needless(*plans)) == needed
+
+
+TRAINED = """
+import json, sys
+from pathlib import Path
+from runtime.imports import importing
+from tests.runtime.tiny import plan_of, save_base, work
+plan = plan_of("LoraConfig", r=4, lora_alpha=8, **{"lora_dropout": 0.0})
+with importing(plan):
+    from runtime.backends import loader
+    loader("peft")
+    import runtime.training
+done = work(plan, save_base(Path("base")), Path("run"))
+with done.trainer.on_its_stack():
+    done.trainer.train()
+seen = [name for name in ("bitsandbytes", "hqq", "sklearn", "torch._inductor.compile_fx") if name in sys.modules]
+import bitsandbytes, sklearn  # whoever asks for them afterwards has them
+print(json.dumps([seen, len(done.losses())]))
+"""
+
+
+@pytest.mark.slow
+def test_a_plain_run_trains_to_its_end_without_packages_that_only_others_need(tmp_path: Path) -> None:
+    told = subprocess.run(
+        [sys.executable, "-c", TRAINED],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(ROOT), "PATH": "", "RECIPE_CACHE_DIR": str(tmp_path / "cache"), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert told.returncode == 0, told.stderr
+    seen, steps = json.loads(told.stdout.splitlines()[-1])
+    assert seen == []
+    assert steps == 12
