@@ -9,6 +9,7 @@ from compiler.diagnostics import KeyPath
 from compiler.facts.gpus import catalogue
 from compiler.language.reference import toml_value
 from compiler.language.toml_source import parse_document
+from compiler.language.validate import read_recipe
 from compiler.mending.edits import insert, replace_value
 from compiler.mending.fixes import apply_fixes
 
@@ -29,9 +30,15 @@ class Tried:
         """The same with one value more, or another one."""
         return Tried((*(each for each in self.values if each[0] != path), (path, value)))
 
-    def get(self, path: KeyPath) -> Any:
-        """The value tried at a path, if any."""
-        return dict(self.values).get(path)
+
+def value_at(text: str, path: KeyPath) -> Any:
+    """What a recipe's text says, or leaves to a default, at a path; None where it is no recipe yet."""
+    document, _problems = parse_document(text.encode(), "recipe.toml")
+    recipe = read_recipe(document).recipe if document is not None else None
+    value: Any = recipe
+    for name in path if recipe is not None else ():
+        value = getattr(value, str(name))
+    return value
 
 
 def stepped(path: KeyPath, current: Any, by: int) -> Any:

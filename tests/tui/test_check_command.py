@@ -283,7 +283,8 @@ def test_one_faulty_field_of_the_data_does_not_hide_what_is_wrong_with_the_files
 
 def test_offline_the_catalogue_stands_in_for_a_gated_model(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
-    write(NOTED.replace("org/not-downloaded", "meta-llama/Llama-2-7b-hf"))
+    gated = NOTED.replace("org/not-downloaded", "meta-llama/Llama-2-7b-hf")
+    write(gated + '[hardware]\ngpu = "rtx-4090"\n')  # where it fits, whatever this machine is
     told = check("recipe.toml", "--offline", "--format", "concise")
     assert told.exit_code == 0
     assert "note[M040]" in told.output

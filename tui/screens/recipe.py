@@ -22,7 +22,7 @@ from tui.forecast import Forecast, forecast
 from tui.recipe_words import Cursor, Space, beside, problem_words, verdict
 from tui.screens.room import Room, while_up
 from tui.text import _, say
-from tui.what_if import Tried, stepped, written
+from tui.what_if import Tried, stepped, value_at, written
 from tui.widgets.bindings import bindings
 from tui.widgets.editor import RecipeEditor
 from tui.widgets.ui import ui
@@ -284,9 +284,8 @@ class RecipeScreen(Room):
 
     def action_try(self, name: str, by: int) -> None:
         path = PATHS[name]
-        current = self.tried.get(path)
-        if current is None and self.found.recipe is not None:
-            current = getattr(getattr(self.found.recipe, path[0]), path[1])
+        # Of the text, not of the forecast, which may be on its way still.
+        current = value_at(written(self.editor.text, self.tried), path)
         self.tried = self.tried.with_value(path, stepped(path, current, by))
         self._now()
 

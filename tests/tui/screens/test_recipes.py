@@ -9,6 +9,7 @@ from textual.widgets import DataTable, OptionList, TabbedContent
 
 from runtime.run_folder import Launch, new_run
 from tests.tui.playing import Play, make_app, play, text_of, until
+from tui.forecast import Forecast
 from tui.planning import Planned
 from tui.screens.dialogs import Question
 from tui.screens.plan import PlanScreen
@@ -143,6 +144,18 @@ def test_other_values_are_tried_without_writing_and_then_written(runs: Path, rec
         assert "# one is enough" in screen.editor.text
         await pilot.press("escape", "ctrl+z")
         assert screen.editor.text == RECIPE
+
+    play(make_app(runs), script, (120, 40))
+
+
+def test_a_step_is_from_what_the_text_says_even_before_a_forecast_of_it(runs: Path, recipe: Path) -> None:
+    recipe.write_text(RECIPE + "[adapter]\nr = 64\n")
+
+    async def script(pilot: Play) -> None:
+        screen = await opened(pilot, recipe)
+        screen.found = Forecast("")  # as on a machine that is busy with other things
+        screen.action_try("r", 1)
+        assert screen.tried.values == ((("adapter", "r"), 128),)
 
     play(make_app(runs), script, (120, 40))
 
