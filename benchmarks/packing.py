@@ -1,7 +1,7 @@
 """What attention under a mask costs beside matrix products: what joining rows of a micro-batch is weighed by.
 
-The shapes are SmolLM2-135M's, in bfloat16, forwards and backwards as with frozen weights: the gradient goes through the
-matrices, never to them.
+The shapes are SmolLM2-135M's, in the type that a plan has on this processor, forwards and backwards as with frozen
+weights: the gradient goes through the matrices, never to them.
 """
 
 from __future__ import annotations
@@ -14,9 +14,11 @@ import torch
 from torch.nn import functional
 
 from benchmarks.measure import once, table
+from compiler.facts.machine import cpu_has_bf16
 from compiler.packing import KERNEL
 from runtime.launcher import KEPT_MEMORY
 
+DTYPE = torch.bfloat16 if cpu_has_bf16() else torch.float32
 HIDDEN, BETWEEN, HEADS, GROUPS, HEAD = 576, 1536, 9, 3, 64
 TOKENS = 2048
 """In each measured batch, whatever the length of its sequences."""
@@ -80,9 +82,9 @@ def _seconds(step: Callable[[], None]) -> float:
 
 
 def _products() -> Callable[[], None]:
-    weights = [torch.randn(long, wide, dtype=torch.bfloat16) for wide, long in SHAPES]
-    inputs = [torch.randn(TOKENS, wide, dtype=torch.bfloat16, requires_grad=True) for wide, _ in SHAPES]
-    upstream = [torch.randn(TOKENS, long, dtype=torch.bfloat16) for _, long in SHAPES]
+    weights = [torch.randn(long, wide, dtype=DTYPE) for wide, long in SHAPES]
+    inputs = [torch.randn(TOKENS, wide, dtype=DTYPE, requires_grad=True) for wide, _ in SHAPES]
+    upstream = [torch.randn(TOKENS, long, dtype=DTYPE) for _, long in SHAPES]
 
     def step() -> None:
         for weight, given, gradient in zip(weights, inputs, upstream, strict=True):
@@ -94,11 +96,11 @@ def _products() -> Callable[[], None]:
 
 def _attention(kernel: Kernel, length: int) -> Callable[[], None]:
     rows = TOKENS // length
-    query, upstream = (torch.randn(rows, HEADS, length, HEAD, dtype=torch.bfloat16) for _ in range(2))
-    key, value = (torch.randn(rows, GROUPS, length, HEAD, dtype=torch.bfloat16) for _ in range(2))
+    query, upstream = (torch.randn(rows, HEADS, length, HEAD, dtype=DTYPE) for _ in range(2))
+    key, value = (torch.randn(rows, GROUPS, length, HEAD, dtype=DTYPE) for _ in range(2))
     number = torch.arange(length) // ROW
     apart = (number[:, None] == number) & torch.ones(length, length, dtype=torch.bool).tril()
-    mask = torch.zeros(1, 1, length, length, dtype=torch.bfloat16).masked_fill(~apart, float("-inf"))
+    mask = torch.zeros(1, 1, length, length, dtype=DTYPE).masked_fill(~apart, float("-inf"))
     for given in (query, key, value):
         given.requires_grad_()
 

@@ -63,8 +63,9 @@ def _table(folder: Path, lines: list[dict[str, str]]) -> Iterator[str]:
         (plan,) = (
             json.loads(path.read_text()) for path in (folder / f"{BACKENDS[0]}-{number}").glob("runs/*/*/plan.json")
         )
+        dtype = plan["load"]["kwargs"]["dtype"]
         for name, script, *said in PLAIN:
-            measured.setdefault(name, []).append(_plain(folder, script, file, *said))
+            measured.setdefault(name, []).append(_plain(folder, script, file, dtype, *said))
         for other in OTHERS:
             for settings, told in _other(folder / f"{other.program}-{number}", other, plan, lines):
                 measured.setdefault(f"{other.name}, {settings}", []).append(told)
@@ -133,9 +134,10 @@ def _recipe(folder: Path, backend: str, rows: Path) -> dict[str, Any]:
     }
 
 
-def _plain(folder: Path, script: str, rows: Path, *settings: str) -> dict[str, Any]:
+def _plain(folder: Path, script: str, rows: Path, dtype: str, *settings: str) -> dict[str, Any]:
     started = time.time()
-    command: list[str | Path] = [sys.executable, "-m", f"benchmarks.{script}", _model(), str(STEPS), rows, *settings]
+    given = (_model(dtype), str(STEPS), rows, dtype)
+    command: list[str | Path] = [sys.executable, "-m", f"benchmarks.{script}", *given, *settings]
     here = {**os.environ, "PYTHONPATH": str(ROOT)}
     said = subprocess.run(command, cwd=folder, env=here, check=True, capture_output=True, text=True).stdout
     measured: dict[str, Any] = json.loads(said.splitlines()[-1])
@@ -155,12 +157,12 @@ def _other(
         [system, {"role": "user", "content": line["question"]}, {"role": "assistant", "content": line["reponse"]}]
         for line in lines
     ]
-    job = other.job(plan, _model(), STEPS)
+    job = other.job(plan, _model(plan["load"]["kwargs"]["dtype"]), STEPS)
     for name, config in (("the plan's settings", {**job, **other.by_hand(plan)}), ("its defaults", job)):
         yield name, train(other, command.with_name("python"), folder / name.replace(" ", "-"), config, messages)
 
 
-def _model() -> Path:
+def _model(dtype: str) -> Path:
     """The folder of safetensors that the runs before have left in the cache."""
-    (model,) = (path for path in (cache_folder() / "models").iterdir() if path.name.endswith("-bfloat16"))
+    (model,) = (path for path in (cache_folder() / "models").iterdir() if path.name.endswith(f"-{dtype}"))
     return model

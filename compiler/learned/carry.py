@@ -48,11 +48,13 @@ def carried(measured: float, told_then: float, told_now: Band, again: float) -> 
     (libraries' workspaces, what an allocator holds) or a constant (Python, the CUDA context), so the band holds both
     the scaled prediction and the shifted one. Around them lies what two runs of one kind differ by, and the band of
     the prediction for that part alone which was not measured: the difference between the two predictions. So the
-    band is as narrow as a repetition's for the same run and, far away, wider than the prediction's own share of it.
+    band is as narrow as a repetition's for the same run; far away it is wider than the prediction's own share of it,
+    but its low end no lower: what one run took leaves nobody knowing less.
     """
     scaled = told_now.expected * measured / told_then
     shifted = max(told_now.expected + measured - told_then, 0.1 * told_now.expected)
     unseen = math.fabs(told_now.expected - told_then)
     below = again * scaled + unseen * (1 - told_now.low / told_now.expected)
     above = again * scaled + unseen * (told_now.high / told_now.expected - 1)
-    return Band(scaled, max(0.0, min(scaled, shifted) - below), max(scaled, shifted) + above)
+    least = min(scaled, told_now.expected) * min(told_now.low / told_now.expected, 1 - again)
+    return Band(scaled, max(least, min(scaled, shifted) - below), max(scaled, shifted) + above)

@@ -188,6 +188,7 @@ def test_a_carried_band_is_honest(measured: float, then: float, now: float, belo
     assert found.expected <= found.high + slack
     assert found.expected == pytest.approx(now * measured / then)
     assert found.high + slack >= now + measured - then, "the error may be a constant"
+    assert found.low + slack >= min(found.expected, now) * min(1 - below, 1 - AGAIN), "no lower than untold"
 
 
 @given(amounts, amounts, shares, shares)
