@@ -172,7 +172,7 @@ def plan_of(inputs: Inputs, allowed: Permissions, *, file: Path) -> tuple[Plan |
 
 
 def _packing_part(facts: ModelFacts, resolved: Resolved) -> PackingPart:
-    how = joining(facts.architecture, known_weights(facts), resolved.attn_implementation)
+    how = joining(facts.architecture, known_weights(facts), resolved.attn_implementation, resolved.dtype)
     return PackingPart(pair=how.pair, whole=how.whole)
 
 

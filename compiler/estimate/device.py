@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 
@@ -74,17 +74,26 @@ def gpu_device(
     )
 
 
-_CLOCK = 2.5e9
-_BY_FLAG = (("avx512f", 64), ("avx2", 32), ("avx", 16))
-"""Floating-point operations of one core in one cycle: Intel 64 and IA-32 Optimization Reference Manual, two units."""
+_FLOAT = (("avx512f", 90e9), ("avx2", 90e9), ("avx", 20e9))
+"""Operations per second of one core in large float32 products, by its instructions: what an AMD EPYC with AVX2 reaches
+on two (``python -m benchmarks packing``), four fifths of what its units could do at 3.5 GHz. AVX-512 is taken to be no
+slower, the rest as half of two units of its width at 2.5 GHz; neither was measured."""
+
+_OLDEST = 10e9
+
+_EMULATED = (("avx512f", 45e9),)
+_WITHOUT_ONEDNN = 0.15e9
+"""The same in bfloat16 where no instruction has it. oneDNN emulates it with AVX-512 only, taken here as half of float32
+for want of a measurement; PyTorch's own loop reaches 0.3 billion operations a second on that EPYC's two cores."""
 
 
 @dataclass(frozen=True, slots=True)
 class Core:
-    """What a core reaches in bfloat16: operations per second in large products, bytes per second, and PyTorch's kernel.
+    """What a core reaches in the type that it is quickest at: operations in large products, bytes, PyTorch's kernel.
 
-    ``attention`` is the rate of attention's pairs in that kernel, ``attention_start`` the seconds that it takes of each
-    token and head whatever the row's length, forwards and backwards; ``launch`` the seconds to have an operation done.
+    All per second. ``attention`` is the rate of attention's pairs in that kernel, ``attention_start`` the seconds that
+    it takes of each token and head whatever the row's length, forwards and backwards; ``launch`` the seconds to have an
+    operation done.
     """
 
     flops: float
@@ -101,19 +110,26 @@ of SmolLM2-135M's layers with adapters takes 0.24 s for a row of 8 tokens: 7,700
 """
 
 
-def cpu_device(flags: frozenset[str], cores: int) -> Device:
-    """A processor from the instructions it has and the cores that the process may use: rough.
+_AVX2 = Core(90e9, 20e9, 54e9, attention_start=0.6e-6)
+"""Measured in the same way in float32, two cores of an AMD EPYC of the third generation."""
 
-    Without bfloat16, half of what the units could do in float32 is what oneDNN's products reach.
-    """
-    of_float = 0.5 * _CLOCK * next((rate for flag, rate in _BY_FLAG if flag in flags), 8)
-    core = next((core for flag, core in _BF16 if flag in flags), Core(of_float, 20e9, of_float / 8))
+
+def cpu_device(flags: frozenset[str], cores: int) -> Device:
+    """A processor from the instructions it has and the cores that the process may use: rough."""
+    of_float = _rate_of(flags, _FLOAT, _OLDEST)
+    core = next((core for flag, core in _BF16 if flag in flags), None)
+    flops = _rate_of(flags, _EMULATED, _WITHOUT_ONEDNN) if core is None else core.flops
+    core = core or replace(_AVX2, flops=of_float, attention=_AVX2.attention / _AVX2.flops * of_float)
     return Device(
         kind="cpu",
-        flops=core.flops * cores,
+        flops=flops * cores,
         float_flops=of_float * cores,
         bandwidth=core.bandwidth * cores,
         launch=core.launch,
         attention=core.attention / core.flops,
         attention_start=core.attention_start / cores,
     )
+
+
+def _rate_of(flags: frozenset[str], rates: tuple[tuple[str, float], ...], otherwise: float) -> float:
+    return next((rate for flag, rate in rates if flag in flags), otherwise)

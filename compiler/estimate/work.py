@@ -61,4 +61,4 @@ def joining_of(work: Work) -> Joining | None:
     """How the work's rows are joined; None where each is a sequence of its own."""
     if not work.packing:
         return None
-    return joining(work.architecture, work.weights, work.attention)
+    return joining(work.architecture, work.weights, work.attention, work.dtype)

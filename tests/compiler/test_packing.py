@@ -51,12 +51,14 @@ def test_nothing_to_join() -> None:
 
 
 def test_a_pair_costs_less_in_a_larger_model() -> None:
-    small, large = (joining(each, llama_weights(each), "sdpa").pair for each in (SMALL, LLAMA_8B))
+    small, large = (joining(each, llama_weights(each), "sdpa", "bfloat16").pair for each in (SMALL, LLAMA_8B))
     assert 0 < large < small < 0.01
-    assert joining(SMALL, (), "sdpa").pair == joining(None, (), "sdpa").pair == 0.0
-    twice = joining(replace(SMALL, num_hidden_layers=8), llama_weights(SMALL), "sdpa").pair
+    in_float = joining(LLAMA_8B, llama_weights(LLAMA_8B), "sdpa", "float32").pair
+    assert in_float < large, "attention is less dear beside slower products"
+    assert joining(SMALL, (), "sdpa", "bfloat16").pair == joining(None, (), "sdpa", "bfloat16").pair == 0.0
+    twice = joining(replace(SMALL, num_hidden_layers=8), llama_weights(SMALL), "sdpa", "bfloat16").pair
     assert twice == pytest.approx(2 * small, rel=1e-5)
-    assert joining(SMALL, llama_weights(SMALL), "flash_attention_2") == Joining(0.0, whole=True)
+    assert joining(SMALL, llama_weights(SMALL), "flash_attention_2", "bfloat16") == Joining(0.0, whole=True)
 
 
 @given(st.lists(st.integers(1, 2048), min_size=1, max_size=200), st.integers(2, 16), PAIRS)

@@ -44,9 +44,8 @@ def short_recipe(folder: Path, **changes: str) -> Path:
     """A recipe of a few quick steps with its data, in ``folder``; ``changes`` replace whole lines by key."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, count in (("train.jsonl", 40), ("held_out.jsonl", 6)):
-        lines = (QUICKSTART / name).read_text(encoding="utf-8").splitlines()[:count]
-        rows = [json.loads(line) for line in lines]
-        cut = [{**row, "reponse": row["reponse"][:ANSWER]} for row in rows]
+        whole = (QUICKSTART / name).read_text(encoding="utf-8").splitlines()[:count]
+        cut = [{**row, "reponse": row["reponse"][:ANSWER]} for row in map(json.loads, whole)]
         (folder / name).write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in cut), encoding="utf-8")
     lines = {
         "schema": "schema = 1",

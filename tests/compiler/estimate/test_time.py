@@ -101,6 +101,15 @@ def test_more_cores_and_wider_instructions_are_faster() -> None:
     assert cpu_device(frozenset(), 1).flops > 0
 
 
+def test_bfloat16_that_a_processor_emulates_is_told_as_the_slow_thing_it_is() -> None:
+    old = cpu_device(frozenset({"avx2"}), 2)
+    emulated, plain = (  # the same step in either type
+        step_time(work(device="cpu", dtype=dtype, quantization="none"), old).seconds
+        for dtype in ("bfloat16", "float32")
+    )
+    assert emulated > 100 * plain
+
+
 @given(st.lists(st.integers(1, 5000), min_size=1, max_size=200), st.integers(1, 16))
 def test_padding_lies_between_the_mean_and_the_longest(lengths: list[int], rows: int) -> None:
     found = row_lengths(lengths)
