@@ -1,4 +1,5 @@
-"""What stands against a run by its estimate: memory that is not there, hours and money that are not granted."""
+"""What stands against a run by its estimate: memory that is not there, hours and money that are not granted, and
+numbers that this machine does not compute with."""
 
 from __future__ import annotations
 
@@ -14,8 +15,31 @@ from compiler.search.lacking import WayOut
 
 
 def refusals(recipe: Recipe, document: TomlDocument, told: Estimate) -> list[Diagnostic]:
-    """What stands against a run: memory that is not there, hours and money that are not granted."""
-    return [*_memory(document, told), *_budget(recipe, document, told)]
+    """What stands against a run: memory that is not there, hours and money that are not granted; or for long."""
+    return [*_memory(document, told), *_budget(recipe, document, told), *_emulated(document, told)]
+
+
+def _emulated(document: TomlDocument, told: Estimate) -> list[Diagnostic]:
+    """A processor that computes faster in twice the width: a type that the recipe names, as none would be chosen so."""
+    device, dtype, path = told.answer.question.room.device, told.answer.chosen.work.dtype, ("model", "dtype")
+    if device.kind != "cpu" or dtype == "float32" or device.flops >= device.float_flops:
+        return []
+    message = phrase(
+        "this processor emulates {dtype}: products of matrices take {times:.0f} times as long as in float32",
+        dtype=dtype,
+        times=device.float_flops / device.flops,
+    )
+    return [
+        Diagnostic(
+            "E031",
+            message,
+            severity=Severity.WARNING,
+            file=document.file,
+            path=path,
+            span=document.value_span(path) or document.end_span(),
+            help=phrase('write dtype = "float32", or leave it to the compiler: dtype = "auto"'),
+        )
+    ]
 
 
 def _memory(document: TomlDocument, told: Estimate) -> list[Diagnostic]:

@@ -106,7 +106,7 @@ def _time(told: Estimate) -> str:
 
 def _headed(head: str, text: str) -> str:
     """A line with its head in the margin."""
-    return f"{head:<8}{text}"
+    return f"{head:<7} {text}"
 
 
 def _learned(told: Estimate) -> list[str]:

