@@ -72,7 +72,7 @@ def test_4800_rows_give_the_same_tokens_from_any_kind_of_file(tmp_path: Path, re
 
 @pytest.mark.slow
 def test_a_user_s_own_rows_train_with_no_change_but_the_path(tmp_path: Path, recipe: Recipe) -> None:
-    write(french_rows(4800), tmp_path / "faq.csv")
+    write(french_rows(80), tmp_path / "faq.csv")
     short_recipe(
         tmp_path,
         data='[data]\npath = "faq.csv"',

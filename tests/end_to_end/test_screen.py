@@ -26,15 +26,15 @@ path = "train.jsonl"
 held_out_path = "held_out.jsonl"
 columns = { prompt = "question", completion = "reponse" }
 [training]
-max_steps = 24
+max_steps = 16
 batch_size = 2
 learning_rate = 1e-3
-save_steps = 12
+save_steps = 8
 [hardware]
 device = "cpu"
 [evaluation]
 sample_count = 2
-max_new_tokens = 12
+max_new_tokens = 8
 """
 
 
@@ -122,7 +122,7 @@ def test_from_an_empty_recipe_to_compared_runs_without_the_command_line(tmux: Tm
     tmux.keys("r")
     tmux.shows("tried, not written", "adapter.r = 32")
     tmux.keys("w", "F5")
-    tmux.shows("rows, ", "24 steps", "values", "adapter.r")
+    tmux.shows("rows, ", "16 steps", "values", "adapter.r")
     assert "r = 32" in (tmp_path / "mine" / "recipe.toml").read_text()
     tmux.keys("R")
     tmux.shows("Start training?")
@@ -142,9 +142,9 @@ def test_from_an_empty_recipe_to_compared_runs_without_the_command_line(tmux: Tm
     tmux.keys("Right", "Enter")
     tmux.shows("■ STOPPED", "R resume")
     stopped_at = max(e["step"] for e in events(run) if e["k"] == "metric")
-    assert stopped_at < 24
+    assert stopped_at < 16
     tmux.keys("R")
-    tmux.shows("✓ FINISHED", "step 24/24", "held-out loss", seconds=400)
+    tmux.shows("✓ FINISHED", "step 16/16", "held-out loss", seconds=400)
     starts = [e.get("resume_from") for e in events(run) if e["k"] == "start"]
     assert starts == [None, stopped_at]
 
@@ -158,7 +158,7 @@ def test_from_an_empty_recipe_to_compared_runs_without_the_command_line(tmux: Tm
     tmux.keys("r")
     tmux.shows("adapter.r = 64")
     tmux.keys("w", "F5")
-    tmux.shows("24 steps", "64")
+    tmux.shows("16 steps", "64")
     tmux.keys("D")
     tmux.shows("adapter.r: 32 → 64")
     tmux.keys("Escape", "R")

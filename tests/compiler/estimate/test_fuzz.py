@@ -109,6 +109,8 @@ def allocated(asked: Work) -> int:
 @settings(max_examples=100, deadline=None)
 @given(sensible(), st.sampled_from(["micro_batch", "length", "r"]))
 def test_more_takes_more(asked: Work, what: str) -> None:
+    if what == "r" and "8bit" in asked.optim:  # an adapter of 4,096 numbers has states of 8 bits, a smaller one of 32
+        asked = replace(asked, optim="adamw_torch_fused")
     more: dict[str, Any] = {what: 2 * getattr(asked, what)}
     assert allocated(replace(asked, **more)) >= allocated(asked)
 

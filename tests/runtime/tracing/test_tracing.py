@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -79,13 +80,17 @@ def real_peak(asked: Job) -> int:
     return most_live(seen)
 
 
+WIDTHS = ("hidden_size", "intermediate_size", "head_dim", "vocab_size")
+
+
 @pytest.mark.parametrize("name", STEPS)
 def test_a_trace_is_what_the_allocator_was_asked_for(name: str) -> None:
     """Within half a percent of real steps, full, LoRA and QLoRA, with and without checkpoints."""
     from runtime.tracing.step import trace
 
-    seen = trace(STEPS[name])
-    assert max(seen.peaks.values()) == pytest.approx(real_peak(STEPS[name]), rel=0.005)
+    halves = {key: STEPS[name].config[key] // 2 for key in WIDTHS}  # real steps are slow where bfloat16 is emulated
+    asked = replace(STEPS[name], config={**STEPS[name].config, **halves})
+    assert max(trace(asked).peaks.values()) == pytest.approx(real_peak(asked), rel=0.005)
 
 
 def real_measuring(asked: Job) -> int:
@@ -124,8 +129,6 @@ def real_measuring(asked: Job) -> int:
     ],
 )
 def test_measuring_takes_what_the_walk_without_gradients_says_and_less_than_a_step(name: str) -> None:
-    from dataclasses import replace
-
     from compiler.estimate.step import measure
 
     asked = STEPS[name]
