@@ -81,7 +81,10 @@ def method(recipe: Recipe, target: Target) -> Decision:
             value="qlora", code="A08", reason=phrase("saves GPU memory; on a CPU it only adds work to every step")
         )
         return Decision(
-            "lora", "A03", phrase("on a CPU memory is plentiful and 16-bit weights train fastest"), [qlora, full]
+            "lora",
+            "A03",
+            phrase("on a CPU memory is plentiful, and weights that need no unpacking train fastest"),
+            [qlora, full],
         )
     lora = Rejected(value="lora", code="A07", reason=phrase("needs four times the memory for the base weights"))
     return Decision(

@@ -25,7 +25,7 @@ def _emulated(document: TomlDocument, told: Estimate) -> list[Diagnostic]:
     if device.kind != "cpu" or dtype == "float32" or device.flops >= device.float_flops:
         return []
     message = phrase(
-        "this processor emulates {dtype}: products of matrices take {times:.0f} times as long as in float32",
+        "this processor emulates {dtype}: products of matrices take about {times:.0f} times as long as in float32",
         dtype=dtype,
         times=device.float_flops / device.flops,
     )
