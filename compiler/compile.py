@@ -160,6 +160,7 @@ def plan_of(inputs: Inputs, allowed: Permissions, *, file: Path) -> tuple[Plan |
         packages=package_set(
             backend=resolved.backend,
             quantization=resolved.quantization,
+            optim=resolved.optim,
             gguf=any(file.suffix == ".gguf" for file in facts.weight_files),
         ),
         seed=recipe.training.seed,

@@ -15,12 +15,12 @@ from compiler.search.lacking import WayOut
 
 
 def refusals(recipe: Recipe, document: TomlDocument, told: Estimate) -> list[Diagnostic]:
-    """What stands against a run: memory that is not there, hours and money that are not granted; or for long."""
+    """What stands against a run, or makes it far longer than it had to be."""
     return [*_memory(document, told), *_budget(recipe, document, told), *_emulated(document, told)]
 
 
 def _emulated(document: TomlDocument, told: Estimate) -> list[Diagnostic]:
-    """A processor that computes faster in twice the width: a type that the recipe names, as none would be chosen so."""
+    """A type in which the processor is slower than in float32. The recipe names it: the compiler chooses none such."""
     device, dtype, path = told.answer.question.room.device, told.answer.chosen.work.dtype, ("model", "dtype")
     if device.kind != "cpu" or dtype == "float32" or device.flops >= device.float_flops:
         return []

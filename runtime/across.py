@@ -13,12 +13,12 @@ from typing import Any
 
 from compiler.diagnostics import Diagnostic, Refusal
 from compiler.phrases import phrase
-from compiler.plan import Plan, read_plan
+from compiler.plan import Plan
 from runtime.budget import limits_of
 from runtime.evaluation.launching import read_results
 from runtime.evaluation.statistics import Paired, paired_means, paired_shares
 from runtime.journal import read_number
-from runtime.run_folder import RunFolder, read_launch
+from runtime.run_folder import RunFolder, plan_of, read_launch
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +69,7 @@ class Numbers:
 
 def numbers_of(run: RunFolder) -> Numbers | None:
     """What a run has measured; None before it has finished. Raises Refusal when its plan cannot be read."""
-    plan, problems = read_plan(run.plan)
-    if plan is None:
-        raise Refusal(*problems)
+    plan = plan_of(run)
     try:
         report = json.loads(run.report.read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -25,7 +25,7 @@ from compiler.diagnostics import Diagnostic, Refusal
 from compiler.gather import gather
 from compiler.permissions import Permissions
 from compiler.phrases import phrase
-from compiler.plan import Plan, read_plan
+from compiler.plan import Plan
 from compiler.stale import what_moved
 from runtime.budget import Budget, limits_of
 from runtime.checkpoints import discard_unsealed, latest_whole, step_of
@@ -54,7 +54,7 @@ from runtime.recovery import (
     told,
 )
 from runtime.report import write_report
-from runtime.run_folder import Launch, RunFolder, read_launch, runs_of, take_requests
+from runtime.run_folder import Launch, RunFolder, plan_of, read_launch, runs_of, take_requests
 from runtime.space import no_room
 from runtime.state import Story, read_story
 
@@ -94,7 +94,7 @@ class Executor:
 
     def execute(self) -> dict[str, Any]:
         """Run the plan to its end and return the outcome. Raises Refusal, Stopped or a library's error."""
-        compiled = self._plan()
+        compiled = plan_of(self.run)
         amendments = read_amendments(self.run)
         plan = amended(compiled, amendments)
         launch = read_launch(self.run)
@@ -186,12 +186,6 @@ class Executor:
         if over is not None:
             self.journal.append("warning", code=over.code, message=over.message, help=over.help)
             self.orders.by = BUDGET
-
-    def _plan(self) -> Plan:
-        plan, problems = read_plan(self.run.plan)
-        if plan is None:
-            raise Refusal(*problems)
-        return plan
 
     def _checkpoint(self) -> tuple[tuple[Path, int] | None, list[Path]]:
         whole, broken = latest_whole(self.run.checkpoints)

@@ -13,27 +13,16 @@ import gc
 import sys
 from collections.abc import Iterator
 
-from compiler.estimate.planned import stored
 from compiler.plan import Plan
-from compiler.two_bits import QUANTIZATION
 
-_OF_BITSANDBYTES = ("8bit", "paged", "bnb")
-"""Parts of the names of optimizers that are bitsandbytes' (transformers.training_args.OptimizerNames)."""
+OPTIONAL = ("bitsandbytes", "hqq", "sklearn")
 
 
 def needless(*plans: Plan) -> list[str]:
-    """Packages that the libraries would import although none of the plans needs them; Unsloth is left alone."""
+    """Optional packages that none of the plans names as its own; Unsloth is left alone."""
     if any(plan.backend == "unsloth" for plan in plans):
         return []
-    storages = {stored(plan) for plan in plans}
-    optimizers = [str(plan.sft.kwargs.get("optim", "")) for plan in plans]
-    needed = {
-        "bitsandbytes": storages - {"none", QUANTIZATION}
-        or any(part in optim for optim in optimizers for part in _OF_BITSANDBYTES),
-        "hqq": QUANTIZATION in storages,
-        "sklearn": False,
-    }
-    return [name for name, is_needed in needed.items() if not is_needed]
+    return [name for name in OPTIONAL if not any(name in plan.packages for plan in plans)]
 
 
 @contextlib.contextmanager

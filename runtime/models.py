@@ -1,4 +1,4 @@
-"""A run's plan, and where its base model and tokenizer are on this machine, for whoever loads them after the run."""
+"""Where a run's base model and tokenizer are on this machine, for whoever loads them again after the run."""
 
 from __future__ import annotations
 
@@ -10,18 +10,10 @@ from compiler.data.tokenizer import ChatTokenizer, load_tokenizer
 from compiler.diagnostics import Diagnostic, Refusal
 from compiler.facts.models import locate_model
 from compiler.phrases import phrase
-from compiler.plan import Plan, read_plan
+from compiler.plan import Plan
 from compiler.stale import model_moved
-from runtime.run_folder import Launch, RunFolder
+from runtime.run_folder import Launch
 from runtime.weights import weights_folder
-
-
-def plan_of(run: RunFolder) -> Plan:
-    """The plan that a run was started with. Raises Refusal when it cannot be read."""
-    plan, problems = read_plan(run.plan)
-    if plan is None:
-        raise Refusal(*problems)
-    return plan
 
 
 def base_folder(plan: Plan, launch: Launch, announce: Callable[[str], None]) -> tuple[ChatTokenizer, Path]:

@@ -31,7 +31,7 @@ from typing import Literal
 from compiler.diagnostics import Diagnostic, Refusal
 from compiler.files import write_atomically
 from compiler.phrases import phrase
-from compiler.plan import Plan
+from compiler.plan import Plan, read_plan
 
 Request = Literal["stop", "checkpoint", "pause", "continue"]
 
@@ -130,6 +130,14 @@ class Launch:
     grace: float | None = None
     max_hours: float | None = None
     max_cost: float | None = None
+
+
+def plan_of(run: RunFolder) -> Plan:
+    """The plan that a run was started with. Raises Refusal when it cannot be read."""
+    plan, problems = read_plan(run.plan)
+    if plan is None:
+        raise Refusal(*problems)
+    return plan
 
 
 def run_name(plan: Plan, root: Path) -> str:

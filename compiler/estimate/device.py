@@ -89,11 +89,11 @@ Other processors (Arm's have instructions for it) are taken to be as quick as in
 
 @dataclass(frozen=True, slots=True)
 class Core:
-    """What a core reaches in the type that it is quickest at: operations in large products, bytes, PyTorch's kernel.
+    """What a core reaches in the type that it is quickest at.
 
-    All per second. ``attention`` is the rate of attention's pairs in that kernel, ``attention_start`` the seconds that
-    it takes of each token and head whatever the row's length, forwards and backwards; ``launch`` the seconds to have an
-    operation done.
+    Operations per second in large products (``flops``) and of attention's pairs in PyTorch's kernel (``attention``),
+    bytes per second; ``attention_start`` the seconds that the kernel takes of each token and head whatever the row's
+    length, forwards and backwards; ``launch`` those to have an operation done.
     """
 
     flops: float

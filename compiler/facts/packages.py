@@ -9,6 +9,27 @@ import tomli
 
 from compiler.two_bits import QUANTIZATION
 
+OF_BITSANDBYTES = frozenset(
+    {
+        "adamw_8bit",
+        "adamw_bnb_8bit",
+        "ademamix",
+        "ademamix_8bit",
+        "lion_32bit",
+        "lion_8bit",
+        "paged_adamw_32bit",
+        "paged_adamw_8bit",
+        "paged_ademamix_32bit",
+        "paged_ademamix_8bit",
+        "paged_lion_32bit",
+        "paged_lion_8bit",
+        "rmsprop_bnb",
+        "rmsprop_bnb_32bit",
+        "rmsprop_bnb_8bit",
+    }
+)
+"""Optimizers that Transformers takes from bitsandbytes (trainer_optimizer.py; a test compares)."""
+
 
 @cache
 def tested_set() -> dict[str, str]:
@@ -23,11 +44,13 @@ def own_version() -> str:
     return metadata.version("recipec")
 
 
-def package_set(*, backend: str, quantization: str, gguf: bool) -> dict[str, str]:
+def package_set(*, backend: str, quantization: str, optim: str, gguf: bool) -> dict[str, str]:
     """Name to version of every package whose version can change what a run computes."""
     names = ["accelerate", "datasets", "peft", "safetensors", "tokenizers", "torch", "transformers", "trl"]
-    if quantization != "none":
-        names.append("hqq" if quantization == QUANTIZATION else "bitsandbytes")
+    if quantization == QUANTIZATION:
+        names.append("hqq")
+    if quantization not in {"none", QUANTIZATION} or optim in OF_BITSANDBYTES:
+        names.append("bitsandbytes")
     if gguf:
         names.append("gguf")
     if backend == "unsloth":

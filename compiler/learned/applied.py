@@ -125,7 +125,7 @@ def _distance(run: Measured, own: dict[str, object], versions: dict[str, str]) -
 
 def versions_here(work: Work) -> dict[str, str]:
     """The packages that a run here would use: those that are installed, else those of the plan's set."""
-    wanted = package_set(backend=work.backend, quantization=work.quantization, gguf=False)
+    wanted = package_set(backend=work.backend, quantization=work.quantization, optim=work.optim, gguf=False)
     return {name: installed_version(name) or version for name, version in wanted.items() if name in DECIDING}
 
 

@@ -14,8 +14,7 @@ from compiler.diagnostics import Diagnostic, Refusal
 from compiler.phrases import phrase
 from runtime.faults import diagnose
 from runtime.imports import importing
-from runtime.models import plan_of
-from runtime.run_folder import RunFolder
+from runtime.run_folder import RunFolder, plan_of
 
 
 class Server:

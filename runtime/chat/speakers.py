@@ -12,8 +12,8 @@ from compiler.diagnostics import Diagnostic, Refusal
 from compiler.phrases import phrase
 from compiler.plan import Plan
 from runtime.inference import load_base, load_tuned
-from runtime.models import base_folder, plan_of
-from runtime.run_folder import RunFolder, read_launch
+from runtime.models import base_folder
+from runtime.run_folder import RunFolder, plan_of, read_launch
 from runtime.starts import APART
 
 BASE, TUNED = "base", "tuned"

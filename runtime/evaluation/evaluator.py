@@ -18,7 +18,7 @@ from compiler.codes import exit_code
 from compiler.diagnostics import Diagnostic, Refusal
 from compiler.files import write_atomically
 from compiler.phrases import phrase
-from compiler.plan import Plan, read_plan
+from compiler.plan import Plan
 from runtime.child import main_of
 from runtime.evaluation.benchmarks import task_results
 from runtime.evaluation.comparing import Measured, Side, as_json, compare
@@ -32,7 +32,7 @@ from runtime.journal import JournalWriter, read_journal, writable
 from runtime.lock import ExecutorLock
 from runtime.orders import Orders, Stopped
 from runtime.page import write_page
-from runtime.run_folder import RunFolder, read_launch
+from runtime.run_folder import RunFolder, plan_of, read_launch
 
 if TYPE_CHECKING:
     from compiler.data.tokenizer import ChatTokenizer
@@ -69,9 +69,7 @@ class Evaluator:
 
     def execute(self) -> dict[str, Any]:
         """Ask, measure, compare; returns what the end event tells. Raises Refusal, Stopped or a library's error."""
-        plan, problems = read_plan(self.run.plan)
-        if plan is None:
-            raise Refusal(*problems)
+        plan = plan_of(self.run)
         asked, refused = self._questions(plan)
         self.journal.append("start", pid=os.getpid(), plan=plan.sha256(), questions=len(asked), refused=refused)
         if self._left(asked, "answer") or self._left(asked, "loss"):

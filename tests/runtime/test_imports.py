@@ -10,40 +10,25 @@ from typing import Any
 
 import pytest
 
-from compiler.plan import LibraryCall, Plan
-from compiler.two_bits import CONFIG
-from runtime.imports import needless
+from compiler.plan import Plan
+from runtime.imports import OPTIONAL, needless
 from tests.runtime.plans import make_plan
 
 ROOT = Path(__file__).parents[2]
-OPTIONAL = ["bitsandbytes", "hqq", "sklearn"]
 
 
-def quantised(name: str, **kwargs: Any) -> Plan:
-    return make_plan().model_copy(update={"quantization": LibraryCall(name=name, kwargs=kwargs)})
-
-
-def with_optimizer(optim: str) -> Plan:
-    plan = make_plan()
-    return plan.model_copy(
-        update={"sft": LibraryCall(name="trl.SFTConfig", kwargs={**plan.sft.kwargs, "optim": optim})}
-    )
-
-
-NF4 = quantised("transformers.BitsAndBytesConfig", load_in_4bit=True, bnb_4bit_quant_type="nf4")
+def plan_with(*packages: str, **changes: Any) -> Plan:
+    return make_plan(packages=dict.fromkeys(packages, "1.0"), **changes)
 
 
 @pytest.mark.parametrize(
     ("plans", "needed"),
     [
-        ([make_plan()], set()),
-        ([with_optimizer("adamw_torch_fused")], set()),
-        ([NF4], {"bitsandbytes"}),
-        ([quantised("transformers.BitsAndBytesConfig", load_in_8bit=True)], {"bitsandbytes"}),
-        ([with_optimizer("paged_adamw_8bit")], {"bitsandbytes"}),
-        ([quantised("hqq.core.quantize.BaseQuantizeConfig", **CONFIG)], {"hqq"}),
-        ([make_plan(), NF4], {"bitsandbytes"}),
-        ([make_plan().model_copy(update={"backend": "unsloth"})], {*OPTIONAL}),
+        ([plan_with("torch", "peft")], set()),
+        ([plan_with("torch", "bitsandbytes")], {"bitsandbytes"}),
+        ([plan_with("hqq")], {"hqq"}),
+        ([plan_with(), plan_with("bitsandbytes")], {"bitsandbytes"}),
+        ([plan_with("unsloth", backend="unsloth")], {*OPTIONAL}),
     ],
 )
 def test_only_what_no_plan_needs_is_left_out(plans: list[Plan], needed: set[str]) -> None:
@@ -55,7 +40,7 @@ import json, sys
 from pathlib import Path
 from runtime.imports import importing
 from tests.runtime.tiny import plan_of, save_base, work
-plan = plan_of("LoraConfig", r=4, lora_alpha=8, **{"lora_dropout": 0.0})
+plan = plan_of("LoraConfig", r=4, lora_alpha=8)
 with importing(plan):
     from runtime.backends import loader
     loader("peft")

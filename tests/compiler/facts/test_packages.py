@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from compiler.facts.packages import installed_version, package_set
+from compiler.facts.packages import OF_BITSANDBYTES, installed_version, package_set
 from compiler.facts.packages import tested_set as reference_set
 
 CONSTRAINTS = Path(__file__).parents[3] / "constraints.txt"
@@ -23,13 +24,29 @@ def test_the_set_is_that_of_the_constraints() -> None:
     assert {name: constraints[name] for name in reference_set()} == reference_set()
 
 
-def test_a_plan_names_what_can_change_a_result() -> None:
-    plain = set(package_set(backend="peft", quantization="none", gguf=False))
+@pytest.mark.parametrize(
+    ("change", "more"),
+    [
+        ({"quantization": "nf4"}, {"bitsandbytes"}),
+        ({"quantization": "hqq-2bit"}, {"hqq"}),
+        ({"quantization": "hqq-2bit", "optim": "ademamix"}, {"bitsandbytes", "hqq"}),
+        ({"optim": "lion_32bit"}, {"bitsandbytes"}),
+        ({"gguf": True}, {"gguf"}),
+        ({"backend": "unsloth"}, {"unsloth", "unsloth_zoo"}),
+    ],
+)
+def test_a_plan_names_what_can_change_a_result(change: dict[str, Any], more: set[str]) -> None:
+    job: dict[str, Any] = {"backend": "peft", "quantization": "none", "optim": "adamw_torch_fused", "gguf": False}
+    plain = set(package_set(**job))
     assert plain >= {"recipec", "torch", "transformers", "trl", "peft"}
-    assert set(package_set(backend="peft", quantization="nf4", gguf=False)) - plain == {"bitsandbytes"}
-    assert set(package_set(backend="peft", quantization="hqq-2bit", gguf=False)) - plain == {"hqq"}
-    assert set(package_set(backend="peft", quantization="none", gguf=True)) - plain == {"gguf"}
-    assert set(package_set(backend="unsloth", quantization="none", gguf=False)) - plain == {"unsloth", "unsloth_zoo"}
+    assert set(package_set(**{**job, **change})) - plain == more
+
+
+@pytest.mark.slow
+def test_the_optimizers_of_bitsandbytes_are_those_of_transformers() -> None:
+    from transformers import trainer_optimizer
+
+    assert {each.value for each in trainer_optimizer._BITSANDBYTES_OPTIMIZERS} == OF_BITSANDBYTES
 
 
 def test_local_parts_of_versions_do_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
