@@ -20,13 +20,13 @@ from compiler.estimate.result import Unknown
 from compiler.estimating import estimate, part_of
 from compiler.evaluating import asked_of, eval_rows
 from compiler.facts.hashes import sha256_bytes, sha256_file
-from compiler.facts.machine import target_of
+from compiler.facts.machine import Target, target_of
 from compiler.facts.models import ModelFacts
 from compiler.facts.packages import package_set
 from compiler.gather import Inputs, gather
 from compiler.language.recipe import Recipe
 from compiler.language.toml_source import TomlDocument
-from compiler.packing import joining
+from compiler.packing import attends_by_row, joining
 from compiler.permissions import Permissions
 from compiler.phrases import phrase
 from compiler.plan import (
@@ -91,11 +91,12 @@ def plan_of(inputs: Inputs, allowed: Permissions, *, file: Path) -> tuple[Plan |
         started = _start_part(start, recipe, data) if start is not None else None
     except OSError as error:
         return None, [describe_os_error(error, facts.id, doing=phrase("reading the model"))]
+    lengths = row_lengths(data.train.lengths(), shared=data.train.beginning())
     told = estimate(
         recipe,
         target,
         facts,
-        row_lengths(data.train.lengths()),
+        lengths,
         max_length=data.max_length,
         held_out=len(data.held_out),
         asked_of=asked_of(recipe, data, inputs.tokenizer),
@@ -164,7 +165,7 @@ def plan_of(inputs: Inputs, allowed: Permissions, *, file: Path) -> tuple[Plan |
             gguf=any(file.suffix == ".gguf" for file in facts.weight_files),
         ),
         seed=recipe.training.seed,
-        packing=_packing_part(facts, resolved) if resolved.packing else None,
+        packing=_packing_part(facts, resolved, target, lengths.shared) if resolved.packing else None,
         parameters=_parameters_part(facts, adapter),
         estimate=part_of(estimated) if estimated else None,
         start=started,
@@ -172,9 +173,11 @@ def plan_of(inputs: Inputs, allowed: Permissions, *, file: Path) -> tuple[Plan |
     return plan, problems
 
 
-def _packing_part(facts: ModelFacts, resolved: Resolved) -> PackingPart:
-    how = joining(facts.architecture, known_weights(facts), resolved.attn_implementation, resolved.dtype)
-    return PackingPart(pair=how.pair, whole=how.whole)
+def _packing_part(facts: ModelFacts, resolved: Resolved, target: Target, shared: int) -> PackingPart:
+    by_row = attends_by_row(facts.architecture, device=target.device, backend=resolved.backend)
+    attention, dtype = resolved.attn_implementation, resolved.dtype
+    how = joining(facts.architecture, known_weights(facts), attention, dtype, by_row=by_row)
+    return PackingPart(pair=how.pair, whole=how.whole, by_row=how.by_row, shared=shared if how.by_row else 0)
 
 
 def _parameters_part(facts: ModelFacts, adapter: LibraryCall | None) -> ParametersPart | None:

@@ -78,11 +78,13 @@ class Joining:
     """How the rows of a micro-batch are joined.
 
     ``pair`` is what a pair of tokens in one sequence costs, in tokens; ``whole`` joins all rows into one sequence, as
-    FlashAttention's kernels for sequences of different lengths take them.
+    FlashAttention's kernels for sequences of different lengths take them. So does ``by_row``, where attention sees
+    each row by itself and what all begin with is there once (``runtime/by_row.py``).
     """
 
     pair: float
     whole: bool = False
+    by_row: bool = False
 
     def bins(self, lengths: Sequence[int]) -> list[list[int]]:
         """The rows of each sequence, by their numbers in ``lengths``: the cheapest of what was looked at.
@@ -90,7 +92,7 @@ class Joining:
         For each number of sequences the rows go, longest first, to the shortest sequence so far (Graham 1969); the
         cost is that of all positions, padded ones too, and of their pairs.
         """
-        if self.whole or len(lengths) < 2:
+        if self.whole or self.by_row or len(lengths) < 2:
             return [list(range(len(lengths)))] if lengths else []
         longest, total = max(lengths), sum(lengths)
         order = sorted(range(len(lengths)), key=lambda number: (-lengths[number], number))
@@ -121,14 +123,24 @@ def _spread(order: Sequence[int], lengths: Sequence[int], count: int) -> tuple[l
     return bins, max(filled)[0]
 
 
-def joining(architecture: Architecture | None, weights: Sequence[Weight], attention: str, dtype: str) -> Joining:
+def attends_by_row(architecture: Architecture | None, *, device: str, backend: str) -> bool:
+    """Whether attention sees joined rows each by itself: on CPUs, in families known to take their attention by name."""
+    known = architecture is not None and architecture.model_type in FAMILIES
+    return known and device == "cpu" and backend == "peft"
+
+
+def joining(
+    architecture: Architecture | None, weights: Sequence[Weight], attention: str, dtype: str, *, by_row: bool = False
+) -> Joining:
     """How rows of this model are joined. A pair costs nothing where the model's shape is not known.
 
-    FlashAttention takes all rows of a micro-batch as they are: nothing is weighed there.
+    FlashAttention, and attention by row, take all rows of a micro-batch as they are: nothing is weighed there.
 
     4 operations a number of a head, 2 a weight (Kaplan et al. 2020, 2001.08361). The share is rounded, as a plan holds
     it, so that an estimate joins rows as the run does.
     """
+    if by_row:
+        return Joining(0.0, by_row=True)
     pair, whole = 0.0, attention == "flash_attention_2"
     if architecture is not None and not whole:
         chosen = architecture.experts_per_token
@@ -166,3 +178,16 @@ def joined(ordered: Sequence[int], rows: int, joining: Joining) -> Joined:
         pairs += len(bins) * most * most
         tokens += sum(lengths)
     return Joined(positions / tokens * rows * sum(ordered) / count, pairs / positions)
+
+
+def shareable(length: int, learnt_from: int | None) -> int:
+    """Tokens at a row's beginning that it may share: one is left to it, and what is learnt keeps the one before it."""
+    return max(0, min(length, length if learnt_from is None else learnt_from) - 1)
+
+
+def same_beginning(one: Sequence[object], other: Sequence[object], most: int) -> int:
+    """Of the first ``most`` tokens or characters (or of as many as there are), those that both begin with."""
+    most = min(most, len(one), len(other))
+    if one[:most] == other[:most]:
+        return most
+    return next(at for at in range(most) if one[at] != other[at])

@@ -121,10 +121,12 @@ class Schedule(_Part):
 
 
 class PackingPart(_Part):
-    """How rows of a micro-batch are joined (``compiler.packing.Joining``)."""
+    """How rows of a micro-batch are joined (``compiler.packing.Joining``); ``shared`` tokens all of them begin with."""
 
     pair: float
     whole: bool
+    by_row: bool = False
+    shared: int = 0
 
 
 class LibraryCall(_Part):

@@ -48,7 +48,7 @@ def measured(
     if work is None or not (took.finished or took.timed >= ENOUGH) or peak < 1 or took.steps < 1:
         return None
     asked = plan.setting("training.max_length")
-    sequences, padded = row_lengths(lengths).sequences(work.micro_batch, joining_of(work))
+    sequences, padded = row_lengths(lengths, shared=work.shared).sequences(work.micro_batch, joining_of(work))
     return Measured(
         run=run.id,
         day=time.strftime("%Y-%m-%d"),

@@ -2,7 +2,8 @@
 
 TRL computes each chunk of logits under a checkpoint, once forwards and once more on the way back, and the entropy of
 each position both times. On a CPU that took a third of a step of SmolLM2-135M. Here a chunk's gradient is made where
-its logits are: the same operations on the same numbers, less than half the time, and less memory.
+its logits are, in their place, and the best word is looked for only where it may be the right one: the same numbers but
+for their rounding, less than half the time, and less memory.
 """
 
 from __future__ import annotations
@@ -94,7 +95,13 @@ class _Head:
     scale: float
     softcapping: float | None
 
+    @property
+    def is_pressed(self) -> bool:
+        """Whether logits are no linear function of the hidden states."""
+        return self.softcapping is not None
+
     def __call__(self, hidden: torch.Tensor) -> torch.Tensor:
+        """Logits (rows, V) of hidden states (rows, H)."""
         logits = (hidden @ self.weight.to(hidden.dtype).t()).float()
         if self.bias is not None:
             logits = logits + self.bias.float()
@@ -124,17 +131,13 @@ class _Learnt(torch.autograd.Function):
         loss, right = (hidden.new_zeros((), dtype=torch.float32) for _ in range(2))
         for start in range(0, rows.count, rows.chunk):
             end = min(start + rows.chunk, rows.count)
-            targets = rows.targets[start:end]
-            piece = hidden[start:end].detach().requires_grad_(wanted)
-            with torch.set_grad_enabled(wanted):
-                logits = head(piece)
-                right += (logits.detach().argmax(dim=-1) == targets).sum()
-                part = functional.cross_entropy(logits, targets, reduction="sum")
-            del logits
-            if gradient is not None:
-                (gradient[start:end],) = torch.autograd.grad(part, piece)
-            loss += part.detach()
-            del part
+            told = _pressed if head.is_pressed else _plain
+            part, hits, of_piece = told(hidden[start:end].detach(), rows.targets[start:end], head, wanted=wanted)
+            loss += part
+            right += hits
+            if gradient is not None and of_piece is not None:
+                gradient[start:end] = of_piece
+            del part, hits, of_piece
         if gradient is not None:
             ctx.save_for_backward(gradient)
         ctx.mark_non_differentiable(right)
@@ -144,3 +147,39 @@ class _Learnt(torch.autograd.Function):
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor, None, None]:
         (gradient,) = ctx.saved_tensors
         return gradient * gradients[0], None, None
+
+
+_Told = tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]
+"""A chunk's summed loss, how many of its rows are right, and the gradient of its hidden states where it is wanted."""
+
+
+def _plain(hidden: torch.Tensor, targets: torch.Tensor, head: _Head, *, wanted: bool) -> _Told:
+    """By the formula: the gradient of the logits is their softmax, less one at the target."""
+    logits = head(hidden)
+    each = torch.arange(len(targets), device=targets.device)
+    highest, wished = logits.amax(dim=-1), logits[each, targets]
+    hits = _right(logits, targets, wished == highest)
+    total = logits.sub_(highest[:, None]).exp_().sum(dim=-1)
+    loss = (total.log() + highest - wished).sum()
+    if not wanted:
+        return loss, hits, None
+    logits[each, targets] -= total
+    logits.mul_((head.scale / total)[:, None])
+    return loss, hits, logits.to(hidden.dtype) @ head.weight.to(hidden.dtype)
+
+
+def _right(logits: torch.Tensor, targets: torch.Tensor, may_be: torch.Tensor) -> torch.Tensor:
+    """Rows whose first highest logit is the target's; only some ``may_be``, and finding the first one takes long."""
+    some = may_be.to(torch.int8).argsort(descending=True)[: int(may_be.sum())]
+    return (logits[some].argmax(dim=-1) == targets[some]).sum()
+
+
+def _pressed(hidden: torch.Tensor, targets: torch.Tensor, head: _Head, *, wanted: bool) -> _Told:
+    """By autograd, through whatever the head does with its logits."""
+    piece = hidden.requires_grad_(wanted)
+    with torch.set_grad_enabled(wanted):
+        logits = head(piece)
+        hits = (logits.detach().argmax(dim=-1) == targets).sum()
+        part = functional.cross_entropy(logits, targets, reduction="sum")
+    del logits
+    return part.detach(), hits, torch.autograd.grad(part, piece)[0] if wanted else None

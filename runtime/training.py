@@ -23,9 +23,8 @@ from peft.helpers import disable_input_dtype_casting
 from compiler.data.prepare import Example, PreparedData
 from compiler.diagnostics import Diagnostic, Refusal
 from compiler.estimate.planned import stored
-from compiler.estimate.stacks import leaves_inputs
+from compiler.estimate.stacks import plain_lora
 from compiler.estimate.work import BITSANDBYTES
-from compiler.packing import Joining
 from compiler.phrases import joined, phrase
 from compiler.plan import Plan
 from runtime import checkpoints, preflight
@@ -33,12 +32,13 @@ from runtime.adalora import RankAllocation, without_penalty
 from runtime.advice import Adviser
 from runtime.backends import Loaded
 from runtime.backends.promises import refuse_other_arguments
+from runtime.by_row import by_row
 from runtime.faults import first_line, is_out_of_memory
 from runtime.in_place import adapters_in_place
 from runtime.journal import JournalWriter
 from runtime.learnt_loss import learnt_loss
 from runtime.orders import Orders
-from runtime.packing import TOKENS, JoiningCollator
+from runtime.packing import TOKENS, ByRowCollator, JoiningCollator, joining_of, rows_of
 from runtime.peak import memory
 from runtime.randomness import RandomStates
 from runtime.run_folder import RunFolder
@@ -78,10 +78,10 @@ class Trainer(trl.SFTTrainer):
 
     watcher: Watcher
     data_collator: Any
-    joining: JoiningCollator | None = None
+    joining: JoiningCollator | ByRowCollator | None = None
     """Joins the rows of training; held-out rows are measured each on its own."""
-    leaves_inputs = False
-    """Whether what adapters read is left to autocast."""
+    plain_lora = False
+    """``compiler.estimate.stacks.plain_lora`` of the plan."""
 
     @contextlib.contextmanager
     def on_its_stack(self) -> Iterator[None]:
@@ -89,8 +89,9 @@ class Trainer(trl.SFTTrainer):
         with contextlib.ExitStack() as stack:
             if self.args.use_cpu:
                 stack.enter_context(learnt_loss())
-            stack.enter_context(disable_input_dtype_casting(self.model, active=self.leaves_inputs))
-            stack.enter_context(adapters_in_place(self.model, active=self.leaves_inputs and self.args.use_cpu))
+            autocast = self.args.bf16 or self.args.fp16
+            stack.enter_context(disable_input_dtype_casting(self.model, active=self.plain_lora and autocast))
+            stack.enter_context(adapters_in_place(self.model, active=self.plain_lora and self.args.use_cpu))
             yield
 
     def get_train_dataloader(self) -> Any:
@@ -100,6 +101,11 @@ class Trainer(trl.SFTTrainer):
             return super().get_train_dataloader()
         finally:
             self.data_collator = usual
+
+    def training_step(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        """Transformers' own, on rows that attention may see each by itself."""
+        with by_row(model, rows_of(inputs)):
+            return super().training_step(model, inputs, *args, **kwargs)
 
     def compute_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         """TRL's; of joined rows it would count the positions of one sequence for the tokens of all."""
@@ -188,12 +194,9 @@ def build_trainer(
         callbacks=callbacks,
     )
     if plan.packing is not None:
-        joining = Joining(plan.packing.pair, whole=plan.packing.whole)
-        trainer.joining = JoiningCollator(joining, loaded.tokenizer.pad_token_id)
-    autocast = bool(plan.sft.kwargs.get("bf16") or plan.sft.kwargs.get("fp16"))
-    trainer.leaves_inputs = leaves_inputs(
-        plan.backend, plan.method, packed=stored(plan) in BITSANDBYTES, autocast=autocast
-    )
+        how = joining_of(plan.packing)
+        trainer.joining = ByRowCollator() if how.by_row else JoiningCollator(how, loaded.tokenizer.pad_token_id)
+    trainer.plain_lora = plain_lora(plan.backend, plan.method, packed=stored(plan) in BITSANDBYTES)
     trainer.watcher, watcher.scaled = watcher, trainer.accelerator.scaler is not None
     trainer.remove_callback(transformers.PrinterCallback)
     trainer.remove_callback(transformers.ProgressCallback)

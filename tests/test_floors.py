@@ -18,6 +18,7 @@ EXECUTOR_ONLY = {
     "runtime.backends.peft",
     "runtime.backends.unsloth",
     "runtime.chat.speakers",
+    "runtime.by_row",
     "runtime.in_place",
     "runtime.inference",
     "runtime.learnt_loss",

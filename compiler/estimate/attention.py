@@ -21,8 +21,40 @@ def mask_for(step: Step, width: int) -> Tensor | None:
 
 def attend(step: Step, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
     """From rotated queries and keys to a result for each head."""
+    if step.by_row:
+        return _each_row(step, query, key, value, mask)
     if step.attention == "eager":
         return _by_score(step, query, key, value, mask)
+    return _by_kernel(step, query, key, value, mask)
+
+
+def _each_row(step: Step, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
+    """``runtime.by_row``: keys and values of each row with those of the shared beginning, and the results put together.
+
+    PyTorch's kernel takes queries as many as keys; what it finds for a beginning that was found before is left.
+    """
+    if step.shared:
+        own, few = step.shape.heads * step.shape.head_dim, step.shape.shared * step.shape.head_dim
+        whole = step.length * ROW
+        key, value = (_with_beginning(each, whole * few) for each in (key, value))
+        if step.attention != "eager":
+            query = _with_beginning(query, whole * own)
+    attends = _by_score if step.attention == "eager" else _by_kernel
+    result = attends(step, query, key, value, mask)
+    return _with_beginning(result, step.tokens * step.shape.heads * step.shape.head_dim)
+
+
+def _with_beginning(x: Tensor, numbers: int) -> Tensor:
+    """``torch.cat`` of what belongs to each row, which comes to so many numbers; gradients are as large as it was."""
+    tape, before, width = x.tape, x.numbers, x.width
+
+    def back(grad: Tensor, saved: tuple[Tensor, ...]) -> Grads:
+        return [Tensor(tape, before, width)]
+
+    return record(tape, [x], (), back, out=fresh(tape, numbers, width))
+
+
+def _by_kernel(step: Step, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
     if step.stack.autocast:
         query, key, value = (to(each, step.stack.autocast) for each in (query, key, value))
     expands = step.shape.shared != step.shape.heads and (mask is not None or step.stack.expands_keys)
@@ -57,7 +89,8 @@ def _in_one_kernel(step: Step, query: Tensor, key: Tensor, value: Tensor, mask: 
     tape, shape = step.tape, step.shape
     width, queries, keys = query.width, query.numbers, key.numbers
     bias = Tensor(tape, mask.numbers, width) if mask is not None else None
-    sums = Tensor(tape, step.tokens * shape.heads, 4)
+    each = queries // shape.head_dim  # queries of all heads
+    sums = Tensor(tape, each, 4)
     shares = shape.shared != shape.heads and keys != queries
 
     def back(grad: Tensor, saved: tuple[Tensor, ...]) -> Grads:
@@ -66,7 +99,7 @@ def _in_one_kernel(step: Step, query: Tensor, key: Tensor, value: Tensor, mask: 
         of_value = Tensor(tape, keys, width)
         if not tape.on_cpu:
             wide = queries * 4 if width < 4 else 0
-            tape.transient(wide + step.tokens * shape.heads * 4 + (2 * queries * width if shares else 0))
+            tape.transient(wide + each * 4 + (2 * queries * width if shares else 0))
         return [of_query, of_key, of_value]
 
     saved = (query.view(), key.view(), value.view(), sums, *([bias] if bias else []))
@@ -79,8 +112,8 @@ def _by_score(step: Step, query: Tensor, key: Tensor, value: Tensor, mask: Tenso
     tape, shape = step.tape, step.shape
     width = query.width
     if shape.shared != shape.heads:
-        key, value = repeat(key, query.numbers), repeat(value, query.numbers)
-    scores = _product(query, key, step.tokens * shape.heads * step.reach, copies_first=True)
+        key, value = (repeat(each, each.numbers // shape.shared * shape.heads) for each in (key, value))
+    scores = _product(query, key, step.tokens * shape.heads * step.reach, copies_first=not step.by_row)
     scores = times_number(scores)
     if shape.dialect.softcap:
         scores = softcapped(scores)

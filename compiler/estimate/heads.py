@@ -32,7 +32,7 @@ def _measured(step: Step, logits: Tensor) -> None:
     Rows without their last tokens lie apart, so several of them are copied first.
     """
     tape, shape = step.tape, step.shape
-    copied = logits.numbers - logits.numbers // step.length if step.several else 0
+    copied = logits.numbers - step.last(logits.numbers) if step.several else 0
     tape.transient(copied * logits.width + 3 * 128 * shape.vocabulary * logits.width)
     tape.transient(step.tokens * 8)
 
@@ -109,15 +109,16 @@ def chunked_loss(step: Step, hidden: Tensor, rows: int) -> Tensor:
 def learnt_loss(step: Step, hidden: Tensor) -> Tensor:
     """``runtime.learnt_loss``: chunks of tokens, whose gradient is made in the way forward where their logits are.
 
-    Of a chunk float32 logits, then their log-softmax with the gradients of both functions of the loss (and the tangent
-    of pressed ones); the gradient of all hidden states is kept, and scaled on the way back. Without gradients logits
-    and log-softmax alone.
+    Of a chunk float32 logits, which become their gradient where they are, beside what they are made of, become, or are
+    copied to where the best word may be the right one. Pressed ones have autograd's tensors instead: log-softmax, the
+    gradients of both functions of the loss, and the tangent; without gradients log-softmax alone. The gradient of all
+    hidden states is kept, and scaled on the way back.
     """
     tape, shape, width = step.tape, step.shape, hidden.width
     packed = _gather(step, hidden)
     del hidden
     numbers, logits = packed.numbers, step.stack.chunk * shape.vocabulary
-    width_of_logits = 8 if not tape.gradients else 16 if shape.dialect.softcap else 12
+    width_of_logits = 16 if tape.gradients and shape.dialect.softcap else 8
     made: list[Tensor] = []
 
     def forward() -> Tensor:
@@ -187,7 +188,7 @@ def _gather(step: Step, hidden: Tensor) -> Tensor:
     tape, shape, width = step.tape, step.shape, hidden.width
     del width
     size, numbers = shape.hidden, hidden.numbers
-    kept = numbers - numbers // step.length
+    kept = numbers - step.last(numbers)
 
     def back(grad: Tensor, saved: tuple[Tensor, ...]) -> Grads:
         return [Tensor(tape, numbers, grad.width)]

@@ -124,6 +124,8 @@ class Step:
     masked: bool
     several: bool
     reach: int
+    by_row: bool = False
+    shared: int = 0
     second_begins: int = -1
     last_begins: int = -1
     leaves: dict[tuple[int, str], Leaf] = field(default_factory=dict)
@@ -136,7 +138,11 @@ class Step:
     @property
     def tokens(self) -> int:
         """Tokens of a micro-batch, as a size."""
-        return self.length * ROW
+        return self.shared + (self.length - self.shared) * ROW
+
+    def last(self, numbers: int) -> int:
+        """Of numbers of all tokens those of each sequence's last one, which is taught by none after it."""
+        return numbers // self.tokens if self.by_row else numbers // self.length
 
     def leaf(self, layer: int, name: str, numbers: int, width: int) -> Leaf:
         """A trained weight; the same one however often it is asked for."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from compiler.packing import Joining, joined
 
@@ -16,12 +16,14 @@ _MOST_KEPT = 2048
 class RowLengths:
     """Tokens of training rows, shortest first: all of them, or as many that stand for ``rows``.
 
-    ``unsure`` is how far the lengths may be off, as a share: 0 when they were counted.
+    ``unsure`` is how far the lengths may be off, as a share: 0 when they were counted. ``shared`` tokens all begin
+    with, as far as they can be computed once (``compiler.packing.shareable``).
     """
 
     ordered: tuple[int, ...]
     rows: int
     unsure: float = 0.0
+    shared: int = 0
 
     @property
     def most(self) -> int:
@@ -55,19 +57,28 @@ class RowLengths:
         """Sequences that ``rows`` rows, taken by chance, make, and the length they are padded to; means of many."""
         if joining is None or rows == 1 or not self.ordered:
             return float(rows), self.padded(rows)
+        if joining.by_row:
+            return self._by_row(rows)
         found = joined(self.ordered, rows, joining)
         return found.positions / found.length, found.length
 
+    def _by_row(self, rows: int) -> tuple[float, float]:
+        """One sequence without padding; its length here is that of what a token's row is, as attention sees no more."""
+        positions = rows * self.mean - (rows - 1) * self.shared
+        squares = rows * sum(length * length for length in self.ordered) / len(self.ordered)
+        return positions * positions / squares, squares / positions
+
     def cut(self, most: int) -> RowLengths:
         """The same rows with a lower limit: longer ones are cut to it."""
-        return RowLengths(tuple(min(length, most) for length in self.ordered), self.rows, self.unsure)
+        shared = min(self.shared, most - 1)
+        return replace(self, ordered=tuple(min(length, most) for length in self.ordered), shared=shared)
 
 
-def row_lengths(lengths: Iterable[int], *, rows: int | None = None, unsure: float = 0.0) -> RowLengths:
+def row_lengths(lengths: Iterable[int], *, rows: int | None = None, unsure: float = 0.0, shared: int = 0) -> RowLengths:
     """The lengths of rows, thinned out evenly where there are many; ``rows`` when they are a sample of more."""
     ordered = sorted(lengths)
     count = len(ordered)
     if count > _MOST_KEPT:
         step = (count - 1) / (_MOST_KEPT - 1)
         ordered = [ordered[round(number * step)] for number in range(_MOST_KEPT)]
-    return RowLengths(tuple(ordered), count if rows is None else rows, unsure)
+    return RowLengths(tuple(ordered), count if rows is None else rows, unsure, shared)

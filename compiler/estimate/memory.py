@@ -28,7 +28,7 @@ from compiler.estimate.static import (
 )
 from compiler.estimate.step import Walk, walk
 from compiler.estimate.unsloth import chunk_of
-from compiler.estimate.work import Work
+from compiler.estimate.work import Work, joining_of
 from compiler.packing import STRETCH
 from compiler.phrases import phrase
 from compiler.two_bits import QUANTIZATION
@@ -188,7 +188,10 @@ def walk_of(work: Work, stack: Stack, shape: Shape) -> Walk:
             dora=work.method == "dora",
             saved=frozenset(work.modules_to_save),
         )
-    tokens = max(1, work.micro_batch * (work.length - 1))
+    how = joining_of(work) if work.micro_batch > 1 else None
+    by_row = how is not None and how.by_row
+    shared = min(work.shared, work.length - 1) if by_row else 0
+    tokens = max(1, work.micro_batch * (work.length - 1 - shared) + shared)
     chunk = chunk_of(tokens, shape.vocabulary) if stack.loss == "fused" else min(stack.chunk, tokens)
     return Walk(
         shape=shape,
@@ -199,9 +202,11 @@ def walk_of(work: Work, stack: Stack, shape: Shape) -> Walk:
         attention=work.attention,
         gpu=work.device == "cuda",
         chunks=min(3, math.ceil(tokens / chunk)),
-        several=work.micro_batch > 1,
-        masked=stack.masked if stack.masked is not None else work.micro_batch > 1 and not work.even,
-        reach=STRETCH * work.length if work.packing and work.micro_batch > 1 else work.length,
+        several=work.micro_batch > 1 and not by_row,
+        masked=stack.masked if stack.masked is not None else work.micro_batch > 1 and not work.even and not by_row,
+        reach=STRETCH * work.length if how is not None and not by_row else work.length,
+        by_row=by_row,
+        shared=shared,
     )
 
 

@@ -46,6 +46,7 @@ def work_of(plan: Plan, weights: tuple[Weight, ...]) -> Work | None:
         sharding="ddp" if devices > 1 else "none",
         device=plan.target.device,
         versions=tuple(sorted(plan.packages.items())),
+        shared=plan.packing.shared if plan.packing is not None else 0,
     )
 
 

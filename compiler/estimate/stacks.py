@@ -45,7 +45,8 @@ def stack_of(work: Work) -> Stack:
     if work.backend == "unsloth":
         adapter = 4
     own = work.backend == "unsloth" and work.device == "cuda"
-    left = leaves_inputs(work.backend, work.method, packed=packed, autocast=width == 2)
+    plain = plain_lora(work.backend, work.method, packed=packed)
+    left = plain and width == 2
     return Stack(
         base_width=width,
         kept_width=4 if upcast else width,
@@ -58,19 +59,20 @@ def stack_of(work: Work) -> Stack:
         checkpoint=_checkpoint(work),
         input_gradients=work.gradient_checkpointing and work.method != "full",
         casts_inputs=not left,
-        sums_in_place=left and work.device == "cpu",
+        sums_in_place=plain and work.device == "cpu",
         own_layer=unsloth.layer if own else None,
         own_loss=unsloth.loss if own else None,
     )
 
 
-def leaves_inputs(backend: str, method: str, *, packed: bool, autocast: bool) -> bool:
-    """Whether what adapters read is left to autocast (``runtime.training``): LoRA by PEFT on a base in 16 bits.
+def plain_lora(backend: str, method: str, *, packed: bool) -> bool:
+    """LoRA by PEFT on a base that is not bitsandbytes': where adapters are computed in another way than PEFT's.
 
-    PEFT makes it float32, and autocast 16 bits again: the same numbers, and a copy that each adapter keeps. It spares
-    them itself where bitsandbytes' layers run on a GPU; DoRA and AdaLoRA compute in float32 for real.
+    Under autocast what they read is left to it (``runtime.training``): PEFT makes it float32, and autocast 16 bits
+    again, the same numbers and a copy that each adapter keeps. It spares them itself where bitsandbytes' layers run on
+    a GPU; DoRA and AdaLoRA compute in float32 for real. On a CPU they add in place (``runtime.in_place``).
     """
-    return backend == "peft" and method == "lora" and not packed and autocast
+    return backend == "peft" and method == "lora" and not packed
 
 
 def _loss(work: Work) -> Loss:

@@ -19,8 +19,9 @@ class Walk:
 
     ``packed`` is how linear layers are quantised ("none": not at all). ``chunks`` are those of a loss in chunks, of
     which three stand for any more. ``masked`` says that attention gets a mask, since rows differ in length;
-    ``several`` that there are more rows than one; ``reach`` is the length of the sequence that a token lies in, more
-    than ``length`` where rows are joined.
+    ``several`` that there are more rows than one, each a sequence; ``reach`` is the length of what a token may see,
+    more than ``length`` where rows are joined. ``by_row``: attention sees joined rows each by itself, and ``shared``
+    tokens that all begin with are there once.
     """
 
     shape: Shape
@@ -34,6 +35,8 @@ class Walk:
     masked: bool
     several: bool
     reach: int
+    by_row: bool = False
+    shared: int = 0
 
 
 def walk(asked: Walk, told: Callable[[int, int], None] | None = None) -> dict[str, tuple[Line, ...]]:
@@ -87,12 +90,15 @@ def _forward(tape: Tape, asked: Walk) -> tuple[Step, Tensor, tuple[Tensor | None
         asked.masked,
         asked.several,
         asked.reach,
+        asked.by_row,
+        asked.shared,
     )
     tape.enter("forward")
     ids = Tensor(tape, step.tokens, 8)
     labels = Tensor(tape, step.tokens, 8)
     hidden = embed(step)
-    positions = step.tokens if asked.reach > length else length  # those of each row, or one row's for all
+    joined = asked.by_row or asked.reach > length
+    positions = step.tokens if joined else length  # those of each row, or one row's for all
     angles = positions * (shape.turned or shape.head_dim), 4 if shape.dialect.wide_rotary else hidden.width
     cosine, sine = Tensor(tape, *angles), Tensor(tape, *angles)
     shared = Shared(cosine, sine, mask_for(step, hidden.width))

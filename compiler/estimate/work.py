@@ -7,7 +7,7 @@ from typing import Literal
 
 from compiler.facts.architecture import Architecture
 from compiler.facts.parameters import Weight
-from compiler.packing import Joining, joining
+from compiler.packing import Joining, attends_by_row, joining
 
 Backend = Literal["peft", "unsloth"]
 Method = Literal["lora", "qlora", "dora", "adalora", "full"]
@@ -28,7 +28,8 @@ class Work:
     into fewer sequences (``packing``). ``even`` says that all rows are that long: nothing pads, and no mask is needed.
     ``accumulation`` micro-steps make an optimizer step. ``target_modules`` are the short names that really carry
     an adapter (empty for full fine-tuning). ``loss_type`` is TRL's: "chunked_nll" never builds whole logits.
-    ``versions`` are those of the package set that will run ("trl", "peft", …): memory differs by version.
+    ``versions`` are those of the package set that will run ("trl", "peft", …): memory differs by version. ``shared``
+    tokens all rows begin with; they are there once where attention sees joined rows each by itself.
     """
 
     architecture: Architecture
@@ -55,10 +56,12 @@ class Work:
     sharding: Sharding
     device: Literal["cpu", "cuda"]
     versions: tuple[tuple[str, str], ...]
+    shared: int = 0
 
 
 def joining_of(work: Work) -> Joining | None:
     """How the work's rows are joined; None where each is a sequence of its own."""
     if not work.packing:
         return None
-    return joining(work.architecture, work.weights, work.attention, work.dtype)
+    by_row = attends_by_row(work.architecture, device=work.device, backend=work.backend)
+    return joining(work.architecture, work.weights, work.attention, work.dtype, by_row=by_row)

@@ -310,7 +310,7 @@ class TrainingTable(Table):
     )
     packing: Auto | bool = field(
         "auto",
-        "Join rows of a micro-batch into fewer sequences, kept apart: less padding, the same rows in every step.",
+        "Join rows of a micro-batch into fewer sequences, kept apart: less padding, a common beginning once.",
     )
     completion_only_loss: bool = field(True, "Learn from the answers only, not from the prompts.")
     gradient_checkpointing: Auto | bool = field(

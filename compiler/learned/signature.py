@@ -15,8 +15,8 @@ from compiler.facts.speeds import CPU_FLAGS, processor
 from compiler.language.recipe import DataTable
 from compiler.learned.store import Measured, Values
 
-MODEL = frozenset({"architecture", "weights", "versions"})
-"""Fields of ``Work`` that are told in a signature by ``model`` and ``packages``."""
+ELSEWHERE = frozenset({"architecture", "weights", "versions", "shared"})
+"""Fields of ``Work`` that are told in a signature by ``model``, ``packages`` and ``rows``."""
 
 MAY_DIFFER = frozenset({"micro_batch", "accumulation", "length", "r", "target_modules", "lora_dropout"})
 """What may be another value in a run that still tells something: the same code runs, on other sizes."""
@@ -41,7 +41,7 @@ def work_values(work: Work) -> Values:
     """
     values: Values = {}
     for field in fields(Work):
-        if field.name not in MODEL:
+        if field.name not in ELSEWHERE:
             value = getattr(work, field.name)
             values[field.name] = sorted(value) if isinstance(value, tuple) else value
     values["double_quant"] = work.double_quant and work.quantization in {"nf4", "fp4"}

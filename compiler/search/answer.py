@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from compiler.decide import Decision
 from compiler.estimate.result import GIB, Amount, Memory, Unknown
-from compiler.estimate.work import Work
+from compiler.estimate.work import Work, joining_of
 from compiler.facts.gpus import catalogue
 from compiler.facts.machine import Target
 from compiler.facts.speeds import speeds
@@ -118,7 +118,18 @@ def decisions(found: Answer) -> dict[str, Decision]:
         others = [(other, opened) for other, opened in choices if other != value]
         if others:
             decided[path] = _decided(found, value, code, others)
+    if work.packing and "training.packing" in decided:
+        decided["training.packing"] = _joined(found, decided["training.packing"])
     return decided
+
+
+def _joined(found: Answer, decided: Decision) -> Decision:
+    """With what joining rows spares, beside padding."""
+    how, shared = joining_of(found.chosen.work), found.question.lengths.shared
+    if how is None or not how.by_row or not shared:
+        return decided
+    once = phrase("{shared} tokens that all rows begin with are computed once a micro-batch", shared=shared)
+    return replace(decided, reason=phrase("{reason}; {once}", reason=decided.reason, once=once))
 
 
 def _decided(found: Answer, value: Any, code: str, others: list[tuple[Any, Open]]) -> Decision:

@@ -20,6 +20,7 @@ from compiler.facts.machine import Target
 from compiler.facts.models import ModelFacts
 from compiler.facts.speeds import processor, speeds
 from compiler.language.recipe import Recipe
+from compiler.packing import attends_by_row
 from compiler.phrases import phrase
 from compiler.search.candidates import Base, Open, micro_batches
 from compiler.search.choose import Room
@@ -27,7 +28,7 @@ from compiler.search.choose import Room
 OPTIMS = ("adamw_torch_fused", "paged_adamw_8bit")
 
 LEAST_PADDING = 1.05
-"""Padded beside real tokens below which joining rows is not looked at: it would save less than what is told apart."""
+"""Positions beside those of joined rows below which joining is not looked at: it would save less than is told apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,13 +110,14 @@ def question(
         sharding="ddp" if devices > 1 else "none",
         device=target.device,
         versions=(),
+        shared=lengths.shared,
     )
     left = Open(
         backends=(backend,),
         bases=bases,
         checkpointing=_either(training.gradient_checkpointing, (False, True)),
         optims=_either(training.optim, OPTIMS if target.device == "cuda" else OPTIMS[:1]),
-        packing=_packing(recipe, architecture, lengths, backend),
+        packing=_packing(recipe, architecture, lengths, backend=backend, device=target.device),
         attentions=attentions,
         micro_batches=_either(training.per_device_train_batch_size, splits),
         batch=training.batch_size,
@@ -123,11 +125,15 @@ def question(
     return Question(base, left, room, lengths)
 
 
-def _packing(recipe: Recipe, architecture: Architecture, lengths: RowLengths, backend: str) -> tuple[bool, ...]:
-    """Without and with it where the recipe leaves it open, if attention is known to keep rows apart and much pads."""
+def _packing(
+    recipe: Recipe, architecture: Architecture, lengths: RowLengths, *, backend: str, device: str
+) -> tuple[bool, ...]:
+    """Without and with it where the recipe leaves it open, if attention is known to keep rows apart and it may pay."""
     if recipe.training.packing != "auto":
         return (recipe.training.packing,)
-    pays = lengths.padded(recipe.training.batch_size) > LEAST_PADDING * lengths.mean
+    rows = recipe.training.batch_size
+    once = lengths.shared * (rows - 1) if attends_by_row(architecture, device=device, backend=backend) else 0
+    pays = lengths.padded(rows) * rows > LEAST_PADDING * (lengths.mean * rows - once)
     return (False, True) if pays and backend == "peft" and decide.may_pack(architecture) else (False,)
 
 

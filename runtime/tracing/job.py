@@ -12,7 +12,8 @@ from compiler.estimate.stack import Stack
 class Job:
     """One step to trace: the model's own ``config.json``, what is trained of it, the stack, and the batch.
 
-    ``padded`` says that rows of a batch differ in length, so that attention gets a mask.
+    ``padded`` says that rows of a batch differ in length, so that attention gets a mask. ``by_row``: they are one
+    sequence, of which attention sees each by itself, and ``shared`` tokens that all begin with are there once.
     """
 
     config: dict[str, Any]
@@ -28,6 +29,8 @@ class Job:
     accumulation: int
     padded: bool
     device: str
+    by_row: bool = False
+    shared: int = 0
 
     def as_json(self) -> dict[str, Any]:
         """The job as plain values."""

@@ -14,6 +14,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn import functional
 
 from compiler.estimate.allocator import Allocator
+from runtime.by_row import Rows, by_row
 from runtime.learnt_loss import learnt_loss
 from runtime.tracing.job import Job
 from runtime.tracing.live import LiveBytes
@@ -73,17 +74,26 @@ def trace(job: Job) -> Traced:
 
 def micro_step(job: Job, model: Any, watcher: Watcher) -> None:
     """Forward and back once, as the trainer does it."""
-    watcher.enter("forward")
-    loss, _held = loss_of(job, model)
-    watcher.enter("backward")
-    loss.backward()  # type: ignore[no-untyped-call]
+    with by_row(model, _rows(job)):
+        watcher.enter("forward")
+        loss, _held = loss_of(job, model)
+        watcher.enter("backward")
+        loss.backward()  # type: ignore[no-untyped-call]
+
+
+def _rows(job: Job) -> Rows | None:
+    return Rows(job.shared, (job.length - job.shared,) * job.micro_batch) if job.by_row else None
 
 
 def loss_of(job: Job, model: Any) -> tuple[torch.Tensor, Any]:
     """The loss of a micro-batch, and the model's output where the trainer holds it meanwhile."""
-    ids = torch.zeros(job.micro_batch, job.length, dtype=torch.long)
+    rows = _rows(job)
+    sequences = (1, rows.shared + sum(rows.own)) if rows is not None else (job.micro_batch, job.length)
+    ids = torch.zeros(*sequences, dtype=torch.long)
     batch: dict[str, Any] = {"input_ids": ids, "labels": torch.zeros_like(ids), "use_cache": False}
-    if job.padded:
+    if rows is not None:
+        batch |= {"attention_mask": torch.ones_like(ids), "position_ids": torch.zeros_like(ids)}
+    elif job.padded:
         mask = torch.ones_like(ids)
         mask[0, -1] = 0
         batch["attention_mask"] = mask

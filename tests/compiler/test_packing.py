@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compiler.packing import STRETCH, Joining, joined, joining
+from compiler.estimate.lengths import row_lengths
+from compiler.packing import STRETCH, Joining, attends_by_row, joined, joining, same_beginning
 from tests.compiler.estimate.works import LLAMA_8B, SMALL, llama_weights
 
 LENGTHS = st.lists(st.integers(1, 4096), min_size=1, max_size=40)
@@ -59,6 +60,38 @@ def test_a_pair_costs_less_in_a_larger_model() -> None:
     twice = joining(replace(SMALL, num_hidden_layers=8), llama_weights(SMALL), "sdpa", "bfloat16").pair
     assert twice == pytest.approx(2 * small, rel=1e-5)
     assert joining(SMALL, llama_weights(SMALL), "flash_attention_2", "bfloat16") == Joining(0.0, whole=True)
+
+
+def test_attention_by_row_takes_all_rows_on_a_cpu_where_the_family_is_known_to_let_it() -> None:
+    def by_row(family: str, *, device: str = "cpu", backend: str = "peft") -> bool:
+        return attends_by_row(replace(SMALL, model_type=family), device=device, backend=backend)
+
+    assert by_row("llama")
+    assert not by_row("falcon")
+    assert not by_row("llama", device="cuda")
+    assert not by_row("llama", backend="unsloth")
+    assert not attends_by_row(None, device="cpu", backend="peft")
+    assert joining(SMALL, llama_weights(SMALL), "sdpa", "float32", by_row=True).bins([5, 900, 7]) == [[0, 1, 2]]
+
+
+@given(st.lists(st.integers(8, 2048), min_size=1, max_size=40), st.integers(2, 16), st.integers(0, 7))
+def test_by_row_nothing_pads_and_the_beginning_counts_once(lengths: list[int], rows: int, shared: int) -> None:
+    found = row_lengths(lengths, shared=shared)
+    sequences, length = found.sequences(rows, Joining(0.0, by_row=True))
+    mean = sum(lengths) / len(lengths)
+    assert sequences * length == pytest.approx(rows * mean - (rows - 1) * shared)
+    squares = sum(each * each for each in lengths) / len(lengths)
+    assert sequences * length * length == pytest.approx(rows * squares), "attention sees each row and no other"
+    assert found.sequences(1, Joining(0.0, by_row=True)) == pytest.approx((1.0, mean))
+
+
+@given(st.lists(st.integers(0, 3), max_size=9), st.lists(st.integers(0, 3), max_size=9), st.integers(0, 12))
+def test_the_same_beginning(one: list[int], other: list[int], most: int) -> None:
+    shared = same_beginning(one, other, most)
+    assert one[:shared] == other[:shared]
+    assert shared <= min(most, len(one), len(other))
+    if shared < min(most, len(one), len(other)):
+        assert one[shared] != other[shared]
 
 
 @given(st.lists(st.integers(1, 2048), min_size=1, max_size=200), st.integers(2, 16), PAIRS)

@@ -66,9 +66,10 @@ def test_a_family_keeps_rows_apart(family: str) -> None:
     from runtime.packing import LEAK, leak, refuse_leaks
 
     model = small(family)
-    assert leak(model) < LEAK / 10
-    assert leak(model, apart=False) > 100 * LEAK
-    refuse_leaks(model)
+    for by_row in (False, True):
+        assert leak(model, by_row=by_row) < LEAK / 10
+        assert leak(model, apart=False, by_row=by_row) > 100 * LEAK
+        refuse_leaks(model, Joining(0.0, by_row=by_row))
     assert model.training
 
 
@@ -87,7 +88,7 @@ def test_a_model_that_mixes_rows_is_refused(family: str) -> None:
 
     assert family not in FAMILIES
     with pytest.raises(Refusal) as refused:
-        refuse_leaks(small(family))
+        refuse_leaks(small(family), Joining(0.0))
     (problem,) = refused.value.diagnostics
     assert problem.code == "X034"
     assert "packing = false" in (problem.help or "")

@@ -284,7 +284,8 @@ def test_a_step_that_fails_is_begun_again_from_a_checkpoint_of_the_one_before(ru
     expected = Training(run, plan_of()).train().weights
     run.events.unlink()
     training = Training(run, plan_of())
-    step = training.trainer.training_step
+    trainer: Any = training.trainer
+    step = trainer.training_step
 
     def failing(*arguments: Any, **options: Any) -> Any:
         if training.trainer.state.global_step == 6:
@@ -292,7 +293,7 @@ def test_a_step_that_fails_is_begun_again_from_a_checkpoint_of_the_one_before(ru
             raise MemoryError
         return step(*arguments, **options)
 
-    training.trainer.training_step = failing
+    trainer.training_step = failing
     with pytest.raises(MemoryError):
         training.train()
     assert not training.watcher.updating

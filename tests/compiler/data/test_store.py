@@ -45,6 +45,27 @@ def test_what_was_put_in_comes_out(side: tuple[bool, list[Example]], data: st.Da
     assert list(chosen.highest_ids()) == [max(example.ids) for example in expected]
 
 
+@given(st.lists(examples(held_out=False), min_size=1, max_size=6), st.lists(st.integers(0, 9), max_size=6), st.data())
+def test_what_all_begin_with_is_theirs_and_no_more(rows: list[Example], before: list[int], data: st.DataObject) -> None:
+    ahead = data.draw(st.integers(0, len(before)))
+    moved = [
+        Example(
+            row.source,
+            row.place,
+            array("i", before) + row.ids,
+            tuple((first + ahead, end + ahead) for first, end in row.learnt),
+        )
+        for row in rows
+    ]
+    limit = data.draw(st.integers(1, 18))
+    held = stored(moved).of(range(len(moved)), limit=limit)
+    cut = [shortened(row, limit) for row in moved]
+    learnt = [next((at for at, label in enumerate(row.labels) if label != -100), len(row.ids)) for row in cut]
+    may = min(max(0, min(first, len(row.ids)) - 1) for first, row in zip(learnt, cut, strict=True))
+    same = [count for count in range(may + 1) if all(row.ids[:count] == cut[0].ids[:count] for row in cut)]
+    assert held.beginning() == max(same)
+
+
 def test_what_an_example_was_made_from_is_there_for_held_out_rows_alone() -> None:
     one = Example(0, Place(1), array("i", [5]), (), ({"role": "user", "content": "q"},), "a")
     assert stored([one], held_out=True)[0] == one

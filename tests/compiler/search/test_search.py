@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,7 +16,7 @@ from compiler.estimate.time import step_time
 from compiler.estimate.work import Work, joining_of
 from compiler.facts.architecture import Architecture
 from compiler.search.candidates import Open, micro_batches
-from compiler.search.choose import Looked, Room, choose
+from compiler.search.choose import Candidate, Looked, Room, choose
 from compiler.search.lacking import Lacking, alone, ways_out
 from compiler.search.limits import Limits
 from tests.compiler.estimate.loads import a100, work
@@ -263,6 +264,28 @@ def on_cpu(flag: str, gib: float, rows: list[int]) -> Work:
     best = choose(asked, left, room, row_lengths(rows)).best
     assert best is not None
     return best.work
+
+
+def test_rows_that_begin_alike_are_joined_on_a_cpu_and_take_less_time_and_memory() -> None:
+    asked = llama(SMOLLM, method="lora", quantization="none", device="cpu", dtype="float32", length=160, shared=48)
+    left = replace(ALL, bases=(("lora", "none"),), checkpointing=(False,), packing=(False, True), micro_batches=(1, 8))
+    left = replace(left, batch=8, optims=("adamw_torch_fused",), attentions=("sdpa",))
+    room = Room(cpu_device(frozenset({"avx2"}), 2), 21 * GIB)
+
+    def chosen(shared: int, lengths: list[int], **others: Any) -> Candidate:
+        found = choose(
+            replace(asked, shared=shared), replace(left, **others), room, row_lengths(lengths, shared=shared)
+        )
+        assert found.best is not None
+        return found.best
+
+    alike, apart = chosen(48, [160] * 20), chosen(0, [160] * 20)
+    assert alike.work.packing
+    assert not apart.work.packing, "nothing pads, and nothing is there twice"
+    assert alike.pace < 0.8 * apart.pace
+    assert alike.memory.allocated.bytes < apart.memory.allocated.bytes
+    one_by_one = chosen(48, [160] * 20, micro_batches=(1,))
+    assert one_by_one.pace > alike.pace
 
 
 def test_attention_by_scores_is_taken_where_a_processor_is_quicker_at_it_and_its_memory_is_there() -> None:

@@ -102,8 +102,10 @@ def walked(asked: Job, walk: Callable[[Walk], dict[str, tuple[Line, ...]]] = wal
             gpu=asked.device == "cuda",
             chunks=-(-tokens // asked.stack.chunk),
             masked=asked.padded,
-            several=asked.micro_batch > 1,
+            several=asked.micro_batch > 1 and not asked.by_row,
             reach=asked.length,
+            by_row=asked.by_row,
+            shared=asked.shared,
         )
     )
     return max(base + slope * asked.micro_batch for phase in lines.values() for base, slope in phase)

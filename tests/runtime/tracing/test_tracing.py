@@ -14,6 +14,7 @@ from tests.runtime.tracing.jobs import job, most_live, walked
 pytestmark = pytest.mark.slow
 
 IN_PLACE: dict[str, Any] = {"casts_inputs": False, "sums_in_place": True, "loss": "learnt"}
+BY_ROW: dict[str, Any] = {"by_row": True, "micro_batch": 3, **IN_PLACE}
 
 STEPS = {
     "full": job("full", dtype="float32", loss="whole"),
@@ -45,6 +46,12 @@ STEPS = {
     "lora, in place, checkpoints": job("lora", **IN_PLACE, checkpoint=True, padded=True),
     "lora, in place, eager, dropout": job("lora", **IN_PLACE, attention="eager", padded=True, dropout=0.1),
     "lora, in place, accumulation": job("lora", **IN_PLACE, accumulation=2),
+    "by row": job("lora", **BY_ROW),
+    "by row, shared": job("lora", shared=100, **BY_ROW),
+    "by row, checkpoints": job("lora", shared=100, checkpoint=True, **BY_ROW),
+    "by row, eager": job("lora", attention="eager", **BY_ROW),
+    "by row, eager, shared": job("lora", attention="eager", shared=100, dropout=0.1, **BY_ROW),
+    "by row, float32": job("lora", shared=100, dtype="float32", **BY_ROW),
     "dora": job("lora", dora=True),
     "dora, checkpoints": job("lora", dora=True, checkpoint=True),
 }
@@ -55,9 +62,18 @@ class _Silent:
         """Nobody listens."""
 
 
+def with_zeros(model: Any) -> None:
+    """In the place of whatever lay in memory: what is no number is right about no word, which takes less."""
+    import torch
+
+    packed = [layer.meta[name] for layer in model.modules() if hasattr(layer, "W_q") for name in ("scale", "zero")]
+    with torch.no_grad():
+        for each in (*model.parameters(), *model.buffers(), *packed):
+            each.zero_()
+
+
 def real_peak(asked: Job) -> int:
     """Most live bytes of two real steps on this CPU, from the profiler's record of every allocation."""
-    import torch
     from torch.profiler import ProfilerActivity, profile
 
     from runtime.tracing.model import made_fake, outline
@@ -67,9 +83,7 @@ def real_peak(asked: Job) -> int:
     gc.collect()  # what an earlier test has left, and is freed in here, would be taken off the peak
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as seen:
         model = made_fake(asked, outline(asked))
-        with torch.no_grad():
-            for weight in model.parameters():
-                weight.zero_()
+        with_zeros(model)
         patch_loss(asked, model)
         run = optimizer(asked, [weight for weight in model.parameters() if weight.requires_grad])
         for _ in range(2):
@@ -103,9 +117,7 @@ def real_measuring(asked: Job) -> int:
     from runtime.tracing.step import loss_of, patch_loss
 
     model = made_fake(asked, outline(asked))
-    with torch.no_grad():
-        for weight in model.parameters():
-            weight.zero_()
+    with_zeros(model)
     patch_loss(asked, model)
     keep_trainable(model)  # as a run does: it measures its base before it trains
     model.eval()
@@ -145,6 +157,14 @@ NARROW = {"intermediate_size": 256, "vocab_size": 500}
 
 WALKS = {
     **STEPS,
+    "by row, narrow head": job("lora", config={"vocab_size": 300}, shared=100, **BY_ROW),
+    "by row, narrow head, checkpoints": job("lora", config={"vocab_size": 300}, shared=9, checkpoint=True, **BY_ROW),
+    "by row, narrow head, eager": job("lora", config={"vocab_size": 300}, attention="eager", shared=100, **BY_ROW),
+    "by row, phi": job(
+        "lora", config={"model_type": "phi"}, shared=100, targets=["q_proj", "dense", "fc1", "fc2"], **BY_ROW
+    ),
+    "by row, gemma2": job("lora", config={"model_type": "gemma2"}, attention="eager", shared=100, **BY_ROW),
+    "by row, one key head": job("lora", config={"num_key_value_heads": 1}, shared=100, **BY_ROW),
     "in place, narrow head": job("lora", config={"vocab_size": 300}, **IN_PLACE),
     "in place, narrow head, checkpoints": job("lora", config={"vocab_size": 300}, checkpoint=True, **IN_PLACE),
     "in place, few targets": job("lora", config={"vocab_size": 300}, targets=["q_proj", "down_proj"], **IN_PLACE),
