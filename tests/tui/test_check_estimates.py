@@ -63,7 +63,7 @@ def test_the_document_holds_the_estimate(tmp_path: Path) -> None:
     names = ("gradient_checkpointing", "attention", "packing")
     kinds = [tuple(each[name] for name in names) for each in (told["how"], *told["alternatives"])]
     assert len(set(kinds)) == len(kinds), "alternatives differ in what people see"
-    assert {again for again, _ in kinds} == {False, True}
+    assert {again for again, *_ in kinds} == {False, True}
 
 
 def test_gpus_are_compared_and_a_name_that_is_none_is_told(tmp_path: Path) -> None:
