@@ -188,7 +188,7 @@ def walk_of(work: Work, stack: Stack, shape: Shape) -> Walk:
             dora=work.method == "dora",
             saved=frozenset(work.modules_to_save),
         )
-    how = joining_of(work) if work.micro_batch > 1 else None
+    how, several = joining_of(work), work.micro_batch > 1
     by_row = how is not None and how.by_row
     shared = min(work.shared, work.length - 1) if by_row else 0
     tokens = max(1, work.micro_batch * (work.length - 1 - shared) + shared)
@@ -202,9 +202,9 @@ def walk_of(work: Work, stack: Stack, shape: Shape) -> Walk:
         attention=work.attention,
         gpu=work.device == "cuda",
         chunks=min(3, math.ceil(tokens / chunk)),
-        several=work.micro_batch > 1 and not by_row,
-        masked=stack.masked if stack.masked is not None else work.micro_batch > 1 and not work.even and not by_row,
-        reach=STRETCH * work.length if how is not None and not by_row else work.length,
+        several=several and not by_row,
+        masked=stack.masked if stack.masked is not None else several and not work.even and not by_row,
+        reach=STRETCH * work.length if how is not None and several and not by_row else work.length,
         by_row=by_row,
         shared=shared,
     )

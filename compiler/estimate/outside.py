@@ -65,7 +65,7 @@ def context(work: Work, allocated: int, capability: float) -> Amount:
 
 def executor(work: Work, allocated: int) -> Amount:
     """The resident size of the executor on a CPU: libraries, and tensors with what malloc keeps of freed ones."""
-    how = joining_of(work) if work.micro_batch > 1 else None
+    how = joining_of(work)
     kept = _KEPT_BY_ROW if how is not None and how.by_row else _KEPT
     least, likely, most = (int(allocated * share) for share in kept)
     return Amount(_EXECUTOR + likely, int(_EXECUTOR * 0.7) + least, int(_EXECUTOR * 1.3) + most)

@@ -157,6 +157,7 @@ NARROW = {"intermediate_size": 256, "vocab_size": 500}
 
 WALKS = {
     **STEPS,
+    "by row, one row": job("lora", config={"vocab_size": 300}, **{**BY_ROW, "micro_batch": 1}),
     "by row, narrow head": job("lora", config={"vocab_size": 300}, shared=100, **BY_ROW),
     "by row, narrow head, checkpoints": job("lora", config={"vocab_size": 300}, shared=9, checkpoint=True, **BY_ROW),
     "by row, narrow head, eager": job("lora", config={"vocab_size": 300}, attention="eager", shared=100, **BY_ROW),
