@@ -32,11 +32,6 @@ class Rows:
     shared: int
     own: tuple[int, ...]
 
-    @property
-    def tokens(self) -> int:
-        """Of all rows, each with its beginning."""
-        return sum(self.own) + self.shared * len(self.own)
-
 
 @dataclass(slots=True)
 class _Apart:

@@ -237,7 +237,7 @@ class Executor:
         return loaded
 
     def _train(self, plan: Plan, inputs: Inputs, loaded: Loaded, checkpoint: Path | None) -> dict[str, Any]:
-        from runtime.packing import joining_of, refuse_leaks
+        from runtime.packing import refuse_leaks
         from runtime.saving import save_tuned
         from runtime.starts import remember_start
         from runtime.training import Watcher, build_trainer, train
@@ -252,7 +252,7 @@ class Executor:
             every_step=self._between_steps,
         )
         if plan.packing is not None:
-            refuse_leaks(loaded.model, joining_of(plan.packing))
+            refuse_leaks(loaded.model, plan.packing)
         trainer = build_trainer(plan, loaded, self.run, data, watcher, checkpoint=checkpoint)
         self.learn = partial(self._learn, plan, inputs, watcher, time.monotonic() - self.began)
         start = remember_start(loaded.model)

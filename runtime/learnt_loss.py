@@ -95,11 +95,6 @@ class _Head:
     scale: float
     softcapping: float | None
 
-    @property
-    def is_pressed(self) -> bool:
-        """Whether logits are no linear function of the hidden states."""
-        return self.softcapping is not None
-
     def __call__(self, hidden: torch.Tensor) -> torch.Tensor:
         """Logits (rows, V) of hidden states (rows, H)."""
         logits = (hidden @ self.weight.to(hidden.dtype).t()).float()
@@ -131,7 +126,7 @@ class _Learnt(torch.autograd.Function):
         loss, right = (hidden.new_zeros((), dtype=torch.float32) for _ in range(2))
         for start in range(0, rows.count, rows.chunk):
             end = min(start + rows.chunk, rows.count)
-            told = _pressed if head.is_pressed else _plain
+            told = _plain if head.softcapping is None else _pressed
             part, hits, of_piece = told(hidden[start:end].detach(), rows.targets[start:end], head, wanted=wanted)
             loss += part
             right += hits

@@ -29,11 +29,6 @@ ROWS = "shared_and_own"
 """Beside what the model is given where attention sees each row by itself: the numbers of a ``Rows``."""
 
 
-def joining_of(part: PackingPart) -> Joining:
-    """How a plan joins rows."""
-    return Joining(part.pair, whole=part.whole, by_row=part.by_row)
-
-
 @dataclass(frozen=True, slots=True)
 class JoiningCollator:
     """Rows of ids and labels to sequences (k, length): ids, labels, and positions that begin anew with each row.
@@ -69,25 +64,24 @@ class JoiningCollator:
         return batch
 
 
-@dataclass(frozen=True, slots=True)
-class ByRowCollator:
-    """Rows of ids and labels to one sequence (1, length) without padding, whose beginning may be that of all rows."""
+def one_sequence(rows: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
+    """Rows of ids and labels to a sequence (1, length) without padding, whose beginning may be that of all rows; int64.
 
-    def __call__(self, rows: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
-        """The batch; int64. Positions are those of each row, and nothing is masked: attention gets ``ROWS``."""
-        shared = common_beginning(rows)
-        ids = [torch.as_tensor(row["input_ids"]) for row in rows]
-        labels = [torch.as_tensor(row["labels"]).clone() for row in rows]
-        for each in labels:
-            each[0] = IGNORED
-        return {
-            "input_ids": _sequence(ids, shared),
-            "labels": _sequence(labels, shared),
-            "position_ids": _sequence([torch.arange(len(each)) for each in ids], shared),
-            "attention_mask": torch.ones(1, shared + sum(len(each) - shared for each in ids), dtype=torch.int64),
-            ROWS: torch.tensor([shared, *(len(each) - shared for each in ids)]),
-            TOKENS: torch.tensor([len(each) for each in ids]),
-        }
+    Positions are those of each row, and nothing is masked: attention is told of the rows (``ROWS``).
+    """
+    shared = common_beginning(rows)
+    ids = [torch.as_tensor(row["input_ids"]) for row in rows]
+    labels = [torch.as_tensor(row["labels"]).clone() for row in rows]
+    for each in labels:
+        each[0] = IGNORED
+    return {
+        "input_ids": _sequence(ids, shared),
+        "labels": _sequence(labels, shared),
+        "position_ids": _sequence([torch.arange(len(each)) for each in ids], shared),
+        "attention_mask": torch.ones(1, shared + sum(len(each) - shared for each in ids), dtype=torch.int64),
+        ROWS: torch.tensor([shared, *(len(each) - shared for each in ids)]),
+        TOKENS: torch.tensor([len(each) for each in ids]),
+    }
 
 
 def _sequence(rows: list[torch.Tensor], shared: int) -> torch.Tensor:
@@ -124,9 +118,9 @@ LEAK = 1e-3
 0.1 and more (tests/runtime/test_packing.py)."""
 
 
-def refuse_leaks(model: Any, joining: Joining) -> None:
+def refuse_leaks(model: Any, packing: PackingPart) -> None:
     """Look whether the model keeps joined rows apart, on the kernel that it runs on. Raises Refusal (X034)."""
-    seen = leak(model, by_row=joining.by_row)
+    seen = leak(model, each=packing.by_row)
     if seen > LEAK:
         message = phrase(
             "rows of one sequence see each other in this model: what stands before one moves its logits by {seen:.2g}",
@@ -140,17 +134,18 @@ _LENGTH = 24
 """Tokens of each row that is looked at."""
 
 
-def leak(model: Any, *, apart: bool = True, by_row: bool = False) -> float:
+def leak(model: Any, *, apart: bool = True, each: bool = False) -> float:
     """How much a row's logits change with the row before it in the same sequence, in their standard deviations.
 
-    Without ``apart`` positions run on over the border: one sequence, where what comes before has to show.
+    Without ``apart`` positions run on over the border: one sequence, where what comes before has to show. ``each``:
+    attention sees rows each by itself, not under a mask.
     """
     generator = torch.Generator().manual_seed(0)
     words = model.get_input_embeddings().weight.shape[0]
     first, other, second = (torch.randint(0, words, (1, _LENGTH), generator=generator) for _ in range(3))
     one, both = torch.arange(_LENGTH), torch.arange(2 * _LENGTH)
     positions = torch.cat([one, one]) if apart else both
-    rows = Rows(0, (_LENGTH, _LENGTH) if apart else (2 * _LENGTH,)) if by_row else None
+    rows = Rows(0, (_LENGTH, _LENGTH) if apart else (2 * _LENGTH,)) if each else None
     was_training = model.training
     model.eval()
     try:

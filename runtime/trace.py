@@ -18,7 +18,7 @@ from compiler.diagnostics import Diagnostic
 from compiler.estimate.outside import workspaces
 from compiler.estimate.planned import work_of
 from compiler.estimate.stacks import stack_of
-from compiler.estimate.work import joining_of
+from compiler.estimate.work import is_by_row
 from compiler.facts.gpus import catalogue
 from compiler.phrases import phrase
 from compiler.plan import Plan
@@ -84,7 +84,7 @@ def job_of(plan: Plan, model: Path | None) -> tuple[Job | None, str]:
         accumulation=min(2, work.accumulation),
         padded=work.micro_batch > 1 and not work.even,
         device=work.device,
-        by_row=(how := joining_of(work)) is not None and how.by_row,
+        by_row=is_by_row(work),
         shared=work.shared,
     ), ""
 

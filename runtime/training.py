@@ -25,6 +25,7 @@ from compiler.diagnostics import Diagnostic, Refusal
 from compiler.estimate.planned import stored
 from compiler.estimate.stacks import plain_lora
 from compiler.estimate.work import BITSANDBYTES
+from compiler.packing import Joining
 from compiler.phrases import joined, phrase
 from compiler.plan import Plan
 from runtime import checkpoints, preflight
@@ -38,7 +39,7 @@ from runtime.in_place import adapters_in_place
 from runtime.journal import JournalWriter
 from runtime.learnt_loss import learnt_loss
 from runtime.orders import Orders
-from runtime.packing import TOKENS, ByRowCollator, JoiningCollator, joining_of, rows_of
+from runtime.packing import TOKENS, JoiningCollator, one_sequence, rows_of
 from runtime.peak import memory
 from runtime.randomness import RandomStates
 from runtime.run_folder import RunFolder
@@ -78,7 +79,7 @@ class Trainer(trl.SFTTrainer):
 
     watcher: Watcher
     data_collator: Any
-    joining: JoiningCollator | ByRowCollator | None = None
+    joining: Callable[[list[dict[str, Any]]], dict[str, torch.Tensor]] | None = None
     """Joins the rows of training; held-out rows are measured each on its own."""
     plain_lora = False
     """``compiler.estimate.stacks.plain_lora`` of the plan."""
@@ -194,8 +195,9 @@ def build_trainer(
         callbacks=callbacks,
     )
     if plan.packing is not None:
-        how = joining_of(plan.packing)
-        trainer.joining = ByRowCollator() if how.by_row else JoiningCollator(how, loaded.tokenizer.pad_token_id)
+        how = Joining(plan.packing.pair, whole=plan.packing.whole)
+        under_a_mask = JoiningCollator(how, loaded.tokenizer.pad_token_id)
+        trainer.joining = one_sequence if plan.packing.by_row else under_a_mask
     trainer.plain_lora = plain_lora(plan.backend, plan.method, packed=stored(plan) in BITSANDBYTES)
     trainer.watcher, watcher.scaled = watcher, trainer.accelerator.scaler is not None
     trainer.remove_callback(transformers.PrinterCallback)

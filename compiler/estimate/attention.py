@@ -36,16 +36,16 @@ def _each_row(step: Step, query: Tensor, key: Tensor, value: Tensor, mask: Tenso
     if step.shared:
         own, few = step.shape.heads * step.shape.head_dim, step.shape.shared * step.shape.head_dim
         whole = step.length * ROW
-        key, value = (_with_beginning(each, whole * few) for each in (key, value))
+        key, value = (_put_together(each, whole * few) for each in (key, value))
         if step.attention != "eager":
-            query = _with_beginning(query, whole * own)
+            query = _put_together(query, whole * own)
     attends = _by_score if step.attention == "eager" else _by_kernel
     result = attends(step, query, key, value, mask)
-    return _with_beginning(result, step.tokens * step.shape.heads * step.shape.head_dim)
+    return _put_together(result, step.tokens * step.shape.heads * step.shape.head_dim)
 
 
-def _with_beginning(x: Tensor, numbers: int) -> Tensor:
-    """``torch.cat`` of what belongs to each row, which comes to so many numbers; gradients are as large as it was."""
+def _put_together(x: Tensor, numbers: int) -> Tensor:
+    """``torch.cat`` of what belongs together, which comes to so many numbers; its gradient is as large as it was."""
     tape, before, width = x.tape, x.numbers, x.width
 
     def back(grad: Tensor, saved: tuple[Tensor, ...]) -> Grads:

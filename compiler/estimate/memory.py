@@ -28,7 +28,7 @@ from compiler.estimate.static import (
 )
 from compiler.estimate.step import Walk, walk
 from compiler.estimate.unsloth import chunk_of
-from compiler.estimate.work import Work, joining_of
+from compiler.estimate.work import Work, is_by_row
 from compiler.packing import STRETCH
 from compiler.phrases import phrase
 from compiler.two_bits import QUANTIZATION
@@ -188,8 +188,7 @@ def walk_of(work: Work, stack: Stack, shape: Shape) -> Walk:
             dora=work.method == "dora",
             saved=frozenset(work.modules_to_save),
         )
-    how, several = joining_of(work), work.micro_batch > 1
-    by_row = how is not None and how.by_row
+    by_row, several = is_by_row(work), work.micro_batch > 1
     shared = min(work.shared, work.length - 1) if by_row else 0
     tokens = max(1, work.micro_batch * (work.length - 1 - shared) + shared)
     chunk = chunk_of(tokens, shape.vocabulary) if stack.loss == "fused" else min(stack.chunk, tokens)
@@ -204,7 +203,7 @@ def walk_of(work: Work, stack: Stack, shape: Shape) -> Walk:
         chunks=min(3, math.ceil(tokens / chunk)),
         several=several and not by_row,
         masked=stack.masked if stack.masked is not None else several and not work.even and not by_row,
-        reach=STRETCH * work.length if how is not None and several and not by_row else work.length,
+        reach=STRETCH * work.length if work.packing and several and not by_row else work.length,
         by_row=by_row,
         shared=shared,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from compiler.estimate.result import Amount
-from compiler.estimate.work import Work, joining_of
+from compiler.estimate.work import Work, is_by_row
 
 MIB = 1 << 20
 
@@ -65,7 +65,5 @@ def context(work: Work, allocated: int, capability: float) -> Amount:
 
 def executor(work: Work, allocated: int) -> Amount:
     """The resident size of the executor on a CPU: libraries, and tensors with what malloc keeps of freed ones."""
-    how = joining_of(work)
-    kept = _KEPT_BY_ROW if how is not None and how.by_row else _KEPT
-    least, likely, most = (int(allocated * share) for share in kept)
+    least, likely, most = (int(allocated * share) for share in (_KEPT_BY_ROW if is_by_row(work) else _KEPT))
     return Amount(_EXECUTOR + likely, int(_EXECUTOR * 0.7) + least, int(_EXECUTOR * 1.3) + most)

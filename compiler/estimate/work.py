@@ -59,9 +59,13 @@ class Work:
     shared: int = 0
 
 
+def is_by_row(work: Work) -> bool:
+    """Whether attention sees the work's joined rows each by itself."""
+    return work.packing and attends_by_row(work.architecture, device=work.device, backend=work.backend)
+
+
 def joining_of(work: Work) -> Joining | None:
     """How the work's rows are joined; None where each is a sequence of its own."""
     if not work.packing:
         return None
-    by_row = attends_by_row(work.architecture, device=work.device, backend=work.backend)
-    return joining(work.architecture, work.weights, work.attention, work.dtype, by_row=by_row)
+    return joining(work.architecture, work.weights, work.attention, work.dtype, by_row=is_by_row(work))

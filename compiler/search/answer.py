@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from compiler.decide import Decision
 from compiler.estimate.result import GIB, Amount, Memory, Unknown
-from compiler.estimate.work import Work, joining_of
+from compiler.estimate.work import Work, is_by_row
 from compiler.facts.gpus import catalogue
 from compiler.facts.machine import Target
 from compiler.facts.speeds import speeds
@@ -125,8 +125,8 @@ def decisions(found: Answer) -> dict[str, Decision]:
 
 def _joined(found: Answer, decided: Decision) -> Decision:
     """With what joining rows spares, beside padding."""
-    how, shared = joining_of(found.chosen.work), found.question.lengths.shared
-    if how is None or not how.by_row or not shared:
+    shared = found.question.lengths.shared
+    if not is_by_row(found.chosen.work) or not shared:
         return decided
     once = phrase("{shared} tokens that all rows begin with are computed once a micro-batch", shared=shared)
     return replace(decided, reason=phrase("{reason}; {once}", reason=decided.reason, once=once))

@@ -66,10 +66,10 @@ def test_a_family_keeps_rows_apart(family: str) -> None:
     from runtime.packing import LEAK, leak, refuse_leaks
 
     model = small(family)
-    for by_row in (False, True):
-        assert leak(model, by_row=by_row) < LEAK / 10
-        assert leak(model, apart=False, by_row=by_row) > 100 * LEAK
-        refuse_leaks(model, Joining(0.0, by_row=by_row))
+    for each in (False, True):
+        assert leak(model, each=each) < LEAK / 10
+        assert leak(model, apart=False, each=each) > 100 * LEAK
+        refuse_leaks(model, PackingPart(pair=0.0, whole=False, by_row=each))
     assert model.training
 
 
@@ -88,7 +88,7 @@ def test_a_model_that_mixes_rows_is_refused(family: str) -> None:
 
     assert family not in FAMILIES
     with pytest.raises(Refusal) as refused:
-        refuse_leaks(small(family), Joining(0.0))
+        refuse_leaks(small(family), PackingPart(pair=0.0, whole=False))
     (problem,) = refused.value.diagnostics
     assert problem.code == "X034"
     assert "packing = false" in (problem.help or "")
@@ -209,6 +209,14 @@ class Told(dict[str, Any]):
             if event.kind == "eval":
                 self.setdefault("measured", []).append(event.get("loss"))
 
+    def is_the_training_of(self, padded: Told) -> None:
+        """The same losses, gradients, measurements and tokens, of a training that changes something."""
+        assert self["loss"] == pytest.approx(padded["loss"], abs=2e-4)
+        assert self["grad_norm"] == pytest.approx(padded["grad_norm"], rel=1e-3)
+        assert self["measured"] == pytest.approx(padded["measured"], abs=2e-4)
+        assert self["tokens"] == padded["tokens"]
+        assert len(set(self["loss"])) > 1
+
 
 def plan_of(*, packed: bool, **sft: Any) -> Plan:
     call = LibraryCall(name="trl.SFTConfig", kwargs=SFT | sft)
@@ -221,11 +229,7 @@ def test_packing_trains_on_the_same_rows_to_the_same_losses(tmp_path: Path, loss
     made = rows(40, learnt_from=learnt_from)
     padded = Told(tmp_path / "padded", plan_of(packed=False, loss_type=loss_type), made)
     packed = Told(tmp_path / "packed", plan_of(packed=True, loss_type=loss_type), made)
-    assert packed["loss"] == pytest.approx(padded["loss"], abs=2e-4)
-    assert packed["grad_norm"] == pytest.approx(padded["grad_norm"], rel=1e-3)
-    assert packed["measured"] == pytest.approx(padded["measured"], abs=2e-4)
-    assert packed["tokens"] == padded["tokens"]
-    assert len(set(packed["loss"])) > 1
+    packed.is_the_training_of(padded)
     batch = next(iter(packed.trainer.get_train_dataloader()))
     assert batch["input_ids"].shape[0] < 8
     measured = next(iter(packed.trainer.get_eval_dataloader()))
