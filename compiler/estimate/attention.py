@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from compiler.estimate.graph import ROW, Tape, Tensor, record
+from compiler.estimate.graph import ROW, Tape, Tensor, line, record
 from compiler.estimate.operations import Grads, fresh, softcapped, times_number, to
 
 if TYPE_CHECKING:
     from compiler.estimate.layers import Step
 
 
+Attends = Callable[["Step", Tensor, Tensor, Tensor, Tensor | None], Tensor]
+
+
 def mask_for(step: Step, width: int) -> Tensor | None:
-    """The mask of a batch: a byte for each pair of tokens for one kernel, a number for scores (masking_utils.py)."""
+    """The mask of a batch: a byte for each pair of tokens for one kernel, a number for scores (masking_utils.py).
+
+    Attention by row has one for each length of a row, and none for one kernel.
+    """
     pairs = step.length * step.reach * ROW
+    if step.by_row:
+        return Tensor(step.tape, pairs if step.masked else line(pairs)[1], width) if step.attention == "eager" else None
     if step.attention == "eager":
         return Tensor(step.tape, pairs, width)
     return Tensor(step.tape, pairs, 1) if step.masked and step.attention == "sdpa" else None
@@ -40,8 +49,29 @@ def _each_row(step: Step, query: Tensor, key: Tensor, value: Tensor, mask: Tenso
         if step.attention != "eager":
             query = _put_together(query, whole * own)
     attends = _by_score if step.attention == "eager" else _by_kernel
+    if not step.tape.gradients:
+        return _one_after_the_other(step, attends, (query, key, value), mask)
     result = attends(step, query, key, value, mask)
     return _put_together(result, step.tokens * step.shape.heads * step.shape.head_dim)
+
+
+def _one_after_the_other(
+    step: Step, attends: Attends, states: tuple[Tensor, Tensor, Tensor], mask: Tensor | None
+) -> Tensor:
+    """Where nothing is kept for a way back, a row's scores go before the next row's come; results stay.
+
+    The first row brings the shared beginning along, so that it is the longest; the last finds all other results there.
+    """
+    tape, every = step.tape, states[0].numbers
+    each = line(every)[1]  # of queries, which are as many as results
+    own, few = step.shape.heads * step.shape.head_dim, step.shape.shared * step.shape.head_dim
+    query, key, value = (state.view(step.length * size) for state, size in zip(states, (own, few, few), strict=True))
+    attends(step, query, key, value, mask)
+    before = Tensor(tape, every - each, query.width)
+    last = attends(step, query.view(each), key, value, mask)
+    result = Tensor(tape, step.tokens * own, query.width)
+    del before, last
+    return result
 
 
 def _put_together(x: Tensor, numbers: int) -> Tensor:
@@ -113,7 +143,7 @@ def _by_score(step: Step, query: Tensor, key: Tensor, value: Tensor, mask: Tenso
     width = query.width
     if shape.shared != shape.heads:
         key, value = (repeat(each, each.numbers // shape.shared * shape.heads) for each in (key, value))
-    scores = _product(query, key, step.tokens * shape.heads * step.reach, copies_first=not step.by_row)
+    scores = _product(query, key, query.numbers // shape.head_dim * step.reach, copies_first=not step.by_row)
     scores = times_number(scores)
     if shape.dialect.softcap:
         scores = softcapped(scores)

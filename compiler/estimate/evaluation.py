@@ -1,7 +1,8 @@
 """Memory of what a run does beside its steps: measuring held-out rows, and answering questions with a cache of keys.
 
 Neither keeps anything for a way back, so at equal rows it takes less than a step. It may take more where held-out rows
-are longer than those trained on, where a step's rows are joined and these are padded, and where a question is long.
+are longer than those trained on, where a step's rows are joined under a mask and these are padded, and where a question
+is long.
 """
 
 from __future__ import annotations
@@ -10,13 +11,12 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from compiler.estimate.decoder import shape_of
-from compiler.estimate.graph import Line
 from compiler.estimate.memory import kept_between, walk_of
 from compiler.estimate.outside import workspaces
 from compiler.estimate.result import Amount, Memory, Term, Unknown
 from compiler.estimate.stacks import WIDTH, stack_of
-from compiler.estimate.step import Walk, measure
-from compiler.estimate.work import Work
+from compiler.estimate.step import measured
+from compiler.estimate.work import Work, is_by_row
 from compiler.phrases import phrase
 
 
@@ -33,7 +33,11 @@ class Asked:
 
 
 def measuring(work: Work, rows: int, length: int, *, compute_capability: float = 8.0) -> int | Unknown:
-    """Bytes allocated at most while ``rows`` held-out rows padded to ``length`` tokens are measured."""
+    """Bytes allocated at most while ``rows`` held-out rows of up to ``length`` tokens are measured.
+
+    They are padded to it, or joined as in a step where attention sees rows each by itself; ``work.shared`` is then what
+    held-out rows begin with.
+    """
     return _peak(work, rows, length, head=True, compute_capability=compute_capability)
 
 
@@ -51,7 +55,8 @@ def answering(work: Work, question: int, answer: int, *, compute_capability: flo
 
 
 def _peak(work: Work, rows: int, length: int, *, head: bool, compute_capability: float) -> int | Unknown:
-    alone = replace(work, micro_batch=max(1, rows), length=max(2, length), packing=False, even=rows == 1)
+    by_row = head and is_by_row(work)
+    alone = replace(work, micro_batch=max(1, rows), length=max(2, length), packing=by_row, even=rows == 1)
     stack = stack_of(work)
     kept = kept_between(work, stack)
     shape = shape_of(work.architecture, work.weights)
@@ -61,20 +66,12 @@ def _peak(work: Work, rows: int, length: int, *, head: bool, compute_capability:
         return shape
     plain = replace(stack, checkpoint="none", input_gradients=False)
     asked = walk_of(alone, plain, replace(shape, layers=0))
-    fewer, greater = (_highest(lines, alone.micro_batch, head=head) for lines in _measured(asked))
-    walked = max(0, fewer + (greater - fewer) * (shape.layers - 3))
+    seen = _measured(asked).at(shape.layers, alone.micro_batch)
+    walked = max(peak for phase, (peak, _) in seen.items() if head or phase in {"embedding", "forward"})
     return kept + walked + (workspaces(compute_capability) if work.device == "cuda" else 0)
 
 
-@lru_cache(maxsize=1024)
-def _measured(asked: Walk) -> list[dict[str, tuple[Line, ...]]]:
-    return [measure(replace(asked, shape=replace(asked.shape, layers=layers))) for layers in (3, 4)]
-
-
-def _highest(phases: dict[str, tuple[Line, ...]], rows: int, *, head: bool) -> int:
-    return max(
-        base + slope * rows for phase, lines in phases.items() if head or phase == "forward" for base, slope in lines
-    )
+_measured = lru_cache(maxsize=1024)(measured)
 
 
 def most_rows(work: Work, length: int, within: int, *, compute_capability: float = 8.0) -> int | Unknown:

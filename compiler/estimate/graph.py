@@ -21,10 +21,14 @@ ROW = 1 << _SHIFT
 Line = tuple[int, int]
 """Bytes, and bytes for each row."""
 
+Here = tuple[int, int]
+"""A moment of a walk: live bytes as a size, and the number of attributes that functions have kept by then."""
+
 
 def line(size: int) -> Line:
-    """A size as its two numbers."""
-    return size & (ROW - 1), size >> _SHIFT
+    """A size as its two numbers. The first may be below zero: all rows but one have one row's bytes less than all."""
+    slope = (size + ROW // 2) >> _SHIFT
+    return size - (slope << _SHIFT), slope
 
 
 class Tape:
@@ -35,6 +39,7 @@ class Tape:
     hears of every tensor's bytes by its number, negative when they go, for whoever wants to follow the allocator.
     Without ``gradients`` nothing is kept for a way back (``torch.no_grad``). ``attributes`` are tensors that functions
     keep as attributes of their own, which stay until the graph goes, and ``before`` what the step before has left.
+    ``entered`` is where each phase last began (``here``).
     """
 
     def __init__(
@@ -51,9 +56,14 @@ class Tape:
         self.casts: list[Tensor] = []
         self.attributes: list[Tensor] = []
         self.before: list[object] = []
+        self.entered: dict[str, Here] = {}
         self.rising = False
         self._marked: set[int] = set()
         self._marks: dict[str, set[int]] = {self.phase: self._marked}
+
+    def here(self) -> Here:
+        """Live bytes, and how many attributes there are."""
+        return self.live, len(self.attributes)
 
     def take(self, size: int) -> None:
         """Bytes become live."""
@@ -75,6 +85,7 @@ class Tape:
         """What follows belongs to ``phase``."""
         self.mark()
         self.phase = phase
+        self.entered[phase] = self.here()
         self._marked = self._marks.setdefault(phase, set())
         self.mark()
 

@@ -8,7 +8,7 @@ from typing import Literal
 from compiler.estimate.activations import Activation, activated
 from compiler.estimate.attention import attend
 from compiler.estimate.experts import expert_mlp
-from compiler.estimate.graph import ROW, Leaf, Tape, Tensor, checkpoint, record
+from compiler.estimate.graph import ROW, Here, Leaf, Tape, Tensor, checkpoint, record
 from compiler.estimate.norms import NormKind, norm_of
 from compiler.estimate.operations import (
     Grads,
@@ -112,7 +112,10 @@ class Adapters:
 
 @dataclass(slots=True)
 class Step:
-    """One micro-step under way: everything that its operations look up."""
+    """One micro-step under way: everything that its operations look up.
+
+    ``began`` is where each layer began on the way there.
+    """
 
     tape: Tape
     shape: Shape
@@ -128,6 +131,7 @@ class Step:
     shared: int = 0
     second_begins: int = -1
     last_begins: int = -1
+    began: list[Here] = field(default_factory=list)
     leaves: dict[tuple[int, str], Leaf] = field(default_factory=dict)
 
     @property
@@ -412,6 +416,7 @@ def run_layers(step: Step, hidden: Tensor, shared: Shared) -> Tensor:
     layer = step.stack.own_layer or decoder_layer
     for number in range(step.shape.layers):
         step.last_begins = len(step.tape.nodes)
+        step.began.append(step.tape.here())
         if number == 1:
             step.second_begins = step.last_begins
         if step.stack.checkpoint != "none":

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 
 from compiler.estimate.decoder import shape_of
-from compiler.estimate.graph import Line
 from compiler.estimate.layers import Adapters, Shape
 from compiler.estimate.outside import context, executor, held_back, workspaces
 from compiler.estimate.result import Amount, Memory, Moment, Term, Unknown
@@ -26,7 +25,7 @@ from compiler.estimate.static import (
     state_bytes,
     trained_tensors,
 )
-from compiler.estimate.step import Walk, walk
+from compiler.estimate.step import Walk, walked
 from compiler.estimate.unsloth import chunk_of
 from compiler.estimate.work import Work, is_by_row
 from compiler.packing import STRETCH
@@ -35,6 +34,7 @@ from compiler.two_bits import QUANTIZATION
 
 _LONGEST = 1 << 32
 _MOMENTS: dict[str, Moment] = {
+    "embedding": "forward",
     "forward": "forward",
     "head": "head",
     "loss": "head",
@@ -174,7 +174,7 @@ def kept_between(work: Work, stack: Stack) -> int | Unknown:
 
 def _peaks(work: Work, stack: Stack, shape: Shape) -> dict[str, tuple[int, int]]:
     """What each phase adds at its highest, and what of it grows with the layers."""
-    return _at(_walked(walk_of(work, stack, replace(shape, layers=0))), shape.layers, work.micro_batch)
+    return _walked(walk_of(work, stack, replace(shape, layers=0))).at(shape.layers, work.micro_batch)
 
 
 def walk_of(work: Work, stack: Stack, shape: Shape) -> Walk:
@@ -202,27 +202,14 @@ def walk_of(work: Work, stack: Stack, shape: Shape) -> Walk:
         gpu=work.device == "cuda",
         chunks=min(3, math.ceil(tokens / chunk)),
         several=several and not by_row,
-        masked=stack.masked if stack.masked is not None else several and not work.even and not by_row,
+        masked=stack.masked if stack.masked is not None else several and not work.even,
         reach=STRETCH * work.length if work.packing and several and not by_row else work.length,
         by_row=by_row,
         shared=shared,
     )
 
 
-def _at(walked: list[dict[str, tuple[Line, ...]]], layers: int, rows: int) -> dict[str, tuple[int, int]]:
-    """Each phase at ``rows`` rows: its peak with all layers, and the part that lies there for layers passed."""
-    found: dict[str, tuple[int, int]] = {}
-    fewer, greater = walked
-    for phase in fewer.keys() & _MOMENTS.keys():
-        less = max(base + slope * rows for base, slope in fewer[phase])
-        more = max(base + slope * rows for base, slope in greater[phase])
-        found[phase] = (max(0, less + (more - less) * (layers - 3)), max(0, more - less) * layers)
-    return found
-
-
-@lru_cache(maxsize=4096)
-def _walked(asked: Walk) -> list[dict[str, tuple[Line, ...]]]:
-    return [walk(replace(asked, shape=replace(asked.shape, layers=layers))) for layers in (3, 4)]
+_walked = lru_cache(maxsize=4096)(walked)
 
 
 def _told(

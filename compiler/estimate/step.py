@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from compiler.estimate.attention import mask_for
-from compiler.estimate.graph import Line, Tape, Tensor, backward
+from compiler.estimate.graph import Line, Tape, Tensor, backward, line
 from compiler.estimate.heads import chunked_loss, learnt_loss, tiled_loss, whole_loss
 from compiler.estimate.layers import Adapters, Shape, Shared, Step, embed, final_norm, run_layers
 from compiler.estimate.stack import Stack
-from compiler.phrases import phrase
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,41 +38,121 @@ class Walk:
     shared: int = 0
 
 
+WALKED = 3
+"""Layers that tell of any number: the first, one in the middle, and the last."""
+
+
+@dataclass(frozen=True, slots=True)
+class Peaks:
+    """Highest live bytes of each phase of a walk through ``WALKED`` layers, and what every further layer adds to them.
+
+    Both are lines over the micro-batch, of which the highest counts.
+    """
+
+    lines: dict[str, tuple[Line, ...]]
+    layer: dict[str, tuple[Line, ...]]
+
+    def at(self, layers: int, rows: int) -> dict[str, tuple[int, int]]:
+        """Each phase's peak with so many layers and rows, and the part of it that lies there for layers passed."""
+        found = {}
+        for phase, lines in self.lines.items():
+            each = _most(self.layer.get(phase, ()), rows)
+            found[phase] = (max(0, _most(lines, rows) + each * (layers - WALKED)), max(0, each) * layers)
+        return found
+
+
+def _most(lines: tuple[Line, ...], rows: int) -> int:
+    return max((base + slope * rows for base, slope in lines), default=0)
+
+
 def walk(asked: Walk, told: Callable[[int, int], None] | None = None) -> dict[str, tuple[Line, ...]]:
     """Live bytes above what lies in memory between steps, by phase.
 
-    Phases are so short that the highest moment of each grows evenly with the layers: a walk through three and one
-    through four tell of any number (a test holds that). ``told`` hears of every tensor that comes and goes.
+    ``told`` hears of every tensor that comes and goes.
     """
     tape = Tape(on_cpu=not asked.gpu, told=told)
-    for _ in range(2 if asked.stack.graph_held else 1):
+    for _ in range(_passes(asked)):
         _there_and_back(tape, asked)
     tape.enter("end")
     return tape.peaks()
 
 
-def _there_and_back(tape: Tape, asked: Walk) -> None:
+def walked(asked: Walk) -> Peaks:
+    """The same for any number of layers: each adds as much as the one in the middle of three (a test holds that)."""
+    asked = replace(asked, shape=replace(asked.shape, layers=WALKED))
+    tape = Tape(on_cpu=not asked.gpu)
+    added = _Added(0, 0, 0, 0)
+    for _ in range(_passes(asked)):
+        added = _added(tape, _there_and_back(tape, asked), added.attributes)
+    return Peaks(_named(tape), added.lines())
+
+
+def _named(tape: Tape) -> dict[str, tuple[Line, ...]]:
+    return {phase: lines for phase, lines in tape.peaks().items() if phase}
+
+
+def _passes(asked: Walk) -> int:
+    return 2 if asked.stack.graph_held else 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Added:
+    """What the layer in the middle added, in sizes.
+
+    ``there`` on the way there: what is kept for the way back, and autocast's copies. On the way back ``kept`` goes and
+    ``stays`` comes, layer by layer; of that, ``attributes`` are there until the next pass's way back.
+    """
+
+    there: int
+    kept: int
+    stays: int
+    attributes: int
+
+    def lines(self) -> dict[str, tuple[Line, ...]]:
+        """To each phase; the middle layers are highest at one of their ends."""
+        sizes = {
+            "forward": (self.there,),
+            "head": (self.there,),
+            "loss": (self.kept,),
+            "last layer": (self.kept,),
+            "middle layers": (self.kept, self.stays),
+            "first layer": (self.stays,),
+        }
+        return {phase: tuple(map(line, each)) for phase, each in sizes.items()}
+
+
+def _added(tape: Tape, step: Step, left: int) -> _Added:
+    """``left`` is what a layer has left of the pass before."""
+    (began, first), (ended, last) = step.began[1:]
+    (above, _), (middle, again), (_, over) = (tape.entered[at] for at in ("last layer", "middle layers", "first layer"))
+    gradients = [leaf.grad for (layer, _), leaf in step.leaves.items() if layer == 1 and leaf.grad is not None]
+    attributes = _bytes([*tape.attributes[first:last], *tape.attributes[again:over]])
+    stays = _bytes(gradients) + attributes
+    return _Added(ended - began + left, above - middle + stays, stays, attributes)
+
+
+def _bytes(tensors: list[Tensor]) -> int:
+    return sum({id(each.storage): each.storage.size for each in tensors}.values())
+
+
+def measured(asked: Walk) -> Peaks:
+    """The same of a measurement: the way there and the loss, with nothing kept for a way back."""
+    asked = replace(asked, shape=replace(asked.shape, layers=WALKED))
+    tape = Tape(on_cpu=not asked.gpu, gradients=False)
+    step, *_ = _forward(tape, asked)
+    there = line(step.began[2][0] - step.began[1][0])
+    return Peaks(_named(tape), {"forward": (there,), "head": (there,)})
+
+
+def _there_and_back(tape: Tape, asked: Walk) -> Step:
+    tape.attributes = []
     step, loss, held, head_begins = _forward(tape, asked)
     tape.enter("loss")
-    backward(
-        tape,
-        loss,
-        at={
-            head_begins: phrase("last layer"),
-            step.last_begins: phrase("middle layers"),
-            step.second_begins: phrase("first layer"),
-        },
-    )
+    at = {head_begins: "last layer", step.last_begins: "middle layers", step.second_begins: "first layer"}
+    backward(tape, loss, at=at)
     if asked.stack.graph_held:
         tape.before = [tape.attributes, held]
-    tape.attributes = []
-
-
-def measure(asked: Walk) -> dict[str, tuple[Line, ...]]:
-    """The same of a measurement: the way there and the loss, with nothing kept for a way back."""
-    tape = Tape(on_cpu=not asked.gpu, gradients=False)
-    _forward(tape, asked)
-    return tape.peaks()
+    return step
 
 
 def _forward(tape: Tape, asked: Walk) -> tuple[Step, Tensor, tuple[Tensor | None, ...], int]:
@@ -93,7 +172,7 @@ def _forward(tape: Tape, asked: Walk) -> tuple[Step, Tensor, tuple[Tensor | None
         asked.by_row,
         asked.shared,
     )
-    tape.enter("forward")
+    tape.enter("embedding")
     ids = Tensor(tape, step.tokens, 8)
     labels = Tensor(tape, step.tokens, 8)
     hidden = embed(step)
@@ -102,6 +181,7 @@ def _forward(tape: Tape, asked: Walk) -> tuple[Step, Tensor, tuple[Tensor | None
     angles = positions * (shape.turned or shape.head_dim), 4 if shape.dialect.wide_rotary else hidden.width
     cosine, sine = Tensor(tape, *angles), Tensor(tape, *angles)
     shared = Shared(cosine, sine, mask_for(step, hidden.width))
+    tape.enter("forward")
     hidden = run_layers(step, hidden, shared)
     head_begins = len(tape.nodes)
     del cosine, sine, shared

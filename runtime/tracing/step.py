@@ -74,20 +74,21 @@ def trace(job: Job) -> Traced:
 
 def micro_step(job: Job, model: Any, watcher: Watcher) -> None:
     """Forward and back once, as the trainer does it."""
-    with by_row(model, _rows(job)):
+    with by_row(model, rows_apart(job)):
         watcher.enter("forward")
         loss, _held = loss_of(job, model)
         watcher.enter("backward")
         loss.backward()  # type: ignore[no-untyped-call]
 
 
-def _rows(job: Job) -> Rows | None:
+def rows_apart(job: Job) -> Rows | None:
+    """The rows of a micro-batch where attention sees each by itself."""
     return Rows(job.shared, (job.length - job.shared,) * job.micro_batch) if job.by_row else None
 
 
 def loss_of(job: Job, model: Any) -> tuple[torch.Tensor, Any]:
     """The loss of a micro-batch, and the model's output where the trainer holds it meanwhile."""
-    rows = _rows(job)
+    rows = rows_apart(job)
     sequences = (1, rows.shared + sum(rows.own)) if rows is not None else (job.micro_batch, job.length)
     ids = torch.zeros(*sequences, dtype=torch.long)
     batch: dict[str, Any] = {"input_ids": ids, "labels": torch.zeros_like(ids), "use_cache": False}

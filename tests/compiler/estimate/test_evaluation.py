@@ -33,6 +33,9 @@ WAYS = {
     "checkpoints": work(micro_batch=4, length=1024, gradient_checkpointing=True),
     "whole logits": work(micro_batch=4, length=1024, loss_type="nll"),
     "lora on a CPU": work(SMALL, method="lora", quantization="none", device="cpu", micro_batch=4, length=1024),
+    "rows each by itself": work(
+        SMALL, method="lora", quantization="none", device="cpu", micro_batch=4, length=1024, packing=True, shared=200
+    ),
 }
 
 

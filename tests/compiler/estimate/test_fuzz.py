@@ -12,7 +12,7 @@ from compiler.estimate.memory import memory
 from compiler.estimate.result import Memory, Unknown
 from compiler.estimate.work import Work
 from compiler.facts.architecture import Architecture
-from tests.compiler.estimate.works import ALL_LINEAR, llama_weights, work
+from tests.compiler.estimate.works import ALL_LINEAR, highest, llama_weights, work
 
 ABSURD = st.one_of(st.integers(-3, 3), st.integers(1, 512), st.sampled_from([2**31, 2**40, 2**63, 10**30]))
 FAMILIES = st.sampled_from(["llama", "qwen3", "gemma", "gemma2", "gemma3_text", "phi3", "newcomer", ""])
@@ -123,27 +123,20 @@ def test_more_layers_take_more(asked: Work) -> None:
 
 
 @settings(max_examples=40, deadline=None)
-@given(sensible(), st.integers(5, 9))
-def test_three_and_four_layers_tell_of_more(asked: Work, layers: int) -> None:
-    """Each phase's peak grows evenly, so that a whole walk finds what two short ones told."""
+@given(sensible(), st.integers(3, 9))
+def test_three_layers_tell_of_any_number(asked: Work, layers: int) -> None:
+    """Each phase's peak grows evenly, so that a whole walk finds what a short one told."""
     from compiler.estimate.decoder import shape_of
     from compiler.estimate.layers import Shape
-    from compiler.estimate.memory import _peaks, walk_of
+    from compiler.estimate.memory import walk_of
     from compiler.estimate.stacks import stack_of
-    from compiler.estimate.step import walk
+    from compiler.estimate.step import walk, walked
 
     shape = shape_of(asked.architecture, asked.weights)
     assert isinstance(shape, Shape)
-    shape, stack = replace(shape, layers=layers), stack_of(asked)
-    told = max(peak for peak, _ in _peaks(asked, stack, shape).values())
-    whole = walk(walk_of(asked, stack, shape))
-    seen = max(
-        base + slope * asked.micro_batch
-        for phase, lines in whole.items()
-        if phase not in {"", "end"}
-        for base, slope in lines
-    )
-    assert abs(told - seen) <= max(4096, seen // 2000)
+    of = walk_of(asked, stack_of(asked), replace(shape, layers=layers))
+    told = walked(of).at(layers, asked.micro_batch)
+    assert {phase: peak for phase, (peak, _) in told.items()} == highest(walk(of), asked.micro_batch)
 
 
 def test_adapters_on_no_layer_of_the_model_are_refused() -> None:

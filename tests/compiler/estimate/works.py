@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from compiler.estimate.graph import Line
 from compiler.estimate.work import Work
 from compiler.facts.architecture import Architecture
 from compiler.facts.parameters import Weight
@@ -69,3 +70,12 @@ def work(architecture: Architecture = LLAMA_8B, **changes: Any) -> Work:
         versions=(),
     )
     return replace(base, **changes)
+
+
+def highest(phases: dict[str, tuple[Line, ...]], rows: int) -> dict[str, int]:
+    """The peaks of a walk's phases, but for what comes before and after the step."""
+    return {
+        phase: max(base + slope * rows for base, slope in lines)
+        for phase, lines in phases.items()
+        if phase not in {"", "end"}
+    }

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from bisect import bisect_right
+from itertools import accumulate
 from typing import Any
 
 from compiler.estimate.decoder import shape_of
-from compiler.estimate.graph import Line
 from compiler.estimate.layers import Adapters, Shape
 from compiler.estimate.stack import Stack
 from compiler.estimate.step import Walk, walk
@@ -67,13 +68,29 @@ def job(method: str, *, checkpoint: bool = False, config: dict[str, Any] | None 
 
 
 def most_live(seen: Any) -> int:
-    """Most live bytes of what ``torch.profiler.profile(profile_memory=True)`` has seen."""
-    events = [event for event in seen.profiler.kineto_results.events() if event.name() == "[memory]"]
-    live = most = 0
-    for event in sorted(events, key=lambda each: each.start_ns()):
-        live += event.nbytes()
-        most = max(most, live)
-    return most
+    """Most live bytes of tensors that ``torch.profiler.profile(profile_memory=True)`` has seen.
+
+    What a product of matrices takes and gives back is no tensor but oneDNN's scratch, which differs by processor.
+    """
+    events = seen.profiler.kineto_results.events()
+    memory = sorted((event for event in events if event.name() == "[memory]"), key=lambda each: each.start_ns())
+    products = sorted((event.start_ns(), event.end_ns()) for event in events if event.name() in PRODUCTS)
+    changes: list[int] = [event.nbytes() for event in memory]
+    begun: dict[tuple[int, int], int] = {}
+    """Where a product took so many bytes, by its own number."""
+    for number, event in enumerate(memory):
+        product = bisect_right(products, (event.start_ns(), math.inf)) - 1
+        if product < 0 or event.start_ns() > products[product][1]:
+            continue
+        taken = begun.pop((product, -event.nbytes()), None)
+        if taken is None:
+            begun[product, event.nbytes()] = number
+        else:
+            changes[taken] = changes[number] = 0
+    return max(accumulate(changes, initial=0))
+
+
+PRODUCTS = frozenset({"aten::mm", "aten::addmm", "aten::bmm"})
 
 
 def shape(asked: Job) -> Shape:
@@ -83,29 +100,32 @@ def shape(asked: Job) -> Shape:
     return found
 
 
-def walked(asked: Job, walk: Callable[[Walk], dict[str, tuple[Line, ...]]] = walk) -> int:
-    """The walk's highest bytes above what lies there between steps."""
+def walk_of(asked: Job) -> Walk:
+    """The walk that stands for the job."""
     adapters = None
     if asked.peft:
         adapters = Adapters(
             8, frozenset(asked.peft["target_modules"]), asked.peft["lora_dropout"] > 0, asked.peft["use_dora"]
         )
     tokens = asked.micro_batch * (asked.length - 1)
-    lines: dict[str, tuple[Line, ...]] = walk(
-        Walk(
-            shape=shape(asked),
-            stack=asked.stack,
-            adapters=adapters,
-            length=asked.length,
-            packed=asked.quantization,
-            attention=asked.attention,
-            gpu=asked.device == "cuda",
-            chunks=-(-tokens // asked.stack.chunk),
-            masked=asked.padded,
-            several=asked.micro_batch > 1 and not asked.by_row,
-            reach=asked.length,
-            by_row=asked.by_row,
-            shared=asked.shared,
-        )
+    return Walk(
+        shape=shape(asked),
+        stack=asked.stack,
+        adapters=adapters,
+        length=asked.length,
+        packed=asked.quantization,
+        attention=asked.attention,
+        gpu=asked.device == "cuda",
+        chunks=-(-tokens // asked.stack.chunk),
+        masked=asked.padded,
+        several=asked.micro_batch > 1 and not asked.by_row,
+        reach=asked.length,
+        by_row=asked.by_row,
+        shared=asked.shared,
     )
+
+
+def walked(asked: Job) -> int:
+    """The walk's highest bytes above what lies there between steps."""
+    lines = walk(walk_of(asked))
     return max(base + slope * asked.micro_batch for phase in lines.values() for base, slope in phase)

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from runtime.tracing.job import Job, job_from_json
-from tests.runtime.tracing.jobs import job, most_live, walked
+from tests.compiler.estimate.works import highest
+from tests.runtime.tracing.jobs import job, most_live, shape, walk_of, walked
 
 pytestmark = pytest.mark.slow
 
@@ -113,8 +114,9 @@ def real_measuring(asked: Job) -> int:
     from torch.profiler import ProfilerActivity, profile
 
     from runtime.backends.peft import keep_trainable
+    from runtime.by_row import by_row
     from runtime.tracing.model import made_fake, outline
-    from runtime.tracing.step import loss_of, patch_loss
+    from runtime.tracing.step import loss_of, patch_loss, rows_apart
 
     model = made_fake(asked, outline(asked))
     with_zeros(model)
@@ -122,7 +124,8 @@ def real_measuring(asked: Job) -> int:
     keep_trainable(model)  # as a run does: it measures its base before it trains
     model.eval()
     gc.collect()  # what an earlier test has left, and is freed in here, would be taken off the peak
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as seen, torch.no_grad():
+    alone = by_row(model, rows_apart(asked))
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as seen, torch.no_grad(), alone:
         loss_of(asked, model)
     return most_live(seen)
 
@@ -136,16 +139,20 @@ def real_measuring(asked: Job) -> int:
         "lora, in place",
         "lora, checkpoints",
         "lora, padded",
+        "by row, shared",
+        "by row, eager, shared",
+        "by row, float32",
         "qlora",
         "qlora, whole logits",
     ],
 )
 def test_measuring_takes_what_the_walk_without_gradients_says_and_less_than_a_step(name: str) -> None:
-    from compiler.estimate.step import measure
+    from compiler.estimate.step import measured
 
     asked = STEPS[name]
     plain = replace(asked, stack=replace(asked.stack, checkpoint="none", input_gradients=False))
-    foretold, real = walked(plain, measure), real_measuring(asked)
+    told = measured(walk_of(plain)).at(shape(plain).layers, plain.micro_batch)
+    foretold, real = max(peak for peak, _ in told.values()), real_measuring(asked)
     assert foretold == pytest.approx(real, rel=0.01)
     assert foretold < walked(asked)
 
@@ -256,6 +263,21 @@ def _gradients(asked: Job) -> int:
     from runtime.tracing.model import outline
 
     return sum(weight.numel() * weight.element_size() for weight in outline(asked).parameters() if weight.requires_grad)
+
+
+@pytest.mark.parametrize("graph_held", [False, True])
+@pytest.mark.parametrize("name", WALKS)
+def test_a_walk_through_three_layers_tells_of_any_number(name: str, graph_held: bool) -> None:
+    """To the byte, in every phase, for the loop that lets go of its graph and for the one that holds it."""
+    from compiler.estimate.step import walk
+    from compiler.estimate.step import walked as told
+
+    asked = walk_of(replace(WALKS[name], stack=replace(WALKS[name].stack, graph_held=graph_held)))
+    for layers in (3, 6):
+        whole = walk(replace(asked, shape=replace(asked.shape, layers=layers)))
+        for rows in (1, 7):
+            peaks = {phase: peak for phase, (peak, _) in told(asked).at(layers, rows).items()}
+            assert peaks == highest(whole, rows)
 
 
 def test_a_job_comes_back_from_json() -> None:
