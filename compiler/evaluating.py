@@ -44,6 +44,7 @@ def eval_rows(estimated: Estimate | None, schedule: Schedule, data: PreparedData
     if isinstance(step, Unknown):
         return decide.eval_rows(schedule.micro_batch)
     within = step.allocated.bytes
+    work = replace(work, shared=data.held_out.beginning())
     rows = most_rows(work, longest, within, compute_capability=room.compute_capability)
     if isinstance(rows, Unknown):
         return decide.eval_rows(schedule.micro_batch)

@@ -79,8 +79,8 @@ class Trainer(trl.SFTTrainer):
 
     watcher: Watcher
     data_collator: Any
-    joining: Callable[[list[dict[str, Any]]], dict[str, torch.Tensor]] | None = None
-    """Joins the rows of training; held-out rows are measured each on its own."""
+    joining: JoiningCollator | None = None
+    """Joins the rows of training under a mask; held-out rows are measured each on its own there."""
     plain_lora = False
     """``compiler.estimate.stacks.plain_lora`` of the plan."""
 
@@ -108,6 +108,11 @@ class Trainer(trl.SFTTrainer):
         with by_row(model, rows_of(inputs)):
             return super().training_step(model, inputs, *args, **kwargs)
 
+    def prediction_step(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        """Likewise. Transformers weights each batch by the rows that it was made of, joined or not."""
+        with by_row(model, rows_of(inputs)):
+            return super().prediction_step(model, inputs, *args, **kwargs)
+
     def compute_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         """TRL's; of joined rows it would count the positions of one sequence for the tokens of all."""
         tokens = inputs.pop(TOKENS, None)
@@ -116,7 +121,7 @@ class Trainer(trl.SFTTrainer):
         metrics = self._metrics["train" if self.model.training else "eval"]
         if any(math.isnan(value) for value in metrics.get("entropy", ())):  # not computed (runtime.learnt_loss)
             del metrics["entropy"]
-        if tokens is not None:
+        if tokens is not None and self.model.training:
             self._total_train_tokens = before + int(tokens.sum())
             self._metrics["train"]["num_tokens"] = [self._total_train_tokens]
         return result
@@ -186,18 +191,19 @@ def build_trainer(
         )
     arguments = trl.SFTConfig(output_dir=str(run.checkpoints), **plan.sft.kwargs)
     refuse_other_arguments(plan, arguments)
+    by_row = plan.packing is not None and plan.packing.by_row
     trainer = Trainer(
         model=loaded.model,
         args=arguments,
+        data_collator=one_sequence if by_row else None,
         train_dataset=as_dataset(data.train),
         eval_dataset=as_dataset(data.held_out) if data.held_out else None,
         processing_class=loaded.tokenizer,
         callbacks=callbacks,
     )
-    if plan.packing is not None:
+    if plan.packing is not None and not by_row:
         how = Joining(plan.packing.pair, whole=plan.packing.whole)
-        under_a_mask = JoiningCollator(how, loaded.tokenizer.pad_token_id)
-        trainer.joining = one_sequence if plan.packing.by_row else under_a_mask
+        trainer.joining = JoiningCollator(how, loaded.tokenizer.pad_token_id)
     trainer.plain_lora = plain_lora(plan.backend, plan.method, packed=stored(plan) in BITSANDBYTES)
     trainer.watcher, watcher.scaled = watcher, trainer.accelerator.scaler is not None
     trainer.remove_callback(transformers.PrinterCallback)

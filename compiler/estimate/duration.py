@@ -8,7 +8,7 @@ from compiler.estimate.device import Device
 from compiler.estimate.lengths import RowLengths
 from compiler.estimate.static import quantised, trained_tensors
 from compiler.estimate.time import UNPACKING, step_time
-from compiler.estimate.work import Work, joining_of
+from compiler.estimate.work import Work, is_by_row, joining_of
 from compiler.two_bits import QUANTIZATION
 
 
@@ -106,7 +106,9 @@ def _measuring(work: Work, device: Device, lengths: RowLengths, course: Course) 
     seconds = 0.0
     if course.held_out and course.measurements:
         once = replace(work, gradient_checkpointing=False, accumulation=1)
-        forward = step_time(once, device, length=lengths.padded(work.micro_batch)).compute / 3
+        by_row = joining_of(work) if is_by_row(work) else None
+        rows, length = lengths.sequences(work.micro_batch, by_row)
+        forward = step_time(once, device, rows=rows, length=length).compute / 3
         seconds += course.measurements * forward * course.held_out / work.micro_batch
     if course.answers:
         read = course.weights_bytes + _numbers_in_two_bits(work) * UNPACKING[QUANTIZATION]

@@ -144,8 +144,8 @@ def test_training_comes_to_the_losses_and_gradients_of_padded_rows(tmp_path: Pat
     padded = Told(tmp_path / "padded", plan_of(packed=False, **settings), made)
     packed = Told(tmp_path / "packed", plan_of(packed=True, **settings), made)
     packed.is_the_training_of(padded)
-    batch = next(iter(packed.trainer.get_train_dataloader()))
-    assert batch["input_ids"].shape[0] == 1
+    for batches in (packed.trainer.get_train_dataloader(), packed.trainer.get_eval_dataloader()):
+        assert next(iter(batches))["input_ids"].shape[0] == 1
 
 
 def test_a_run_by_row_goes_on_bit_for_bit(tmp_path: Path) -> None:
