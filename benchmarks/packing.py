@@ -1,7 +1,7 @@
 """What attention under a mask costs beside matrix products: what joining rows of a micro-batch is weighed by.
 
-The shapes are SmolLM2-135M's, in the type that a plan has on this processor, forwards and backwards as with frozen
-weights: the gradient goes through the matrices, never to them.
+The shapes are SmolLM2-135M's, in each type that a plan may have on this processor, forwards and backwards as with
+frozen weights: the gradient goes through the matrices, never to them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from compiler.facts.machine import cpu_has_bf16
 from compiler.packing import KERNEL, KERNEL_IN_FLOAT32
 from runtime.launcher import KEPT_MEMORY
 
-DTYPE = torch.bfloat16 if cpu_has_bf16() else torch.float32
+DTYPES = (torch.bfloat16, torch.float32) if cpu_has_bf16() else (torch.float32,)
 HIDDEN, BETWEEN, HEADS, GROUPS, HEAD = 576, 1536, 9, 3, 64
 TOKENS = 2048
 """In each measured batch, whatever the length of its sequences."""
@@ -48,11 +48,18 @@ def run() -> Iterator[str]:
 
 
 def lines() -> Iterator[str]:
-    """The table's lines; least of 15 times each."""
-    products = _seconds(_products())
+    """The tables' lines; least of 15 times each."""
+    for dtype in DTYPES:
+        yield from _lines(dtype)
+        yield ""
+
+
+def _lines(dtype: torch.dtype) -> Iterator[str]:
+    products = _seconds(_products(dtype))
     operations = 2 * 2 * TOKENS * sum(wide * long for wide, long in SHAPES)
     rate = operations / products
-    yield f"matrices of a layer: {1000 * products:.1f} ms, {rate / 1e9:.0f} billion operations a second"
+    name = str(dtype).removeprefix("torch.")
+    yield f"matrices of a layer in {name}: {1000 * products:.1f} ms, {rate / 1e9:.0f} billion operations a second"
     yield ""
     rows = []
     for length in (64, 128, 256, 512, 1024, 2048):
@@ -60,14 +67,14 @@ def lines() -> Iterator[str]:
         counted = 3 * 4 * TOKENS * length * HEADS * HEAD
         cells = [str(length)]
         for kernel in (_one_kernel, _by_scores):
-            seconds = _seconds(_attention(kernel, length))
+            seconds = _seconds(_attention(kernel, length, dtype))
             # The gradient of frozen matrices takes as many operations as they take forwards: 2 of what here are 3.
             cells += [f"{1000 * seconds:.1f}", f"{seconds * rate / counted * 3 / 2:.1f}"]
         rows.append(cells)
     head = ["length", "sdpa, ms", "as long as a matrix's operation", "eager, ms", "as long as a matrix's operation"]
     yield from table(head, rows)
     yield ""
-    taken = KERNEL if torch.bfloat16 == DTYPE else dict.fromkeys(KERNEL, KERNEL_IN_FLOAT32)
+    taken = KERNEL if dtype == torch.bfloat16 else dict.fromkeys(KERNEL, KERNEL_IN_FLOAT32)
     yield "The compiler takes " + ", ".join(f"{value} for {name}" for name, value in taken.items()) + "."
 
 
@@ -82,10 +89,10 @@ def _seconds(step: Callable[[], None]) -> float:
     return min(found)
 
 
-def _products() -> Callable[[], None]:
-    weights = [torch.randn(long, wide, dtype=DTYPE) for wide, long in SHAPES]
-    inputs = [torch.randn(TOKENS, wide, dtype=DTYPE, requires_grad=True) for wide, _ in SHAPES]
-    upstream = [torch.randn(TOKENS, long, dtype=DTYPE) for _, long in SHAPES]
+def _products(dtype: torch.dtype) -> Callable[[], None]:
+    weights = [torch.randn(long, wide, dtype=dtype) for wide, long in SHAPES]
+    inputs = [torch.randn(TOKENS, wide, dtype=dtype, requires_grad=True) for wide, _ in SHAPES]
+    upstream = [torch.randn(TOKENS, long, dtype=dtype) for _, long in SHAPES]
 
     def step() -> None:
         for weight, given, gradient in zip(weights, inputs, upstream, strict=True):
@@ -95,13 +102,13 @@ def _products() -> Callable[[], None]:
     return step
 
 
-def _attention(kernel: Kernel, length: int) -> Callable[[], None]:
+def _attention(kernel: Kernel, length: int, dtype: torch.dtype) -> Callable[[], None]:
     rows = TOKENS // length
-    query, upstream = (torch.randn(rows, HEADS, length, HEAD, dtype=DTYPE) for _ in range(2))
-    key, value = (torch.randn(rows, GROUPS, length, HEAD, dtype=DTYPE) for _ in range(2))
+    query, upstream = (torch.randn(rows, HEADS, length, HEAD, dtype=dtype) for _ in range(2))
+    key, value = (torch.randn(rows, GROUPS, length, HEAD, dtype=dtype) for _ in range(2))
     number = torch.arange(length) // ROW
     apart = (number[:, None] == number) & torch.ones(length, length, dtype=torch.bool).tril()
-    mask = torch.zeros(1, 1, length, length, dtype=DTYPE).masked_fill(~apart, float("-inf"))
+    mask = torch.zeros(1, 1, length, length, dtype=dtype).masked_fill(~apart, float("-inf"))
     for given in (query, key, value):
         given.requires_grad_()
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from compiler.estimate.lengths import RowLengths
+from compiler.estimate.work import Dtype
 from compiler.facts.architecture import Architecture
 from compiler.facts.linear_layers import linear_layers
 from compiler.facts.machine import Target
@@ -119,6 +120,12 @@ def dtype(target: Target) -> Decision:
     return Decision(
         "float32", "T03", phrase("this processor has no bfloat16 instructions, and emulating them is slower")
     )
+
+
+def dtypes(target: Target) -> tuple[Dtype, ...]:
+    """What may be chosen between: on a CPU float32 too, as instructions for bfloat16 are slower on some."""
+    found: Dtype = dtype(target).value
+    return (found, "float32") if target.device == "cpu" and found != "float32" else (found,)
 
 
 SHORT = 512

@@ -16,16 +16,16 @@ from compiler.search.lacking import WayOut
 
 def refusals(recipe: Recipe, document: TomlDocument, told: Estimate) -> list[Diagnostic]:
     """What stands against a run, or makes it far longer than it had to be."""
-    return [*_memory(document, told), *_budget(recipe, document, told), *_emulated(document, told)]
+    return [*_memory(document, told), *_budget(recipe, document, told), *_slower(recipe, document, told)]
 
 
-def _emulated(document: TomlDocument, told: Estimate) -> list[Diagnostic]:
-    """A type in which the processor is slower than in float32. The recipe names it: the compiler chooses none such."""
-    device, dtype, path = told.answer.question.room.device, told.answer.chosen.work.dtype, ("model", "dtype")
-    if device.kind != "cpu" or dtype == "float32" or device.flops >= device.float_flops:
+def _slower(recipe: Recipe, document: TomlDocument, told: Estimate) -> list[Diagnostic]:
+    """A type that the recipe names, in which the processor is slower than in float32."""
+    device, dtype, path = told.answer.question.room.device, recipe.model.dtype, ("model", "dtype")
+    if device.kind != "cpu" or dtype in {"auto", "float32"} or device.flops >= device.float_flops:
         return []
     message = phrase(
-        "this processor emulates {dtype}: products of matrices take about {times:.0f} times as long as in float32",
+        "this processor is slow in {dtype}: products of matrices take about {times:.1f} times as long as in float32",
         dtype=dtype,
         times=device.float_flops / device.flops,
     )

@@ -85,7 +85,7 @@ def _moved_machine(plan: Plan) -> list[Diagnostic]:
         return [
             Diagnostic("E020", message, help=phrase('set device = "cpu" in [hardware], or run it on the GPU machine'))
         ]
-    if plan.target.bf16 and not here.bf16:
+    if plan.load.kwargs.get("dtype") == "bfloat16" and not here.bf16:
         missing = (
             phrase("which this processor only emulates")
             if here.device == "cpu"

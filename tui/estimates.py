@@ -192,7 +192,7 @@ def way(work: Work) -> str:
         length=work.length,
         again=again,
         optim=work.optim,
-        packing=_besides(work),
+        packing=_besides(work) + _type(work),
     )
 
 
@@ -202,14 +202,20 @@ def _besides(work: Work) -> str:
     return packing + (", eager" if work.attention == "eager" else "")
 
 
+def _type(work: Work) -> str:
+    """Processors are not all quicker in 16 bits."""
+    return f", {work.dtype}" if work.device == "cpu" else ""
+
+
 def _others(told: Estimate, *, narrow: bool) -> list[str]:
     """The best of those that differ from what was chosen; in a table where there is room for one."""
     found = told.answer
     if not found.looked.others:
         return []
     if narrow:
-        told_each = [f"{_short(other)}: {_memory_of(other)}, {_compared(told, other)}" for other in found.looked.others]
-        return ["", *(_headed(_("or") if not number else "", each) for number, each in enumerate(told_each))]
+        others = found.looked.others
+        each = [f"{_short(told, other)}: {_memory_of(other)}, {_compared(told, other)}" for other in others]
+        return ["", *(_headed(_("or") if not number else "", line) for number, line in enumerate(each))]
     return [
         "",
         _headed(_("or"), f"{'':<42}{_('memory'):>12}{_('time'):>14}"),
@@ -218,17 +224,18 @@ def _others(told: Estimate, *, narrow: bool) -> list[str]:
 
 
 def _other(told: Estimate, other: Candidate) -> str:
-    return f"        {_short(other):<42}{_memory_of(other):>12}{_compared(told, other):>14}"
+    return f"        {_short(told, other):<42}{_memory_of(other):>12}{_compared(told, other):>14}"
 
 
 def _memory_of(candidate: Candidate) -> str:
     return _("{size:.1f} GiB", size=candidate.memory.process.bytes / GIB)
 
 
-def _short(candidate: Candidate) -> str:
+def _short(told: Estimate, candidate: Candidate) -> str:
     work = candidate.work
+    other_type = _type(work) if work.dtype != told.answer.chosen.work.dtype else ""
     again = _(", checkpointing") if work.gradient_checkpointing else ""
-    return f"{work.backend}, {work.method}, {work.micro_batch} x {work.accumulation}{again}{_besides(work)}"
+    return f"{work.backend}, {work.method}, {work.micro_batch} x {work.accumulation}{again}{_besides(work)}{other_type}"
 
 
 def _compared(told: Estimate, other: Candidate) -> str:
@@ -438,6 +445,7 @@ def _work(work: Work) -> dict[str, Any]:
         "backend",
         "method",
         "quantization",
+        "dtype",
         "r",
         "micro_batch",
         "accumulation",

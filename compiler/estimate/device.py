@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 
@@ -13,8 +13,9 @@ class Device:
     ``flops`` are floating-point operations per second that large 16-bit matrix products really reach,
     ``float_flops`` those of float32; ``bandwidth`` bytes per second between memory and kernels; ``launch`` seconds
     that PyTorch takes to have one kernel started; ``attention`` the share of ``flops`` that causal attention reaches,
-    ``attention_start`` seconds that its kernel takes of each token and head beside (forwards and backwards); ``watts``
-    what the device draws under load, 0 where not known.
+    ``attention_start`` seconds that its kernel takes of each token and head beside (forwards and backwards), and
+    ``float_attention`` and ``float_attention_start`` the same in float32; ``watts`` what the device draws under load, 0
+    where not known.
     """
 
     kind: Literal["cpu", "cuda"]
@@ -24,6 +25,8 @@ class Device:
     launch: float
     attention: float = 0.65
     attention_start: float = 0.0
+    float_attention: float = 0.65
+    float_attention_start: float = 0.0
     watts: float = 0.0
 
 
@@ -63,25 +66,27 @@ def gpu_device(
     if 0 < watts <= _LOW_POWER_WATTS:
         reached = min(reached, 0.5)
     ampere = compute_capability >= 8.0
+    attention = _ATTENTION if ampere else _ATTENTION_BEFORE_AMPERE
     return Device(
         kind="cuda",
         flops=tflops * 1e12 * reached,
         float_flops=float_tflops * 1e12 * min(0.8, 2 * reached),
         bandwidth=bandwidth_gb * 1e9 * (_BANDWIDTH_REACHED if ampere else _BANDWIDTH_REACHED_BEFORE_AMPERE),
         launch=LAUNCH,
-        attention=_ATTENTION if ampere else _ATTENTION_BEFORE_AMPERE,
+        attention=attention,
+        float_attention=attention,
         watts=watts,
     )
 
 
-_FLOAT = (("avx512f", 90e9), ("avx2", 90e9), ("avx", 20e9))
-"""Operations per second of one core in large float32 products, by its instructions: what an AMD EPYC with AVX2 reaches
-on two (``python -m benchmarks packing``), four fifths of what its units could do at 3.5 GHz. AVX-512 is taken to be no
-slower, the rest as half of two units of its width at 2.5 GHz; neither was measured."""
+_FLOAT = (("avx512f", 146e9), ("avx2", 90e9), ("avx", 20e9))
+"""Operations per second of one core in large float32 products, by its instructions: what an Intel Xeon with AVX-512 and
+an AMD EPYC with AVX2 reach on two (``python -m benchmarks packing``), and half of two units of its width at 2.5 GHz for
+the rest, which was not measured, no more than AVX-512 by others."""
 
 _OLDEST = 10e9
 
-_EMULATED = (("avx512f", 45e9), ("avx2", 0.15e9), ("avx", 0.15e9))
+_EMULATED = (("avx512f", 73e9), ("avx2", 0.15e9), ("avx", 0.15e9))
 """The same in bfloat16 on x86 where no instruction has it. oneDNN emulates it with AVX-512 only, taken here as half of
 float32 for want of a measurement; PyTorch's own loop reaches 0.3 billion operations a second on that EPYC's two cores.
 Other processors (Arm's have instructions for it) are taken to be as quick as in float32."""
@@ -89,46 +94,65 @@ Other processors (Arm's have instructions for it) are taken to be as quick as in
 
 @dataclass(frozen=True, slots=True)
 class Core:
-    """What a core reaches in the type that it is quickest at.
+    """What a core reaches in bfloat16.
 
     Operations per second in large products (``flops``) and of attention's pairs in PyTorch's kernel (``attention``),
-    bytes per second; ``attention_start`` the seconds that the kernel takes of each token and head whatever the row's
-    length, forwards and backwards; ``launch`` those to have an operation done.
+    bytes per second; ``launch`` the seconds to have an operation done.
     """
 
     flops: float
     bandwidth: float
     attention: float
     launch: float = LAUNCH
-    attention_start: float = 2.2e-6
 
 
-_BF16 = (("amx_bf16", Core(950e9, 10e9, 98e9, 30e-6)), ("avx512_bf16", Core(400e9, 20e9, 66e9)))
-"""Measured, two cores each: an Intel Xeon with AMX and an AMD EPYC with AVX-512 BF16 (``python -m benchmarks packing``;
-tensors of 4 to 64 MiB, once their memory is the process's own, ``runtime.launcher.KEPT_MEMORY``). On the first, a step
-of SmolLM2-135M's layers with adapters takes 0.24 s for a row of 8 tokens: 7,700 operations, as ``time.py`` counts them.
+_AMX, _AVX512 = Core(950e9, 10e9, 98e9, 30e-6), Core(400e9, 20e9, 66e9)
+_AVX512_BY_INTEL = Core(81e9, 20e9, 35e9)
+"""Measured, two cores each: Intel Xeons with AMX and with AVX-512 BF16 alone, and an AMD EPYC with that (``python -m
+benchmarks packing``; tensors of 4 to 64 MiB, once their memory is the process's own, ``runtime.launcher.KEPT_MEMORY``).
+Intel's instruction for bfloat16 is there for what has no tiles: half as quick as float32. With AMX, a step of
+SmolLM2-135M's layers with adapters takes 0.24 s for a row of 8 tokens: 7,700 operations, as ``time.py`` counts them.
 """
 
+_BANDWIDTH = 20e9
+_ATTENTION_START = 2.2e-6
+"""Seconds that PyTorch's kernel takes of each token and head whatever the row's length, forwards and backwards."""
 
-_AVX2 = Core(90e9, 20e9, 54e9, attention_start=0.6e-6)
-"""Measured in the same way in float32, two cores of an AMD EPYC of the third generation."""
+_FLOAT_ATTENTION, _FLOAT_ATTENTION_START = 0.6, 0.6e-6
+"""Attention's share of the rate of products in float32, and that start: measured in the same way on the EPYC with AVX2;
+on the Xeon with AVX-512 0.6 as well."""
 
 
-def cpu_device(flags: frozenset[str], cores: int) -> Device:
-    """A processor from the instructions it has and the cores that the process may use: rough."""
+def cpu_device(flags: frozenset[str], cores: int, vendor: str = "") -> Device:
+    """A processor from the instructions it has, the cores that the process may use and who made it: rough."""
     of_float = _rate_of(flags, _FLOAT, _OLDEST)
-    core = next((core for flag, core in _BF16 if flag in flags), None)
-    flops = _rate_of(flags, _EMULATED, of_float) if core is None else core.flops
-    core = core or replace(_AVX2, flops=of_float, attention=_AVX2.attention / _AVX2.flops * of_float)
+    core = _in_bfloat16(flags, vendor)
+    if core is None:
+        core = Core(_rate_of(flags, _EMULATED, of_float), _BANDWIDTH, _FLOAT_ATTENTION * of_float)
     return Device(
         kind="cpu",
-        flops=flops * cores,
+        flops=core.flops * cores,
         float_flops=of_float * cores,
         bandwidth=core.bandwidth * cores,
         launch=core.launch,
         attention=core.attention / core.flops,
-        attention_start=core.attention_start / cores,
+        attention_start=_ATTENTION_START / cores,
+        float_attention=_FLOAT_ATTENTION,
+        float_attention_start=_FLOAT_ATTENTION_START / cores,
     )
+
+
+def _in_bfloat16(flags: frozenset[str], vendor: str) -> Core | None:
+    """What a core does in bfloat16, if it has instructions for it."""
+    if "amx_bf16" in flags:
+        return _AMX
+    if "avx512_bf16" in flags:
+        return _AVX512_BY_INTEL if vendor == INTEL else _AVX512
+    return None
+
+
+INTEL = "GenuineIntel"
+"""What /proc/cpuinfo calls the maker."""
 
 
 def _rate_of(flags: frozenset[str], rates: tuple[tuple[str, float], ...], otherwise: float) -> float:

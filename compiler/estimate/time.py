@@ -160,7 +160,7 @@ def clock(work: Work, device: Device, *, kernels: Kernels | None = None) -> Cloc
     head, head_fixed = _head(work, device, kernels, sizes)
     return Clock(
         fixed=_fixed(work, device, kernels, sizes) + head_fixed,
-        token=_per_token(work, device, kernels, sizes) + head + _begun(work, device),
+        token=_per_token(work, device, kernels, sizes) + head + _begun(work, device, kernels),
         pair=_attention(work, device, kernels),
         started=0.0 if kernels.compiled else _started(work, kernels, sizes) * device.launch,
         update=_update(work, device, sizes),
@@ -236,23 +236,30 @@ def _moved_by_layers(work: Work, kernels: Kernels, sizes: Sizes) -> float:
 def _attention(work: Work, device: Device, kernels: Kernels) -> float:
     """Causal attention of all layers: two products forward, five back (FlashAttention 2, 2307.08691)."""
     shape = work.architecture
-    rate = _rate(work, device) if kernels.hidden <= 2 else device.float_flops
+    in_float = _attends_in_float(work, kernels)
+    rate = device.float_flops if in_float else device.flops
     again = 1 if work.gradient_checkpointing else 0
     flops = 2 * shape.num_hidden_layers * shape.num_attention_heads * shape.head_dim
     if work.attention != "eager":
-        return (1 + again + 2.5) * flops / (rate * device.attention)
+        share = device.float_attention if in_float else device.attention
+        return (1 + again + 2.5) * flops / (rate * share)
     scores = shape.num_hidden_layers * shape.num_attention_heads
     # Whole squares are computed, and each score passes product, scale, mask, float32 softmax, cast and dropout.
     return (1 + again + 2) * (2 * flops / rate + 24 * scores / device.bandwidth)
 
 
-def _begun(work: Work, device: Device) -> float:
+def _attends_in_float(work: Work, kernels: Kernels) -> bool:
+    return work.dtype == "float32" or kernels.hidden > 2
+
+
+def _begun(work: Work, device: Device, kernels: Kernels) -> float:
     """What attention's kernel takes of each token before any pair."""
     if work.attention == "eager":
         return 0.0
     shape, again = work.architecture, 1 if work.gradient_checkpointing else 0
     share = (1 + again + 2.5) / 3.5
-    return share * shape.num_hidden_layers * shape.num_attention_heads * device.attention_start
+    start = device.float_attention_start if _attends_in_float(work, kernels) else device.attention_start
+    return share * shape.num_hidden_layers * shape.num_attention_heads * start
 
 
 def _head(work: Work, device: Device, kernels: Kernels, sizes: Sizes) -> tuple[float, float]:

@@ -14,6 +14,7 @@ Method = Literal["lora", "qlora", "dora", "adalora", "full"]
 Attention = Literal["sdpa", "eager", "flash_attention_2"]
 """Transformers' names: PyTorch's kernels, products of matrices that build every score, FlashAttention 2."""
 Quantization = Literal["none", "nf4", "fp4", "int8", "hqq-2bit"]
+Dtype = Literal["bfloat16", "float16", "float32"]
 Sharding = Literal["none", "ddp", "fsdp"]
 
 BITSANDBYTES = frozenset({"nf4", "fp4", "int8"})
@@ -38,7 +39,7 @@ class Work:
     method: Method
     quantization: Quantization
     double_quant: bool
-    dtype: Literal["bfloat16", "float16", "float32"]
+    dtype: Dtype
     attention: Attention
     r: int
     target_modules: tuple[str, ...]

@@ -39,11 +39,15 @@ def speeds() -> dict[str, Speed]:
 
 @dataclass(frozen=True, slots=True)
 class Processor:
-    """This machine's: its instructions, the cores that a process may use, and bytes of memory that a run can have."""
+    """This machine's: its instructions, the cores that a process may use, and bytes of memory that a run can have.
+
+    ``vendor`` is its maker by /proc/cpuinfo, empty where that does not say.
+    """
 
     flags: frozenset[str]
     cores: int
     usable: int
+    vendor: str = ""
 
 
 def processor() -> Processor:
@@ -52,10 +56,14 @@ def processor() -> Processor:
         lines = CPU_FLAGS.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         lines = []
-    flags = next((line.partition(":")[2].split() for line in lines if line.startswith(("flags", "Features"))), [])
+    flags, vendor = _first_of(lines, "flags", "Features").split(), _first_of(lines, "vendor_id")
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     usable = int(_memory() * (1 - KEPT_FREE)) // GIB * GIB
-    return Processor(frozenset(flags), max(1, cores), usable)
+    return Processor(frozenset(flags), max(1, cores), usable, vendor)
+
+
+def _first_of(lines: list[str], *names: str) -> str:
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith(names)), "")
 
 
 def _memory() -> int:

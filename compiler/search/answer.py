@@ -98,6 +98,7 @@ def decisions(found: Answer) -> dict[str, Decision]:
     )
     decided = {"training.per_device_train_batch_size": Decision(work.micro_batch, "S04", at_once)}
     asked: tuple[tuple[str, str, Any, list[tuple[Any, Open]]], ...] = (
+        ("model.dtype", "S08", work.dtype, [(name, replace(left, dtypes=(name,))) for name in left.dtypes]),
         ("adapter.method", "S01", work.method, [(m, replace(left, bases=((m, s),))) for m, s in left.bases]),
         (
             "training.gradient_checkpointing",

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 
 from compiler.estimate.lengths import RowLengths
-from compiler.estimate.work import Attention, Backend, Method, Quantization, Work
+from compiler.estimate.work import Attention, Backend, Dtype, Method, Quantization, Work
 
 Base = tuple[Method, Quantization]
 """A method with how it stores the base: they go together."""
@@ -20,6 +20,7 @@ class Open:
     ``batch`` rows make an optimizer step on all devices; micro-batches are those that divide it.
     """
 
+    dtypes: tuple[Dtype, ...]
     backends: tuple[Backend, ...]
     bases: tuple[Base, ...]
     checkpointing: tuple[bool, ...]
@@ -41,11 +42,14 @@ def micro_batches(batch: int, devices: int) -> tuple[int, ...]:
 def ways(base: Work, left: Open, lengths: RowLengths) -> Iterator[Work]:
     """Every way that ``left`` allows, preferred ones first, for any split; ``base`` gives what is fixed."""
     longest = min(base.length, lengths.surely) if lengths.most else base.length
-    for backend, (method, quantization), checkpointing, optim, packing, attention in product(
-        left.backends, left.bases, left.checkpointing, left.optims, left.packing, left.attentions
+    for dtype, backend, (method, quantization), checkpointing, optim, packing, attention in product(
+        left.dtypes, left.backends, left.bases, left.checkpointing, left.optims, left.packing, left.attentions
     ):
+        if dtype == "float32" and attention == "eager" and "sdpa" in left.attentions:
+            continue  # scores are quicker than PyTorch's kernel in bfloat16 alone
         way = replace(
             base,
+            dtype=dtype,
             backend=backend,
             method=method,
             quantization=quantization,

@@ -126,7 +126,7 @@ class _Timer:
 
 def _kind(way: Work) -> tuple[object, ...]:
     """What makes a candidate another one in people's eyes."""
-    return way.backend, way.method, way.gradient_checkpointing, way.packing, way.attention
+    return way.dtype, way.backend, way.method, way.gradient_checkpointing, way.packing, way.attention
 
 
 def choose(base: Work, left: Open, room: Room, lengths: RowLengths, bound: Bound | None = None) -> Looked:

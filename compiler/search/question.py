@@ -83,8 +83,8 @@ def question(
             phrase("which layers of {family} carry an adapter is not known", family=family),
             phrase("name them in [adapter] target_modules, or trace it: recipe check --trace"),
         )
-    dtype = _said(recipe.model.dtype, decide.dtype(target).value)
-    attentions = _either(recipe.model.attn_implementation, decide.attentions(target, dtype))
+    dtypes = _either(recipe.model.dtype, decide.dtypes(target))
+    attentions = _either(recipe.model.attn_implementation, decide.attentions(target, dtypes[0]))
     base = Work(
         architecture=architecture,
         weights=weights,
@@ -92,7 +92,7 @@ def question(
         method=bases[0][0],
         quantization=bases[0][1],
         double_quant=recipe.model.bnb_4bit_use_double_quant,
-        dtype=dtype,
+        dtype=dtypes[0],
         attention=attentions[0],
         r=_said(adapter.r, decide.rank(recipe.recipe.complexity).value),
         target_modules=names,
@@ -113,6 +113,7 @@ def question(
         shared=lengths.shared,
     )
     left = Open(
+        dtypes=dtypes,
         backends=(backend,),
         bases=bases,
         checkpointing=_either(training.gradient_checkpointing, (False, True)),
@@ -141,7 +142,7 @@ def room_of(target: Target) -> Room | Unknown:
     """The device a plan is for, as far as its figures are known."""
     if target.device == "cpu":
         own = processor()
-        return Room(cpu_device(own.flags, own.cores), own.usable)
+        return Room(cpu_device(own.flags, own.cores, own.vendor), own.usable)
     speed = speeds().get(target.gpu)
     if speed is None:
         what = phrase("how fast {gpu} is", gpu=target.gpu) if target.gpu else phrase("which GPU it is")

