@@ -164,7 +164,7 @@ def joined(ordered: Sequence[int], rows: int, joining: Joining) -> Joined:
 
     What is drawn is not on average as long as all: the positions are those for each token that was drawn.
     """
-    count, samples = len(ordered), max(6, 192 // rows)
+    count, samples = len(ordered), max(2, 192 // rows)
     positions = pairs = tokens = 0
     state = 1
     for _ in range(samples):
