@@ -121,6 +121,12 @@ def _refusal(work: Work) -> Unknown | None:
     known = {weight.module for weight in work.weights} | {"lm_head", "embed_tokens"}  # a tied head is no weight
     if work.method != "full" and not known & {*work.target_modules, *work.modules_to_save}:
         return Unknown(phrase("no layer carries an adapter"), phrase("name some in [adapter] target_modules"))
+    outside = sorted({"lm_head", "embed_tokens"} & {*work.target_modules})
+    if work.method != "full" and outside:
+        name = outside[0]
+        return Unknown(
+            phrase("what an adapter on {name} takes is not known", name=name), phrase("trace it: recipe check --trace")
+        )
     if work.method != "full" and not 0 < work.r < _LONGEST:
         return Unknown(phrase("a rank of {r:,} is none", r=work.r), phrase("set [adapter] r to 1 or more"))
     return None

@@ -124,6 +124,8 @@ class _Added:
 def _added(tape: Tape, step: Step, left: int) -> _Added:
     """``left`` is what a layer has left of the pass before."""
     (began, first), (ended, last) = step.began[1:]
+    if "first layer" not in tape.entered:  # what is trained lies behind the layers: they have no way back
+        return _Added(ended - began + left, 0, 0, 0)
     (above, _), (middle, again), (_, over) = (tape.entered[at] for at in ("last layer", "middle layers", "first layer"))
     gradients = [leaf.grad for (layer, _), leaf in step.leaves.items() if layer == 1 and leaf.grad is not None]
     attributes = _bytes([*tape.attributes[first:last], *tape.attributes[again:over]])

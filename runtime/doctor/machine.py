@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from compiler.cache import cache_folder
+from compiler.estimate.device import cpu_device
+from compiler.facts import speeds
 from compiler.facts.machine import DRIVER, cpu_has_bf16, target_of
 from compiler.language.recipe import HardwareTable
 from compiler.phrases import counted, phrase
@@ -24,11 +26,19 @@ MEMORY = Path("/proc/meminfo")
 
 
 def processor() -> Finding:
-    """Cores, and whether they multiply bfloat16."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    type_told = phrase("with bfloat16") if cpu_has_bf16() else phrase("without bfloat16: a CPU run computes in float32")
-    told = counted("{n} core, {bfloat16}", "{n} cores, {bfloat16}", cores, bfloat16=type_told)
+    """Cores, and whether they multiply bfloat16, and quickly."""
+    own = speeds.processor()
+    told = counted("{n} core, {bfloat16}", "{n} cores, {bfloat16}", own.cores, bfloat16=_in_bfloat16(own))
     return Finding(phrase("processor"), "ok", told)
+
+
+def _in_bfloat16(own: speeds.Processor) -> str:
+    if not cpu_has_bf16():
+        return phrase("without bfloat16: a CPU run computes in float32")
+    device = cpu_device(own.flags, own.cores, own.vendor)
+    if device.flops < device.float_flops:
+        return phrase("with bfloat16, but quicker in float32: a CPU run computes in that where it fits")
+    return phrase("with bfloat16")
 
 
 def memory() -> Finding:

@@ -32,6 +32,28 @@ def test_the_tested_set_is_well() -> None:
 
 
 @pytest.mark.parametrize(
+    ("vendor", "flags", "told"),
+    [
+        ("AuthenticAMD", "avx2", "without bfloat16"),
+        ("AuthenticAMD", "avx2 avx512f avx512_bf16", "cores, with bfloat16"),
+        ("GenuineIntel", "avx2 avx512f avx512_bf16 amx_bf16", "cores, with bfloat16"),
+        ("GenuineIntel", "avx2 avx512f avx512_bf16", "quicker in float32"),
+    ],
+)
+def test_the_type_that_a_processor_is_quick_in_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, vendor: str, flags: str, told: str
+) -> None:
+    cpuinfo = tmp_path / "cpuinfo"
+    cpuinfo.write_text(f"processor\t: 0\nvendor_id\t: {vendor}\nflags\t\t: fpu {flags}\n", encoding="utf-8")
+    for module in ("machine", "speeds"):
+        monkeypatch.setattr(f"compiler.facts.{module}.CPU_FLAGS", cpuinfo)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
+    found = machine.processor().found
+    assert told in found
+    assert found.endswith("with bfloat16") or told != "cores, with bfloat16"
+
+
+@pytest.mark.parametrize(
     ("version", "state", "told"),
     [(None, "error", "not installed"), ("1.0.0", "warning", "was tested"), ("2.13.0", "ok", "2.13.0")],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -12,7 +13,7 @@ from compiler.estimate.memory import memory
 from compiler.estimate.result import Memory, Unknown
 from compiler.estimate.work import Work
 from compiler.facts.architecture import Architecture
-from tests.compiler.estimate.works import ALL_LINEAR, highest, llama_weights, work
+from tests.compiler.estimate.works import ALL_LINEAR, LLAMA_8B, highest, llama_weights, work
 
 ABSURD = st.one_of(st.integers(-3, 3), st.integers(1, 512), st.sampled_from([2**31, 2**40, 2**63, 10**30]))
 FAMILIES = st.sampled_from(["llama", "qwen3", "gemma", "gemma2", "gemma3_text", "phi3", "newcomer", ""])
@@ -126,6 +127,11 @@ def test_more_layers_take_more(asked: Work) -> None:
 @given(sensible(), st.integers(3, 9))
 def test_three_layers_tell_of_any_number(asked: Work, layers: int) -> None:
     """Each phase's peak grows evenly, so that a whole walk finds what a short one told."""
+    assert agrees(asked, layers)
+
+
+def agrees(asked: Work, layers: int) -> bool:
+    """Whether a whole walk through so many layers comes to what three tell."""
     from compiler.estimate.decoder import shape_of
     from compiler.estimate.layers import Shape
     from compiler.estimate.memory import walk_of
@@ -136,7 +142,17 @@ def test_three_layers_tell_of_any_number(asked: Work, layers: int) -> None:
     assert isinstance(shape, Shape)
     of = walk_of(asked, stack_of(asked), replace(shape, layers=layers))
     told = walked(of).at(layers, asked.micro_batch)
-    assert {phase: peak for phase, (peak, _) in told.items()} == highest(walk(of), asked.micro_batch)
+    return {phase: peak for phase, (peak, _) in told.items()} == highest(walk(of), asked.micro_batch)
+
+
+@pytest.mark.parametrize("layers", [3, 7])
+def test_a_head_that_is_trained_alone_is_told_and_an_adapter_on_it_is_not_guessed(layers: int) -> None:
+    """No layer has a way back then."""
+    deep = replace(LLAMA_8B, num_hidden_layers=layers)
+    alone = work(deep, gradient_checkpointing=False, modules_to_save=("lm_head",), target_modules=())
+    assert agrees(replace(alone, weights=llama_weights(deep)), layers)
+    for name in ("lm_head", "embed_tokens"):
+        assert isinstance(memory(replace(alone, modules_to_save=(), target_modules=("q_proj", name))), Unknown)
 
 
 def test_adapters_on_no_layer_of_the_model_are_refused() -> None:
