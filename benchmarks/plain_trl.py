@@ -1,8 +1,8 @@
 """The quickstart as a person would write it by hand with TRL alone: the same model and rows.
 
 ``python -m benchmarks.plain_trl MODEL_FOLDER STEPS ROWS DTYPE [defaults]`` prints the tokens, seconds and losses of all
-steps: with the settings of the recipe's plan, or with ``defaults`` those of TRL where a script says nothing. On a
-processor without bfloat16, where TRL would have it emulated at a hundredth of the speed, either is told float32.
+steps: with the settings of the recipe's plan, or with ``defaults`` those of TRL where a script says nothing. These are
+bfloat16; a processor without it, where TRL would have it emulated at a hundredth of the speed, is told float32.
 """
 
 import json
@@ -16,6 +16,8 @@ from datasets import Dataset
 from peft import LoraConfig
 from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
 from trl import SFTConfig, SFTTrainer
+
+from compiler.facts.machine import cpu_has_bf16
 
 SYSTEM = "Vous répondez en français, brièvement, et terminez par une phrase qui commence par « En bref : »."
 
@@ -69,10 +71,9 @@ def main(folder: str, steps: int, file: Path, dtype: str, *, defaults: bool) -> 
 
 def settings(dtype: str, *, defaults: bool = False) -> dict[str, Any]:
     """The arguments of SFTConfig that a script gives, beside those that every one of these gives."""
-    bfloat16 = dtype == "bfloat16"
     if defaults:
-        return {} if bfloat16 else {"bf16": False}
-    return {**BY_HAND, "bf16": bfloat16}
+        return {} if cpu_has_bf16() else {"bf16": False}
+    return {**BY_HAND, "bf16": dtype == "bfloat16"}
 
 
 def train(model: Any, folder: str, steps: int, dataset: Dataset, arguments: dict[str, Any], **more: Any) -> None:

@@ -128,3 +128,22 @@ def test_want_of_memory_or_disk_is_no_fault_of_the_file(
     codes = [d.code for d in raised.value.diagnostics] if isinstance(raised.value, Refusal) else [None]
     assert codes == [told]
     assert not list((tmp_path / "models").iterdir())
+
+
+def test_a_gguf_file_is_read_once_while_it_is_converted_and_gguf_is_as_it_was_afterwards(tmp_path: Path) -> None:
+    import gguf
+
+    from runtime.weights import _read_once
+
+    file = tmp_path / "tiny.gguf"
+    writer = gguf.GGUFWriter(file, "llama")
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.close()
+    before = gguf.GGUFReader, gguf.get_tensor_name_map
+    with _read_once():
+        assert gguf.GGUFReader(file) is gguf.GGUFReader(file)
+        names = gguf.get_tensor_name_map(gguf.MODEL_ARCH.LLAMA, 2)
+        assert gguf.get_tensor_name_map(gguf.MODEL_ARCH.LLAMA, 2) is names
+    assert (gguf.GGUFReader, gguf.get_tensor_name_map) == before
+    assert names.mapping == gguf.get_tensor_name_map(gguf.MODEL_ARCH.LLAMA, 2).mapping
