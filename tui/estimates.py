@@ -41,7 +41,7 @@ def forecast(told: Estimate, *, width: int, unicode: bool, device: str, full: Fu
     fits, time, cost, *how = summary(told, device)
     lines = [fits, "", *bar(memory, usable, width=width, unicode=unicode), "", time, cost]
     lines += [*_other_offers(told), *saved(told, full), *how, *_learned(told)]
-    lines += _others(told, narrow=width < NARROW)
+    lines += _others(told, width=width)
     if found.way_out is not None:
         lines += [
             "",
@@ -207,24 +207,18 @@ def _type(work: Work) -> str:
     return f", {work.dtype}" if work.device == "cpu" else ""
 
 
-def _others(told: Estimate, *, narrow: bool) -> list[str]:
+def _others(told: Estimate, *, width: int) -> list[str]:
     """The best of those that differ from what was chosen; in a table where there is room for one."""
-    found = told.answer
-    if not found.looked.others:
+    others = [(_short(told, other), _memory_of(other), _compared(told, other)) for other in told.answer.looked.others]
+    if not others:
         return []
-    if narrow:
-        others = found.looked.others
-        each = [f"{_short(told, other)}: {_memory_of(other)}, {_compared(told, other)}" for other in others]
-        return ["", *(_headed(_("or") if not number else "", line) for number, line in enumerate(each))]
-    return [
-        "",
-        _headed(_("or"), f"{'':<42}{_('memory'):>12}{_('time'):>14}"),
-        *(_other(told, other) for other in found.looked.others),
-    ]
-
-
-def _other(told: Estimate, other: Candidate) -> str:
-    return f"        {_short(told, other):<42}{_memory_of(other):>12}{_compared(told, other):>14}"
+    room = max(42, *(len(way) + 1 for way, *_ in others))
+    if width < max(NARROW, 8 + room + 26):
+        lines = (f"{way}: {memory}, {time}" for way, memory, time in others)
+        return ["", *(_headed(_("or") if not number else "", line) for number, line in enumerate(lines))]
+    table = [("", _("memory"), _("time")), *others]
+    lines = (f"{way:<{room}}{memory:>12}{time:>14}" for way, memory, time in table)
+    return ["", *(_headed(_("or") if not number else "", line) for number, line in enumerate(lines))]
 
 
 def _memory_of(candidate: Candidate) -> str:
