@@ -44,7 +44,7 @@ class Panel(VerticalScroll, can_focus=True):
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("whatif")
     DEFAULT_CSS = """
-    Panel { padding: 0 1; border-left: solid $panel; scrollbar-size-vertical: 1; }
+    Panel { padding: 0 1; border-left: solid $panel; scrollbar-size-vertical: 1; scrollbar-gutter: stable; }
     Panel:focus { border-left: solid $accent; }
     Panel Static { height: auto; }
     """
