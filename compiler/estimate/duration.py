@@ -62,8 +62,8 @@ _START = {"cpu": 8.0, "cuda": 20.0}
 _READ = 1.0e9
 _DOWNLOAD = 40e6
 _WRITE = 0.5e9
-"""Seconds until a model is ready, most of them imports of torch, Transformers and TRL: 5 to 7 on CPUs, not measured with
-a GPU; bytes a second from disk, from a hub, and to disk with fsync."""
+"""Seconds until a model is ready, most of them imports of torch, Transformers and TRL: 5 to 7 on CPUs, not measured on
+GPUs; bytes a second from disk, from a hub, and to disk with fsync."""
 
 _FIT, _FITTED = 0.22e-6, 10 * 190
 """HQQ's fit of scales and zeros: seconds a weight on one core, measured on an EPYC; and on a GPU the bytes that are
