@@ -191,17 +191,17 @@ def build_trainer(
         )
     arguments = trl.SFTConfig(output_dir=str(run.checkpoints), **plan.sft.kwargs)
     refuse_other_arguments(plan, arguments)
-    by_row = plan.packing is not None and plan.packing.by_row
+    apart = plan.packing is not None and plan.packing.by_row  # attention sees each row by itself
     trainer = Trainer(
         model=loaded.model,
         args=arguments,
-        data_collator=one_sequence if by_row else None,
+        data_collator=one_sequence if apart else None,
         train_dataset=as_dataset(data.train),
         eval_dataset=as_dataset(data.held_out) if data.held_out else None,
         processing_class=loaded.tokenizer,
         callbacks=callbacks,
     )
-    if plan.packing is not None and not by_row:
+    if plan.packing is not None and not apart:
         how = Joining(plan.packing.pair, whole=plan.packing.whole)
         trainer.joining = JoiningCollator(how, loaded.tokenizer.pad_token_id)
     trainer.plain_lora = plain_lora(plan.backend, plan.method, packed=stored(plan) in BITSANDBYTES)
