@@ -88,6 +88,7 @@ def weights_bytes(work: Work) -> int:
 def decisions(found: Answer) -> dict[str, Decision]:
     """What the search decided between, by the recipe's paths, with its reason and the values it was preferred to."""
     work, left = found.chosen.work, found.question.left
+    dtypes, attentions = (dict.fromkeys(values) for values in zip(*left.computing, strict=True))
     rows = "row" if work.micro_batch == 1 else "rows"
     at_once = phrase(
         "{micro_batch} {rows} of {length} tokens at once: {held}",
@@ -98,7 +99,7 @@ def decisions(found: Answer) -> dict[str, Decision]:
     )
     decided = {"training.per_device_train_batch_size": Decision(work.micro_batch, "S04", at_once)}
     asked: tuple[tuple[str, str, Any, list[tuple[Any, Open]]], ...] = (
-        ("model.dtype", "S08", work.dtype, [(name, replace(left, dtypes=(name,))) for name in left.dtypes]),
+        ("model.dtype", "S08", work.dtype, [(name, left.only(dtype=name)) for name in dtypes]),
         ("adapter.method", "S01", work.method, [(m, replace(left, bases=((m, s),))) for m, s in left.bases]),
         (
             "training.gradient_checkpointing",
@@ -111,7 +112,7 @@ def decisions(found: Answer) -> dict[str, Decision]:
             "model.attn_implementation",
             "S07",
             work.attention,
-            [(name, replace(left, attentions=(name,))) for name in left.attentions],
+            [(name, left.only(attention=name)) for name in attentions],
         ),
         ("training.packing", "S06", work.packing, [(joins, replace(left, packing=(joins,))) for joins in left.packing]),
     )

@@ -12,6 +12,9 @@ from compiler.estimate.work import Attention, Backend, Dtype, Method, Quantizati
 Base = tuple[Method, Quantization]
 """A method with how it stores the base: they go together."""
 
+Computed = tuple[Dtype, Attention]
+"""A type with how attention is computed in it: which kernels are worth a look differs by type."""
+
 
 @dataclass(frozen=True, slots=True)
 class Open:
@@ -20,15 +23,21 @@ class Open:
     ``batch`` rows make an optimizer step on all devices; micro-batches are those that divide it.
     """
 
-    dtypes: tuple[Dtype, ...]
     backends: tuple[Backend, ...]
     bases: tuple[Base, ...]
     checkpointing: tuple[bool, ...]
     optims: tuple[str, ...]
     packing: tuple[bool, ...]
-    attentions: tuple[Attention, ...]
+    computing: tuple[Computed, ...]
     micro_batches: tuple[int, ...]
     batch: int
+
+    def only(self, *, dtype: Dtype | None = None, attention: Attention | None = None) -> Open:
+        """The same with no other type, or no other attention, than this."""
+        kept = tuple(
+            (each, how) for each, how in self.computing if each == (dtype or each) and how == (attention or how)
+        )
+        return replace(self, computing=kept)
 
 
 def micro_batches(batch: int, devices: int) -> tuple[int, ...]:
@@ -42,11 +51,9 @@ def micro_batches(batch: int, devices: int) -> tuple[int, ...]:
 def ways(base: Work, left: Open, lengths: RowLengths) -> Iterator[Work]:
     """Every way that ``left`` allows, preferred ones first, for any split; ``base`` gives what is fixed."""
     longest = min(base.length, lengths.surely) if lengths.most else base.length
-    for dtype, backend, (method, quantization), checkpointing, optim, packing, attention in product(
-        left.dtypes, left.backends, left.bases, left.checkpointing, left.optims, left.packing, left.attentions
+    for backend, (method, quantization), checkpointing, optim, packing, (dtype, attention) in product(
+        left.backends, left.bases, left.checkpointing, left.optims, left.packing, left.computing
     ):
-        if dtype == "float32" and attention == "eager" and "sdpa" in left.attentions:
-            continue  # scores are quicker than PyTorch's kernel in bfloat16 alone
         way = replace(
             base,
             dtype=dtype,

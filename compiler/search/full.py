@@ -48,7 +48,7 @@ def against_full(found: Answer, takes: Takes) -> Full | None:
         micro_batch=1,
         accumulation=work.micro_batch * work.accumulation,
         packing=False,
-        attention=asked.left.attentions[-1],
+        attention=asked.left.only(dtype=work.dtype).computing[-1][1],
     )
     held = memory(least, compute_capability=asked.room.compute_capability)
     if not isinstance(held, Memory):

@@ -83,8 +83,11 @@ def question(
             phrase("which layers of {family} carry an adapter is not known", family=family),
             phrase("name them in [adapter] target_modules, or trace it: recipe check --trace"),
         )
-    dtypes = _either(recipe.model.dtype, decide.dtypes(target))
-    attentions = _either(recipe.model.attn_implementation, decide.attentions(target, dtypes[0]))
+    computing = tuple(
+        (dtype, attention)
+        for dtype in _either(recipe.model.dtype, decide.dtypes(target))
+        for attention in _either(recipe.model.attn_implementation, decide.attentions(target, dtype))
+    )
     base = Work(
         architecture=architecture,
         weights=weights,
@@ -92,8 +95,8 @@ def question(
         method=bases[0][0],
         quantization=bases[0][1],
         double_quant=recipe.model.bnb_4bit_use_double_quant,
-        dtype=dtypes[0],
-        attention=attentions[0],
+        dtype=computing[0][0],
+        attention=computing[0][1],
         r=_said(adapter.r, decide.rank(recipe.recipe.complexity).value),
         target_modules=names,
         modules_to_save=tuple(name.rpartition(".")[2] for name in adapter.modules_to_save),
@@ -113,13 +116,12 @@ def question(
         shared=lengths.shared,
     )
     left = Open(
-        dtypes=dtypes,
         backends=(backend,),
         bases=bases,
         checkpointing=_either(training.gradient_checkpointing, (False, True)),
         optims=_either(training.optim, OPTIMS if target.device == "cuda" else OPTIMS[:1]),
         packing=_packing(recipe, architecture, lengths, backend=backend, device=target.device),
-        attentions=attentions,
+        computing=computing,
         micro_batches=_either(training.per_device_train_batch_size, splits),
         batch=training.batch_size,
     )

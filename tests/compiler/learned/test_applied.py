@@ -32,13 +32,12 @@ SUBJECT = Subject("a100-80", 0, "", 100)
 def estimated(gib: float = 79, **changes: Any) -> tuple[Answer, Duration]:
     base = work(packing=False, **changes)
     left = Open(
-        dtypes=(base.dtype,),
         backends=(base.backend,),
         bases=((base.method, base.quantization),),
         checkpointing=(base.gradient_checkpointing,),
         optims=(base.optim,),
         packing=(base.packing,),
-        attentions=(base.attention,),
+        computing=((base.dtype, base.attention),),
         micro_batches=(base.micro_batch,),
         batch=base.micro_batch * base.accumulation,
     )

@@ -15,7 +15,7 @@ from compiler.estimate.lengths import RowLengths, row_lengths
 from compiler.estimate.time import step_time
 from compiler.estimate.work import Work, joining_of
 from compiler.facts.architecture import Architecture
-from compiler.search.candidates import Open, micro_batches
+from compiler.search.candidates import Computed, Open, micro_batches
 from compiler.search.choose import Candidate, Looked, Room, choose
 from compiler.search.lacking import Lacking, alone, ways_out
 from compiler.search.limits import Limits
@@ -25,13 +25,12 @@ from tests.compiler.estimate.works import work as llama
 GIB = 1 << 30
 LENGTHS = row_lengths([200, 300, 400, 800, 2048])
 ALL = Open(
-    dtypes=("bfloat16",),
     backends=("peft",),
     bases=(("lora", "none"), ("qlora", "nf4")),
     checkpointing=(False, True),
     optims=("adamw_torch_fused", "paged_adamw_8bit"),
     packing=(False,),
-    attentions=("sdpa",),
+    computing=(("bfloat16", "sdpa"),),
     micro_batches=micro_batches(16, 1),
     batch=16,
 )
@@ -250,6 +249,9 @@ SMOLLM = Architecture("llama", 576, 30, 9, 3, 64, 1536, 49152, True, 8192)
 """SmolLM2-135M."""
 
 
+BFLOAT16: tuple[Computed, ...] = (("bfloat16", "eager"), ("bfloat16", "sdpa"))
+
+
 def on_cpu(flag: str, gib: float, rows: list[int], *, vendor: str = "", **others: Any) -> Work:
     asked = llama(SMOLLM, method="lora", quantization="none", device="cpu", length=max(rows))
     left = replace(
@@ -257,7 +259,7 @@ def on_cpu(flag: str, gib: float, rows: list[int], *, vendor: str = "", **others
         bases=(("lora", "none"),),
         checkpointing=(False,),
         optims=("adamw_torch_fused",),
-        attentions=("eager", "sdpa"),
+        computing=BFLOAT16,
         micro_batches=micro_batches(8, 1),
         batch=8,
     )
@@ -271,7 +273,7 @@ def on_cpu(flag: str, gib: float, rows: list[int], *, vendor: str = "", **others
 def test_rows_that_begin_alike_are_joined_on_a_cpu_and_take_less_time_and_memory() -> None:
     asked = llama(SMOLLM, method="lora", quantization="none", device="cpu", dtype="float32", length=160, shared=48)
     left = replace(ALL, bases=(("lora", "none"),), checkpointing=(False,), packing=(False, True), micro_batches=(1, 8))
-    left = replace(left, batch=8, optims=("adamw_torch_fused",), attentions=("sdpa",))
+    left = replace(left, batch=8, optims=("adamw_torch_fused",), computing=(("float32", "sdpa"),))
     room = Room(cpu_device(frozenset({"avx2"}), 2), 21 * GIB)
 
     def chosen(shared: int, lengths: list[int], **others: Any) -> Candidate:
@@ -300,9 +302,10 @@ def test_attention_by_scores_is_taken_where_a_processor_is_quicker_at_it_and_its
 
 
 def test_a_cpu_computes_in_the_type_that_it_is_quicker_in_if_that_fits() -> None:
-    either, rows = ("bfloat16", "float32"), [150, 170, 190, 200]
-    assert on_cpu("avx512_bf16", 21, rows, vendor="AuthenticAMD", dtypes=either).dtype == "bfloat16"
-    assert on_cpu("amx_bf16", 21, rows, vendor=INTEL, dtypes=either).dtype == "bfloat16"
-    without_tiles = on_cpu("avx512_bf16", 21, rows, vendor=INTEL, dtypes=either)
+    either: dict[str, Any] = {"computing": (*BFLOAT16, ("float32", "sdpa"))}
+    rows = [150, 170, 190, 200]
+    assert on_cpu("avx512_bf16", 21, rows, vendor="AuthenticAMD", **either).dtype == "bfloat16"
+    assert on_cpu("amx_bf16", 21, rows, vendor=INTEL, **either).dtype == "bfloat16"
+    without_tiles = on_cpu("avx512_bf16", 21, rows, vendor=INTEL, **either)
     assert (without_tiles.dtype, without_tiles.attention) == ("float32", "sdpa")
-    assert on_cpu("avx512_bf16", 3, rows, vendor=INTEL, dtypes=either).dtype == "bfloat16", "half the memory"
+    assert on_cpu("avx512_bf16", 3, rows, vendor=INTEL, **either).dtype == "bfloat16", "half the memory"
