@@ -104,9 +104,9 @@ class Tape:
         return self.made
 
     def peaks(self) -> dict[str, tuple[Line, ...]]:
-        """For each phase the lines of which one is the highest at every micro-batch of at least one row."""
+        """For each named phase the lines of which one is the highest at every micro-batch of at least one row."""
         self.mark()
-        return {phase: _highest(map(line, marks)) for phase, marks in self._marks.items()}
+        return {phase: _highest(map(line, marks)) for phase, marks in self._marks.items() if phase}
 
 
 def _highest(lines: Sequence[Line] | map[Line]) -> tuple[Line, ...]:

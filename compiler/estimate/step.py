@@ -73,7 +73,6 @@ def walk(asked: Walk, told: Callable[[int, int], None] | None = None) -> dict[st
     tape = Tape(on_cpu=not asked.gpu, told=told)
     for _ in range(_passes(asked)):
         _there_and_back(tape, asked)
-    tape.enter("end")
     return tape.peaks()
 
 
@@ -84,11 +83,7 @@ def walked(asked: Walk) -> Peaks:
     added = _Added(0, 0, 0, 0)
     for _ in range(_passes(asked)):
         added = _added(tape, _there_and_back(tape, asked), added.attributes)
-    return Peaks(_named(tape), added.lines())
-
-
-def _named(tape: Tape) -> dict[str, tuple[Line, ...]]:
-    return {phase: lines for phase, lines in tape.peaks().items() if phase}
+    return Peaks(tape.peaks(), added.lines())
 
 
 def _passes(asked: Walk) -> int:
@@ -143,7 +138,7 @@ def measured(asked: Walk) -> Peaks:
     tape = Tape(on_cpu=not asked.gpu, gradients=False)
     step, *_ = _forward(tape, asked)
     there = line(step.began[2][0] - step.began[1][0])
-    return Peaks(_named(tape), {"forward": (there,), "head": (there,)})
+    return Peaks(tape.peaks(), {"forward": (there,), "head": (there,)})
 
 
 def _there_and_back(tape: Tape, asked: Walk) -> Step:

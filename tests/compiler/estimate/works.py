@@ -73,9 +73,5 @@ def work(architecture: Architecture = LLAMA_8B, **changes: Any) -> Work:
 
 
 def highest(phases: dict[str, tuple[Line, ...]], rows: int) -> dict[str, int]:
-    """The peaks of a walk's phases, but for what comes before and after the step."""
-    return {
-        phase: max(base + slope * rows for base, slope in lines)
-        for phase, lines in phases.items()
-        if phase not in {"", "end"}
-    }
+    """The peaks of a walk's phases."""
+    return {phase: max(base + slope * rows for base, slope in lines) for phase, lines in phases.items()}
