@@ -14,6 +14,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from compiler.facts.speeds import processor
+
 
 @dataclass(frozen=True, slots=True)
 class Timing:
@@ -75,18 +77,8 @@ def installed(name: str) -> Path | None:
 
 def machine() -> str:
     """What ran the benchmark, in one line."""
-    model = next(
-        (line.partition(":")[2].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")),
-        platform.processor(),
-    )
+    model = processor().name or platform.processor()
     return f"{time.strftime('%Y-%m-%d')}, {os.cpu_count()} cores ({model}), Python {platform.python_version()}"
-
-
-def _lines(path: str) -> list[str]:
-    try:
-        return Path(path).read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return []
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

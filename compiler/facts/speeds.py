@@ -41,13 +41,14 @@ def speeds() -> dict[str, Speed]:
 class Processor:
     """This machine's: its instructions, the cores that a process may use, and bytes of memory that a run can have.
 
-    ``vendor`` is its maker by /proc/cpuinfo, empty where that does not say.
+    ``vendor`` and ``name`` are its maker and model by /proc/cpuinfo, empty where that does not say.
     """
 
     flags: frozenset[str]
     cores: int
     usable: int
     vendor: str = ""
+    name: str = ""
 
 
 def processor() -> Processor:
@@ -56,10 +57,11 @@ def processor() -> Processor:
         lines = CPU_FLAGS.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         lines = []
-    flags, vendor = _first_of(lines, "flags", "Features").split(), _first_of(lines, "vendor_id")
+    flags = _first_of(lines, "flags", "Features").split()
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     usable = int(_memory() * (1 - KEPT_FREE)) // GIB * GIB
-    return Processor(frozenset(flags), max(1, cores), usable, vendor)
+    vendor, name = _first_of(lines, "vendor_id"), _first_of(lines, "model name")
+    return Processor(frozenset(flags), max(1, cores), usable, vendor, name)
 
 
 def _first_of(lines: list[str], *names: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 from compiler.estimate.work import Work
 from compiler.facts.architecture import Architecture
-from compiler.facts.speeds import CPU_FLAGS, processor
+from compiler.facts.speeds import processor
 from compiler.language.recipe import DataTable
 from compiler.learned.store import Measured, Values
 
@@ -64,12 +64,7 @@ def machine_of(device: str, gpu: str, count: int) -> str:
     if device == "cuda":
         return gpu if count < 2 else f"{gpu} x {count}"
     own = processor()
-    try:
-        lines = CPU_FLAGS.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        lines = []
-    name = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "processor")
-    return f"{name}, {own.cores} cores"
+    return f"{own.name or 'processor'}, {own.cores} cores"
 
 
 def files_of(named: Iterable[tuple[str, int]]) -> str:
