@@ -1,4 +1,4 @@
-"""How fast a device is, in the four numbers that a training step's time is made of."""
+"""How fast a device is, in the few numbers that a training step's time is made of."""
 
 from __future__ import annotations
 
@@ -110,8 +110,8 @@ _AMX, _AVX512 = Core(950e9, 10e9, 98e9, 30e-6), Core(400e9, 20e9, 66e9)
 _AVX512_BY_INTEL = Core(81e9, 20e9, 35e9)
 """Measured, two cores each: Intel Xeons with AMX and with AVX-512 BF16 alone, and an AMD EPYC with that (``python -m
 benchmarks packing``; tensors of 4 to 64 MiB, once their memory is the process's own, ``runtime.launcher.KEPT_MEMORY``).
-Intel's own instruction for bfloat16 is half as quick as its float32. With AMX, a step of
-SmolLM2-135M's layers with adapters takes 0.24 s for a row of 8 tokens: 7,700 operations, as ``time.py`` counts them.
+Intel's own instruction for bfloat16 is half as quick as its float32. With AMX, a step of SmolLM2-135M's layers with
+adapters takes 0.24 s for a row of 8 tokens: 7,700 operations, as ``time.py`` counts them.
 """
 
 _BANDWIDTH = 20e9
