@@ -13,7 +13,8 @@ from tui.text import _, number, say
 
 if TYPE_CHECKING:
     from compiler.facts.models import ModelFacts
-    from compiler.guide import Guide, Row, Setting
+    from compiler.guide.figures import Guide
+    from compiler.guide.predicted import Row, Setting
 
 MODEL = "meta-llama/Llama-2-7b-hf"
 
@@ -42,12 +43,14 @@ def command(
 
     One row at a time with checkpoints and AdamW, so that memory is what a way takes at least. Figures of guides stand
     beside it with their source, and where a figure is off it is said by how much and what it leaves out. --figures FILE
-    adds a guide of your own, in the form of compiler/facts/guide.toml.
+    adds a guide of your own, in the form of compiler/facts/guide.toml: figures are numbers, or from one to another.
     """
-    from compiler import guide
     from compiler.estimate.result import Unknown
     from compiler.facts.catalogue import facts_of, meant_model
     from compiler.facts.gpus import gpu_meant
+    from compiler.guide.figures import guides
+    from compiler.guide.predicted import Setting, is_their_size
+    from compiler.guide.predicted import rows as predicted
 
     facts = facts_of(model)
     if facts is None:
@@ -58,20 +61,20 @@ def command(
     if card is None:
         raise click.UsageError(_("--gpu: there is no GPU {gpu!r}; `recipe check --gpus all` shows them", gpu=gpu))
     own = _own(figures) if figures is not None else ()
-    setting = guide.Setting(card, rows, length, epochs, currency=currency)
-    found = guide.rows(facts, setting)
+    setting = Setting(card, rows, length, epochs, currency=currency)
+    found = predicted(facts, setting)
     if isinstance(found, Unknown):
         click.echo(_("no estimate: {reason}; {help}", reason=say(found.reason), help=say(found.help)), err=True)
         sys.exit(3)
-    shown = [*guide.guides(), *own] if guide.is_their_size(found[0]) else []
+    shown = [*guides(), *own] if is_their_size(found[0]) else []
     if as_json:
         click.echo(json.dumps(_document(facts, setting, found, shown), indent=2, ensure_ascii=False))
         return
-    click.echo("\n".join(_lines(facts, setting, found, shown, own=figures is not None)))
+    click.echo("\n".join(_lines(facts, setting, found, shown)))
 
 
 def _own(file: Path) -> tuple[Guide, ...]:
-    from compiler.guide import LARGEST_FILE, FiguresError, parse_guides
+    from compiler.guide.figures import LARGEST_FILE, FiguresError, parse_guides
 
     try:
         with file.open("rb") as stream:
@@ -81,16 +84,12 @@ def _own(file: Path) -> tuple[Guide, ...]:
         raise click.UsageError(_("--figures: {file}: {why}", file=file, why=say(why))) from error
 
 
-def _lines(facts: ModelFacts, setting: Setting, rows: list[Row], guides: list[Guide], *, own: bool) -> list[str]:
+def _lines(facts: ModelFacts, setting: Setting, rows: list[Row], guides: list[Guide]) -> list[str]:
     import textwrap
 
-    from compiler.guide import off_by
-    from tui.estimates import columns
     from tui.report import width_of
 
     width = min(width_of(sys.stdout), 100)
-    heads = (_("way"), _("memory, GiB"), *(each.name for each in guides), _("smallest card"), _("time"), _("cost"))
-    table = [heads, *((_row(row, guides, rows[0])) for row in rows)]
     said = _(
         "{model}, {rows:,} rows of {length:,} tokens, {epochs} epochs, batch {batch}, one row at a time with "
         "checkpoints; time and cost on one {gpu}",
@@ -101,57 +100,95 @@ def _lines(facts: ModelFacts, setting: Setting, rows: list[Row], guides: list[Gu
         batch=setting.batch_size,
         gpu=setting.gpu,
     )
-    lines = [*textwrap.wrap(said, width), "", *columns(table)]
+    lines = [*textwrap.wrap(said, width), "", *_table(rows, guides, width)]
     for each in guides:
-        day = f", {each.read:%Y-%m-%d}" if each.read else ""
-        lines += ["", *textwrap.wrap(f"{each.name} ({each.source}{day})" if each.source else each.name, width)]
-        for row in rows:
-            figure = each.figures.get(row.way.name)
-            if figure is None or figure.memory is None:
-                text = _("no figure for memory")
-            else:
-                rule = f" ({figure.rule})" if figure.rule else ""
-                text = f"{say(off_by(row, figure))}{rule}"
-            lines += textwrap.wrap(f"{row.way.words:<14}{text}", width, initial_indent="  ", subsequent_indent=" " * 16)
+        lines += ["", *_against(each, rows, width)]
     if not guides:
         lines += [
             "",
             *textwrap.wrap(_("Guides' figures are for models of about 7B, and so not shown for this one."), width),
         ]
-    elif not own:
+    else:
         note = _(
-            "The figures of the guide that this comparison is after are not known here: --figures FILE adds them. "
-            "Figures are taken as GiB. None of ours was measured on a GPU by this project (docs/estimates.md)."
+            "Figures are taken as GiB; what a guide does not say is left out, and --figures FILE adds a guide. "
+            "None of ours was measured on a GPU by this project (docs/estimates.md)."
         )
         lines += ["", *textwrap.wrap(note, width)]
     return lines
 
 
-def _row(row: Row, guides: list[Guide], full: Row) -> tuple[str, ...]:
+def _against(guide: Guide, rows: list[Row], width: int) -> list[str]:
+    """A guide with its source, and way by way what its figures are worth."""
+    import textwrap
+
+    from compiler.guide.against import held_against
+
+    day = f", {guide.read:%Y-%m-%d}" if guide.read else ""
+    lines = textwrap.wrap(f"{guide.name} ({guide.source}{day})" if guide.source else guide.name, width)
+    for row in rows:
+        figure = guide.figures.get(row.way.name)
+        told = [say(text) for text in held_against(guide, row, rows[0]).values()]
+        if told and figure is not None and figure.rule:
+            told[0] += f" ({figure.rule})"
+        for at, text in enumerate(told or [_("it says nothing of this way")]):
+            first = row.way.words if at == 0 else ""
+            lines += textwrap.wrap(f"{first:<14}{text}", width, initial_indent="  ", subsequent_indent=" " * 18)
+    return lines
+
+
+def _table(rows: list[Row], guides: list[Guide], width: int) -> list[str]:
+    """Predictions and guides' figures side by side; two tables, one below the other, where one is too wide."""
+    from tui.estimates import columns
+
+    ways = [_("way"), *(row.way.words for row in rows)]
+    memory = [_("memory, GiB"), *(_memory(row) for row in rows)]
+    said = [[each.name, *(_said(each, row) for row in rows)] for each in guides]
+    ours = [
+        [_("smallest card"), *(row.smallest or "-" for row in rows)],
+        [_("time"), *(_time(row) for row in rows)],
+        [_("cost"), *(_cost(row, rows[0]) for row in rows)],
+    ]
+    whole = columns(list(zip(ways, memory, *said, *ours, strict=True)))
+    if not said or max(len(line) for line in whole) <= width:
+        return whole
+    apart = [columns(list(zip(ways, memory, *each, strict=True))) for each in (ours, said)]
+    return [*apart[0], "", *apart[1]]
+
+
+def _memory(row: Row) -> str:
     from compiler.estimate.result import GIB
+
+    held = row.told.memory.process
+    return f"{number(held.bytes / GIB, '.1f')} ({number(held.low / GIB, '.1f')}-{number(held.high / GIB, '.1f')})"
+
+
+def _said(guide: Guide, row: Row) -> str:
+    figure = guide.figures.get(row.way.name)
+    said = figure.said.get("memory") if figure is not None else None
+    return _("{figure} GB", figure=said.words()) if said is not None else "-"
+
+
+def _time(row: Row) -> str:
     from tui.words import duration
 
-    process, total = row.told.memory.process, row.told.total
-    memory = (
-        f"{number(process.bytes / GIB, '.1f')} ({number(process.low / GIB, '.1f')}-{number(process.high / GIB, '.1f')})"
-    )
-    cells = []
-    for each in guides:
-        figure = each.figures.get(row.way.name)
-        cells.append(f"{figure.memory:g} GB" if figure is not None and figure.memory is not None else "-")
-    if row.told.verdict == "does not fit":
-        return (row.way.words, memory, *cells, row.smallest or "-", say(row.told.verdict), "-")
+    verdict = row.told.verdict
+    return say(verdict) if verdict == "does not fit" else duration(row.told.total.seconds)
+
+
+def _cost(row: Row, full: Row) -> str:
+    """Money, and how much less that is than full fine-tuning's."""
     money, most = row.told.cost.cheapest, full.told.cost.cheapest
-    cost = f"{number(money.expected, '.2f')} {row.told.cost.currency}" if money else "-"
-    if money and most and row is not full and full.told.verdict != "does not fit":
-        cost += f" ({number(100 * (1 - money.expected / most.expected), '.0f')} % less)"
-    return (row.way.words, memory, *cells, row.smallest or "-", duration(total.seconds), cost)
+    if money is None or row.told.verdict == "does not fit":
+        return "-"
+    cost = f"{number(money.expected, '.2f')} {row.told.cost.currency}"
+    if most and row is not full and full.told.verdict != "does not fit":
+        cost += " " + _("({share:.0f} % less)", share=100 * (1 - money.expected / most.expected))
+    return cost
 
 
 def _document(facts: ModelFacts, setting: Setting, rows: list[Row], guides: list[Guide]) -> dict[str, Any]:
     from dataclasses import asdict
 
-    from compiler.guide import off_by
     from tui.estimates import as_json
 
     return {
@@ -163,11 +200,7 @@ def _document(facts: ModelFacts, setting: Setting, rows: list[Row], guides: list
                 "way": row.way.name,
                 "smallest": row.smallest,
                 "estimate": as_json(row.told),
-                "guides": {
-                    each.name: {**asdict(figure), "memory_said": str(off_by(row, figure))}
-                    for each in guides
-                    if (figure := each.figures.get(row.way.name)) is not None
-                },
+                "guides": {each.name: _figures(each, row, rows[0]) for each in guides if row.way.name in each.figures},
             }
             for row in rows
         ],
@@ -176,3 +209,15 @@ def _document(facts: ModelFacts, setting: Setting, rows: list[Row], guides: list
             for each in guides
         ],
     }
+
+
+def _figures(guide: Guide, row: Row, full: Row) -> dict[str, Any]:
+    """What a guide says of a way, a number or two, and beside each what there is to say of it."""
+    from compiler.guide.against import held_against
+
+    figure = guide.figures[row.way.name]
+    document: dict[str, Any] = {"gpu": figure.gpu, "rule": figure.rule}
+    document |= {
+        name: said.low if said.low == said.high else [said.low, said.high] for name, said in figure.said.items()
+    }
+    return document | {f"{name}_said": text for name, text in held_against(guide, row, full).items()}
