@@ -10,9 +10,11 @@ import statistics
 import time
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec.structs import asdict, replace
 
 from compiler.estimate.memory import memory_on
 from compiler.estimate.result import Memory

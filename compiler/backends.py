@@ -8,7 +8,8 @@ Unsloth by name and for what it cannot do is told so (R118).
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from compiler.decide import Decision
 from compiler.facts import unsloth
@@ -25,8 +26,7 @@ NOT_ON_CPU = ("8bit", "paged", "bnb")
 """Parts of the names of optimizers that Unsloth's CPU backend replaces by another (unsloth_zoo/cpu/trainer.py)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(Struct, frozen=True):
     """What the rules look at: the recipe, the machine, the model's family, and what has been decided so far."""
 
     recipe: Recipe

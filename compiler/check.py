@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import codecs
-import dataclasses
 import errno
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field, structs
 
 from compiler.diagnostics import Diagnostic, KeyPath, Severity, describe_os_error, has_errors, in_reading_order
 from compiler.facts.models import ModelFacts
@@ -35,8 +35,7 @@ SKIPPED = frozenset({".git", ".venv", "node_modules", "__pycache__", "runs"})
 """Folders that hold no recipes of the user's own."""
 
 
-@dataclass(slots=True)
-class Checked:
+class Checked(Struct):
     """One file with its text and what was found; ``subject`` is what there is to estimate where nothing is wrong."""
 
     file: str
@@ -45,8 +44,7 @@ class Checked:
     subject: Subject | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
+class Subject(Struct, frozen=True):
     """A recipe with what a quick look has found: its model, and about how many rows of which length.
 
     ``root`` is the folder that its paths start at.
@@ -183,16 +181,16 @@ def _not_in_the_cache(
             source=facts.source,
             then=then,
         )
-        return facts, [dataclasses.replace(problem, severity=Severity.NOTE, message=message) for problem in found]
+        return facts, [structs.replace(problem, severity=Severity.NOTE, message=message) for problem in found]
     meant = meant_model(name)
     if meant is not None:
         found = [
-            dataclasses.replace(p, help=phrase("did you mean {meant}? Otherwise {help}", meant=meant, help=p.help))
+            structs.replace(p, help=phrase("did you mean {meant}? Otherwise {help}", meant=meant, help=p.help))
             for p in found
         ]
     if not allowed.offline:
         found = [
-            dataclasses.replace(
+            structs.replace(
                 problem,
                 severity=Severity.NOTE,
                 message=problem.message.split(",")[0] + "; compiling will ask the hub for it",
@@ -202,8 +200,7 @@ def _not_in_the_cache(
     return None, found
 
 
-@dataclass(frozen=True, slots=True)
-class Fixed:
+class Fixed(Struct, frozen=True):
     """A recipe after its certain fixes: the bytes, what is still to say of them, and what was done."""
 
     data: bytes

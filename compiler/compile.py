@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, structs
 
 from compiler import calls
 from compiler.against.machine import against_machine
@@ -52,8 +52,7 @@ if TYPE_CHECKING:
     from compiler.data.prepare import PreparedData
 
 
-@dataclass(frozen=True, slots=True)
-class Compiled:
+class Compiled(Struct, frozen=True):
     """The outcome of a compile. ``plan`` is None when any diagnostic is an error.
 
     ``root`` is the recipe's folder; ``sources`` the texts that diagnostics point into, by file name.
@@ -127,7 +126,7 @@ def plan_of(inputs: Inputs, allowed: Permissions, *, file: Path) -> tuple[Plan |
             id=facts.id,
             kind=facts.kind,
             revision=facts.revision,
-            architecture=dataclasses.asdict(facts.architecture) if facts.architecture else None,
+            architecture=structs.asdict(facts.architecture) if facts.architecture else None,
             tokenizer_sha256=inputs.tokenizer.fingerprint,
             files=files,
         ),

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct, field
 
 from compiler import decide
 from compiler.decide import Decision
@@ -48,8 +49,7 @@ PASSED_ON = (
 """Further arguments of PEFT's LoraConfig that an adapter's shape or scale depends on."""
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
+class Start(Struct, frozen=True):
     """The adapter that training goes on from, and each setting that is its own: path in the recipe → the value."""
 
     found: Found

@@ -8,8 +8,9 @@ A value that the recipe fixes is never changed here; ``settle.py`` puts it first
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
 from typing import Any, Literal
+
+from msgspec import Struct, field
 
 from compiler.estimate.lengths import RowLengths
 from compiler.estimate.work import Dtype
@@ -31,8 +32,7 @@ The number for GPUs was not measured on one.
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(Struct, frozen=True):
     """A value with the code of the rule that gave it, the reason, and what was rejected.
 
     ``from_data`` says that the value was read off the rows: other data, another value.

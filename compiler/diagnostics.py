@@ -7,9 +7,10 @@ executor, a screen) render them. The long story of each code is in ``compiler/co
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+
+from msgspec import Struct
 
 from compiler.phrases import phrase
 
@@ -25,8 +26,7 @@ class Severity(StrEnum):
     NOTE = "note"
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Span:
+class Span(Struct, frozen=True, order=True):
     """A stretch of text: 1-based lines and columns in characters, the end exclusive."""
 
     line: int
@@ -35,16 +35,14 @@ class Span:
     end_column: int
 
 
-@dataclass(frozen=True, slots=True)
-class Label:
+class Label(Struct, frozen=True):
     """A second place that matters, with what to say about it (“batch set here”)."""
 
     span: Span
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Fix:
+class Fix(Struct, frozen=True):
     """A text edit that mends the problem. ``certain`` fixes may be applied without asking."""
 
     description: str
@@ -53,8 +51,7 @@ class Fix:
     certain: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Diagnostic:
+class Diagnostic(Struct, frozen=True):
     """One problem.
 
     ``message`` names the value and the limit, ``label`` is the short remark under the carets,

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass, replace
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from compiler.data.missing_path import no_such_file
 from compiler.data.named_path import NamedPath, find_named, outside
@@ -22,8 +24,7 @@ from compiler.plan import ModelPart, Plan, read_plan
 FIELD: KeyPath = ("adapter", "continue_from")
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Struct, frozen=True):
     """An adapter to go on from, and the run that made it where that is here.
 
     ``trusted`` says that the run is one of this machine's own, named by its id: what it read, it was allowed to read.

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from compiler import decide
 from compiler.calls import adapter_call
@@ -37,8 +39,7 @@ Prices = Callable[[str, Currency], tuple[Quote, ...]]
 """What a GPU is rented for, cheapest first: the table of a day, or today's offers."""
 
 
-@dataclass(frozen=True, slots=True)
-class Estimate:
+class Estimate(Struct, frozen=True):
     """The answer, how long the run takes and what it costs; ``learned`` where runs of this machine say more of it.
 
     ``memory``, ``total`` and ``verdict`` are the best that is known: what was measured, else what is predicted.

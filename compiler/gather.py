@@ -5,9 +5,10 @@ The compiler gathers to write a plan, the executor to carry one out; both see th
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from compiler.acceptance.material import Material, evaluation_material
 from compiler.against.model import against_model
@@ -29,8 +30,7 @@ if TYPE_CHECKING:
     from compiler.data.tokenizer import ChatTokenizer
 
 
-@dataclass(frozen=True, slots=True)
-class Inputs:
+class Inputs(Struct, frozen=True):
     """The recipe with its text, the model's facts, the tokenizer, the rows as tokens, what the evaluation needs.
 
     ``start`` is the adapter that training goes on from; the recipe has taken up what that is.
@@ -45,8 +45,7 @@ class Inputs:
     start: Start | None = None
 
 
-@dataclass(slots=True)
-class Gathered:
+class Gathered(Struct):
     """What came together. ``inputs`` is None when any diagnostic is an error.
 
     ``root`` is the recipe's folder; ``sources`` the texts that diagnostics point into, by file name.

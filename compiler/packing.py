@@ -10,7 +10,8 @@ from __future__ import annotations
 import heapq
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from compiler.facts.architecture import Architecture
 from compiler.facts.parameters import Weight, passed_by_token
@@ -73,8 +74,7 @@ FAMILIES = frozenset(
 """Families of Transformers whose attention keeps joined rows apart, as tests/runtime/test_packing.py shows of each."""
 
 
-@dataclass(frozen=True, slots=True)
-class Joining:
+class Joining(Struct, frozen=True):
     """How the rows of a micro-batch are joined.
 
     ``pair`` is what a pair of tokens in one sequence costs, in tokens; ``whole`` joins all rows into one sequence, as
@@ -151,8 +151,7 @@ def joining(
     return Joining(pair, whole=whole)
 
 
-@dataclass(frozen=True, slots=True)
-class Joined:
+class Joined(Struct, frozen=True):
     """What joining comes to, as a mean of micro-batches: positions, and the length that each token's sequence has."""
 
     positions: float

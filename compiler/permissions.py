@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from compiler.diagnostics import Diagnostic
 from compiler.language.recipe import Recipe
@@ -12,8 +13,7 @@ from compiler.phrases import phrase
 from compiler.placing import placed
 
 
-@dataclass(frozen=True, slots=True)
-class Permissions:
+class Permissions(Struct, frozen=True):
     """Reading outside the recipe's folder, running a model's own code, asking the hub, weights in pickles.
 
     ``runs`` is where a run that a recipe names by its id is looked for; the usual place when it is not given.

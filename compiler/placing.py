@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
+from msgspec import structs
 
 from compiler.diagnostics import Diagnostic, KeyPath
 from compiler.language.toml_source import TomlDocument
@@ -23,5 +23,5 @@ def _at(problem: Diagnostic, document: TomlDocument, path: KeyPath) -> Diagnosti
         span = document.value_span(place) if place else None
         if span is not None:
             label = problem.label or phrase("named here")
-            return dataclasses.replace(problem, file=document.file, path=place, span=span, label=label)
+            return structs.replace(problem, file=document.file, path=place, span=span, label=label)
     return problem

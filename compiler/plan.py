@@ -5,14 +5,12 @@ bytes anywhere. What is only known at run time (output folder, where the weights
 is added by the executor and never stands here.
 """
 
-from __future__ import annotations
-
 import json
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from msgspec import Struct
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from compiler.diagnostics import Diagnostic, describe_os_error
@@ -210,8 +208,7 @@ class StartPart(_Part):
     replay_files: list[InputFile]
 
 
-@dataclass(frozen=True, slots=True)
-class PinnedModel:
+class PinnedModel(Struct, frozen=True):
     """A model as a plan names it (``facts.models.NamedModel``)."""
 
     id: str

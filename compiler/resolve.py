@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from compiler import decide
 from compiler.backends import Job
@@ -22,8 +23,7 @@ if TYPE_CHECKING:
     from compiler.data.prepare import PreparedData
 
 
-@dataclass(frozen=True, slots=True)
-class Resolved:
+class Resolved(Struct, frozen=True):
     """The decided values that the library calls are built from; lengths in tokens, ``*_steps`` in optimizer steps."""
 
     backend: str

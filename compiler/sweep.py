@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import itertools
 import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from compiler.diagnostics import Diagnostic, KeyPath, has_errors
 from compiler.files import write_atomically
@@ -33,8 +34,7 @@ MOST = 64
 """Combinations; each is a whole training."""
 
 
-@dataclass(frozen=True, slots=True)
-class Variant:
+class Variant(Struct, frozen=True):
     """One combination: its name for files and people, what it sets, and the recipe's text."""
 
     name: str

@@ -9,8 +9,9 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from compiler.facts.models import ModelFacts
 from compiler.facts.parameters import Weight, parameter_count, with_head
@@ -44,8 +45,7 @@ ONCE_LINEAR = frozenset({"gate", "gate_proj", "up_proj", "down_proj", "w1", "w2"
 _NAME = re.compile(r"\w+")
 
 
-@dataclass(frozen=True, slots=True)
-class Counts:
+class Counts(Struct, frozen=True):
     """Parameters that are trained, and all that the model holds with its adapter."""
 
     trainable: int

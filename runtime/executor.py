@@ -15,10 +15,11 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
 
 from compiler.codes import exit_code
 from compiler.diagnostics import Diagnostic, Refusal

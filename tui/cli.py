@@ -45,7 +45,7 @@ VERBS = {
 }
 """Each verb with its one-line help, so that ``--help`` imports no command."""
 
-GC_THRESHOLD = 50_000
+GC_THRESHOLD = 200_000
 """Objects between two collections, 700 by default: imports alone make so many that a tenth of a check was theirs."""
 
 

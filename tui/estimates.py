@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
+
+from msgspec import structs
 
 from compiler.estimate.cost import Cost, Money
 from compiler.estimate.result import GIB, Amount, Memory
@@ -348,7 +349,7 @@ def as_json(told: Estimate, full: Full | None = None) -> dict[str, Any]:
         "offers": _offers_json(told.cost),
         "against_full": _full_json(told, full) if full is not None else None,
         "how": _work(found.chosen.work),
-        "parameters": dataclasses.asdict(told.counts) if told.counts is not None else None,
+        "parameters": structs.asdict(told.counts) if told.counts is not None else None,
         "alternatives": [
             {**_work(other.work), "bytes": other.memory.process.bytes, "seconds_per_token": other.pace}
             for other in found.looked.others

@@ -108,9 +108,8 @@ def _estimate(subject: Subject, target: Target, asked: Asked, *, advise: bool = 
 
 def _changed(subject: Subject, text: str) -> Subject:
     """The recipe with other values: ``KEY=VALUE`` as TOML, the key alone or with its table."""
-    from dataclasses import replace
-
     import tomli
+    from msgspec.structs import replace
     from pydantic import BaseModel, ValidationError
 
     tables = {name: table for name, table in subject.recipe if isinstance(table, BaseModel) and name != "sweep"}
@@ -147,7 +146,7 @@ def _changed(subject: Subject, text: str) -> Subject:
 
 def _priced_for(subject: Subject, gpu: str) -> Subject:
     """The recipe without its price, which is that of its own GPU, where another one is looked at."""
-    from dataclasses import replace
+    from msgspec.structs import replace
 
     hardware = subject.recipe.hardware
     if hardware.gpu == gpu:

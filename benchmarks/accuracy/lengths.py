@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 import random
 import statistics
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from msgspec.structs import replace
 
 from compiler.estimate.held import most_held
 from compiler.estimate.stack import Stack

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from msgspec.structs import replace
 
 from benchmarks.accuracy.lengths import Lengths, held_by_run
 from benchmarks.accuracy.rows import Metric, Row

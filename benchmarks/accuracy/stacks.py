@@ -5,9 +5,12 @@ A stack here is one that was measured by others; those that recipes run on are i
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal
+
+from msgspec.structs import replace
 
 from benchmarks.accuracy import litgpt, losses
 from benchmarks.accuracy.lengths import Lengths
@@ -311,7 +314,9 @@ def _unsloth(row: Row) -> Declared | str:
     family = architecture.model_type
     if family not in {"llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2", "phi3"}:
         return f"Unsloth's layers of {family}"
-    row = replace(row, architecture=replace(architecture, model_type="gemma" if "gemma" in family else "llama"))
+    row = dataclasses.replace(
+        row, architecture=replace(architecture, model_type="gemma" if "gemma" in family else "llama")
+    )
     turing = "T4" in str(values.get("gpu"))
     work = _work(
         row,
@@ -424,7 +429,7 @@ def _litgpt(row: Row) -> Declared | str:
     )
     optim = "paged_adamw_32bit" if packed else "adamw_torch"
     assert row.architecture is not None
-    row = replace(row, architecture=replace(row.architecture, tie_word_embeddings=False))  # it ties nothing
+    row = dataclasses.replace(row, architecture=replace(row.architecture, tie_word_embeddings=False))  # it ties nothing
     work = _work(row, lora_dropout=0.05, optim=optim, target_modules=("q_proj", "v_proj"))
     if packed:
         work = replace(work, weights=tuple(_all_linear(each) for each in work.weights))

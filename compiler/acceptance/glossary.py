@@ -13,12 +13,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import tomli
+from msgspec import Struct
 from pydantic import ValidationError
 
 from compiler.acceptance.patterns import plain
@@ -118,8 +118,7 @@ def _unusable(
 # --- terms in answers -----------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class TermUse:
+class TermUse(Struct, frozen=True):
     """One term that an answer used rightly, or not: ``wrong`` is the variant it used, or empty when it used neither."""
 
     term: str

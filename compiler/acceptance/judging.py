@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import string
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 
 import tomli
+from msgspec import Struct, field
 
 from compiler.acceptance.glossary import uses_of
 from compiler.acceptance.patterns import first_found, found, plain
@@ -19,8 +19,7 @@ from compiler.language.recipe import AcceptanceTable, Term
 from compiler.phrases import Phrase, counted, joined, phrase
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(Struct, frozen=True):
     """A question as tests see it. ``tests`` are the names of those that ask it themselves."""
 
     question: str

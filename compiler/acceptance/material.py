@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from compiler.diagnostics import Diagnostic
 from compiler.language.recipe import EvaluationTable, OwnQuestion, Term
 
 
-@dataclass(frozen=True, slots=True)
-class Material:
+class Material(Struct, frozen=True):
     """The terms of the glossary and the questions of the file; empty where the recipe names none."""
 
     terms: list[Term] = field(default_factory=list)

@@ -7,17 +7,16 @@ which the compiler decides, whose codes stand in plans. Codes never change their
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
 import tomli
+from msgspec import Struct
 
 FAMILIES = ("R", "M", "D", "P", "E", "X")
 
 
-@dataclass(frozen=True, slots=True)
-class CodeInfo:
+class CodeInfo(Struct, frozen=True):
     """One code's story.
 
     ``exit`` is the process's exit code when this is the worst that happened. ``example`` shows a
@@ -33,8 +32,7 @@ class CodeInfo:
     fixed: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class RuleInfo:
+class RuleInfo(Struct, frozen=True):
     """One rule of ``compiler/decide.py``: what it decides, why, and the source of its numbers."""
 
     code: str

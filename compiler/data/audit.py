@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
 
 from compiler.data.examples import Example
 from compiler.data.row_list import RowList
@@ -27,8 +28,7 @@ ELSEWHERE = (
 """Findings that are made before rows are examples, or by their texts."""
 
 
-@dataclass(slots=True)
-class Audit:
+class Audit(Struct):
     """Counts of training examples (``tokens``: of their tokens), and the rows in which something is amiss."""
 
     rows: int = 0

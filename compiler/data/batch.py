@@ -6,8 +6,9 @@ Both are plain values that can be sent to another process and back.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from itertools import count as counting
+
+from msgspec import Struct, field
 
 from compiler.data.formats import Format
 from compiler.data.row import Place, RawRow, RowFault
@@ -23,8 +24,7 @@ MOST_CHARACTERS = 250_000
 """Of a batch, about. The tokenizer takes some 500 bytes a token while it works."""
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(Struct, frozen=True):
     """Some rows of the source with the number ``source``, as they are read.
 
     ``form`` is the source's format, None where no row told it; ``columns`` those that its first rows have. Of
@@ -42,8 +42,7 @@ class Batch:
     weight: float = 1.0
 
 
-@dataclass(slots=True)
-class Tokenised:
+class Tokenised(Struct):
     """What came of a batch: ``count`` rows, some of them faults, the others conversations, or beyond ``most``.
 
     ``keys`` are the digests of all questions, one after the other; ``ids`` and ``texts`` belong to ``index``.

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from itertools import islice
 from typing import Any
+
+from msgspec import Struct
 
 from compiler.data.columns import did_you_mean, written_as
 from compiler.data.formats import Format, is_talk
@@ -44,8 +45,7 @@ _FILL = phrase("fill it in, or leave the row out")
 _MESSAGES = phrase('write [{"role": "user", "content": "…"}, {"role": "assistant", "content": "…"}]')
 
 
-@dataclass(frozen=True, slots=True)
-class Conversation:
+class Conversation(Struct, frozen=True):
     """A row as messages whose last one is the assistant's, or as plain ``text`` to continue.
 
     Of the messages before ``learnt_from`` nothing is learnt, whoever says them.

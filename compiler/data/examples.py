@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 from array import array
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from compiler.data.conversations import Message
 from compiler.data.row import Place
@@ -14,8 +16,7 @@ IGNORED = -100
 """The label that PyTorch's cross entropy leaves out."""
 
 
-@dataclass(frozen=True, slots=True)
-class Example:
+class Example(Struct, frozen=True):
     """One row, ready to train on.
 
     ``ids`` is an int32 array [tokens]; ``learnt`` the stretches of it that are learnt, as (first, end).

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from compiler.data.file_choice import NoChoice
 from compiler.data.opening import hub_problem, not_chosen, open_sources, purpose, wanted_files

@@ -6,7 +6,8 @@ import math
 from array import array
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from compiler.data.examples import Example, shortened
 from compiler.data.faults import FaultLog, told_of_rows
@@ -22,8 +23,7 @@ SHORTEST = 16
 """The least that ``max_length`` may be."""
 
 
-@dataclass(frozen=True, slots=True)
-class Limit:
+class Limit(Struct, frozen=True):
     """The longest example in tokens, why, and the model's context, 0 where it is not known."""
 
     tokens: int
@@ -89,8 +89,7 @@ def _limit_for_most(lengths: list[int], context: int, share: float) -> Limit:
     )
 
 
-@dataclass(slots=True)
-class Fitting:
+class Fitting(Struct):
     """What ``on_too_long`` does; what it finds is left in ``problems`` and ``ledger``."""
 
     limit: Limit

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, TypeGuard
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from compiler.data.columns import did_you_mean, in_words, looks_like_a_row, toml, usual, written_as
 from compiler.data.row import Place, Row, RowFault
@@ -48,8 +50,7 @@ _NAME_THEM = phrase('name the columns of question and answer: columns = { prompt
 _HEADLESS = phrase("the first line looks like a row; write the names of the columns above it")
 
 
-@dataclass(frozen=True, slots=True)
-class Format:
+class Format(Struct, frozen=True):
     """What the rows are, and which column holds what (``prompt``, ``completion``, ``messages``, …)."""
 
     name: str

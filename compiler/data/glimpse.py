@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from itertools import takewhile
+
+from msgspec import Struct, field
 
 from compiler.data.conversations import Conversation
 from compiler.estimate.lengths import RowLengths, row_lengths
@@ -20,8 +21,7 @@ UNSURE = 0.25
 """How far tokens guessed from characters may be off, as a share."""
 
 
-@dataclass(slots=True)
-class Glimpse:
+class Glimpse(Struct):
     """Tokens guessed of the training rows that were looked at, and about how many rows there are."""
 
     tokens: list[int] = field(default_factory=list)

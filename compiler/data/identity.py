@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import platform
 import sys
-from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
+
+from msgspec import Struct
 
 from compiler.data.opening import open_sources
 from compiler.data.prompt_template import PromptTemplate
@@ -20,8 +21,7 @@ from compiler.facts.hashes import sha256_file
 from compiler.language.recipe import Recipe
 
 
-@dataclass(frozen=True, slots=True)
-class Content:
+class Content(Struct, frozen=True):
     """A source's content: its hash and its size in bytes."""
 
     sha256: str

@@ -17,9 +17,10 @@ import tempfile
 import time
 import zlib
 from array import array
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
+
+from msgspec import Struct
 
 from compiler.cache import cache_folder
 from compiler.data.audit import Audit
@@ -165,8 +166,7 @@ def _sync(folder: Path) -> None:
 # --- reading ------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(Struct, frozen=True):
     """What was found again, and the folder that it is in."""
 
     store: Store
@@ -209,7 +209,9 @@ def _index(spool: Spool, counts: dict[str, int]) -> Index:
 
 def remember_audit(folder: Path, name: str, found: Audit, fingerprint: str) -> None:
     """Keep what looking at all examples came to, beside them."""
-    plain = {field: getattr(found, field) for field in found.__slots__ if field != "elsewhere"}  # told by others
+    plain = {
+        field: getattr(found, field) for field in found.__struct_fields__ if field != "elsewhere"
+    }  # told by others
     plain = {field: value.as_json() if isinstance(value, RowList) else value for field, value in plain.items()}
     with contextlib.suppress(OSError):
         write_atomically(folder / f"{name}.json", _sealed({"audit": plain, "fingerprint": fingerprint}))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 
 class DroppedRows:
@@ -61,8 +62,7 @@ class DroppedRows:
         return made
 
 
-@dataclass(slots=True)
-class Ledger:
+class Ledger(Struct):
     """Counts of rows: ``rows + repeated = trained + held_out + dropped`` holds, or the compile fails."""
 
     sources: list[tuple[str, int]] = field(default_factory=list)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class LengthSummary:
+class LengthSummary(Struct, frozen=True):
     """Tokens per example: least, mean, quantiles (nearest rank) and most; all 0 for no examples."""
 
     least: int

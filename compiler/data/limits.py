@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from compiler.diagnostics import Diagnostic, Severity
 from compiler.language.recipe import MostRows

@@ -9,9 +9,10 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
+
+from msgspec.structs import replace
 
 from compiler.diagnostics import Diagnostic, KeyPath, describe_os_error
 from compiler.phrases import phrase

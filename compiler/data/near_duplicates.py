@@ -11,10 +11,11 @@ from __future__ import annotations
 import struct
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from itertools import chain, groupby, islice, product
 from operator import lt
 from zlib import crc32
+
+from msgspec import Struct, field
 
 LIKENESS = 0.8
 """Share of shingles in common (Jaccard) from which two rows are nearly the same, as usual for training data
@@ -73,8 +74,7 @@ def likeness(one: set[int], other: set[int]) -> float:
     return len(one & other) / together if together else 1.0
 
 
-@dataclass(slots=True)
-class NearDuplicates:
+class NearDuplicates(Struct):
     """The keys of all rows. A row is a number (64 bits) that says its place; rows sort by it."""
 
     rows: array[int] = field(default_factory=lambda: array("Q"))
@@ -142,20 +142,17 @@ class NearDuplicates:
                 first.append(rank)
 
 
-@dataclass(slots=True)
 class Comparison:
     """The second pass: the rows of candidate pairs are read again and compared."""
 
-    pairs: list[tuple[int, int]]
-    total: int
-    """All rows there are."""
-    wanted: set[int] = field(init=False)
-    _held: dict[int, array[int]] = field(default_factory=dict)
-    _in_rows: array[int] = field(default_factory=lambda: array("I", bytes(4 * _CELLS)))
-    """By the last bits of a shingle, how many rows hold it (Cormode and Muthukrishnan 2005, with one row)."""
-
-    def __post_init__(self) -> None:
-        self.wanted = {row for pair in self.pairs for row in pair}
+    def __init__(self, pairs: list[tuple[int, int]], total: int) -> None:
+        """``total`` is how many rows there are."""
+        self.pairs = pairs
+        self.total = total
+        self.wanted = {row for pair in pairs for row in pair}
+        self._held: dict[int, array[int]] = {}
+        # By the last bits of a shingle, how many rows hold it (Cormode and Muthukrishnan 2005, with one row).
+        self._in_rows = array("I", bytes(4 * _CELLS))
 
     def add(self, row: int, words: Sequence[bytes]) -> None:
         """Hold a wanted row's shingles."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from compiler.data.faults import SHOWN, at_place, in_words
 from compiler.data.row import Place
@@ -12,17 +12,16 @@ from compiler.data.sources import Source
 from compiler.diagnostics import Diagnostic
 
 
-@dataclass(slots=True)
-class Noted:
+class Noted(Struct):
     """Counts, first places, and what was found in the very first row, each by the number of the source."""
 
-    counts: Counter[int] = field(default_factory=Counter)
+    counts: dict[int, int] = field(default_factory=dict)
     first: dict[int, list[Place]] = field(default_factory=dict)
     examples: dict[int, str] = field(default_factory=dict)
 
     def add(self, source: int, place: Place, example: str = "") -> None:
         """Note a row; rows of a source come in their order."""
-        self.counts[source] += 1
+        self.counts[source] = self.counts.get(source, 0) + 1
         self.examples.setdefault(source, example)
         places = self.first.setdefault(source, [])
         if len(places) <= SHOWN:
@@ -30,7 +29,8 @@ class Noted:
 
     def merge(self, other: Noted) -> None:
         """Take in the rows that another process looked at."""
-        self.counts.update(other.counts)
+        for source, count in other.counts.items():
+            self.counts[source] = self.counts.get(source, 0) + count
         for source, places in other.first.items():
             mine = self.first.get(source)
             if mine is None or places[0].row < mine[0].row:
@@ -40,7 +40,7 @@ class Noted:
     @property
     def total(self) -> int:
         """All rows."""
-        return self.counts.total()
+        return sum(self.counts.values())
 
     def told(self, code: str, message: str, sources: Sequence[Source], *, help_text: str) -> list[Diagnostic]:
         """A diagnostic for each source, at its first row; ``message`` may name the ``{example}``."""

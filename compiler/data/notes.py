@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, convert, field, to_builtins
 
 from compiler.data.formats import Format
 from compiler.data.ledger import DroppedRows, Ledger
@@ -13,8 +14,7 @@ from compiler.data.text_audit import TextFindings
 from compiler.diagnostics import Diagnostic
 
 
-@dataclass(slots=True)
-class Notes:
+class Notes(Struct):
     """What reading came to: the rows' fates so far, what is to be told, and what later stages need."""
 
     ledger: Ledger
@@ -31,26 +31,22 @@ class Notes:
 
     def as_json(self) -> dict[str, Any]:
         """Plain data that ``notes_from_json`` reads, as long as no later stage has written into the ledger."""
-        from pydantic import TypeAdapter  # makes validators, which takes a while
-
         split = self.split
         return {
             "sources": self.ledger.sources,
             "dropped": {reason: rows.as_json() for reason, rows in self.ledger.dropped.items()},
             "split": [split.share, *(one.hex() if one is not None else None for one in (split.least, split.most))],
-            "problems": TypeAdapter(list[Diagnostic]).dump_python(self.problems, mode="json"),
-            "forms": TypeAdapter(list[Format]).dump_python(self.forms, mode="json"),
+            "problems": to_builtins(self.problems, enc_hook=str.__str__),
+            "forms": to_builtins(self.forms, enc_hook=str.__str__),
             "masks": {text: rows.as_json() for text, rows in self.masks.items()},
             "control": {text: rows.as_json() for text, rows in self.control.items()},
-            "contents": TypeAdapter(TextFindings).dump_python(self.contents, mode="json"),
+            "contents": to_builtins(self.contents, str_keys=True, enc_hook=str.__str__),
             "has_messages": self.has_messages,
         }
 
 
 def notes_from_json(plain: dict[str, Any]) -> Notes:
     """The notes that ``as_json`` wrote. Raises ValueError, KeyError or TypeError for anything else."""
-    from pydantic import TypeAdapter
-
     share, *ends = plain["split"]
     least, most = (bytes.fromhex(one) if one is not None else None for one in ends)
     return Notes(
@@ -59,10 +55,10 @@ def notes_from_json(plain: dict[str, Any]) -> Notes:
             dropped={reason: DroppedRows.from_json(rows) for reason, rows in plain["dropped"].items()},
         ),
         Split(share, least, most),
-        TypeAdapter(list[Diagnostic]).validate_python(plain["problems"]),
-        TypeAdapter(list[Format]).validate_python(plain["forms"]),
+        convert(plain["problems"], list[Diagnostic]),
+        convert(plain["forms"], list[Format]),
         {text: RowList.from_json(rows) for text, rows in plain["masks"].items()},
         {text: RowList.from_json(rows) for text, rows in plain["control"].items()},
-        TypeAdapter(TextFindings).validate_python(plain["contents"]),
+        convert(plain["contents"], TextFindings, str_keys=True),
         plain["has_messages"],
     )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from compiler.data import kept
 from compiler.data.identity import identity, size_of, sources_of
@@ -26,8 +27,7 @@ from compiler.language.recipe import Recipe
 from compiler.progress import Progress
 
 
-@dataclass(frozen=True, slots=True)
-class Obtained:
+class Obtained(Struct, frozen=True):
     """Examples of both sides, what is known of the rows, and the folder of the cache that has them, if any."""
 
     store: Store

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from compiler.data.file_choice import KIND_BY_ENDING, NoChoice, chosen, files_of_rows
 from compiler.data.named_path import NamedPath, find_named, outside
@@ -17,8 +19,7 @@ _ABOUT = frozenset({"readme", "license", "licence", "notice", "changelog"})
 """Texts beside files of rows that are about them."""
 
 
-@dataclass(slots=True)
-class Opened:
+class Opened(Struct):
     """The sources in their order, and what is to be said; ``absent`` is a data set that is not on this disk yet."""
 
     sources: list[Source] = field(default_factory=list)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from compiler.data.examples import Example
 
@@ -19,8 +20,7 @@ LONGEST_CHARACTER = 4
 """Bytes of the longest character in UTF-8, so tokens that one can be spread over."""
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(Struct, frozen=True):
     """One token, or the few that share a character: their ids, their text, and whether they are learnt."""
 
     ids: tuple[int, ...]

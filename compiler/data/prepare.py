@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from compiler.data.audit import Audit, audit
 from compiler.data.examples import Example, fingerprint
@@ -33,8 +35,7 @@ from compiler.progress import Progress
 __all__ = ["Example", "PreparedData", "prepare"]
 
 
-@dataclass(frozen=True, slots=True)
-class PreparedData:
+class PreparedData(Struct, frozen=True):
     """Training and held-out examples in the order of the sources, and the story of every row."""
 
     train: Examples
@@ -101,8 +102,7 @@ def _begin(
     return _Preparation(recipe, tokenizer, context_length, progress, rows, found, earlier), found
 
 
-@dataclass(slots=True)
-class _Preparation:
+class _Preparation(Struct):
     """From the examples of all rows to those that train; each stage leaves what the next one needs."""
 
     recipe: Recipe

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from compiler.data.conversations import conversations_in, one_prompt_for_all
 from compiler.data.faults import FaultLog, bad_rows

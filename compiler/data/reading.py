@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from compiler.data.batch import Batch, Tokenised, in_batches, told_at
 from compiler.data.conversations import one_prompt_for_all
@@ -31,8 +32,7 @@ Run = Callable[[Iterable[Batch]], Iterator[Tokenised]]
 """Tokenises batches, here or elsewhere; what came of them is told in their order."""
 
 
-@dataclass(slots=True)
-class SourceReading:
+class SourceReading(Struct):
     """One pass over the sources, a batch of rows at a time; what it finds is left in ``notes`` and ``store``."""
 
     data: DataTable

@@ -11,8 +11,10 @@ import json
 from array import array
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from compiler.data.ledger import Ledger
 from compiler.data.sources import Source
@@ -26,8 +28,7 @@ NESTED = 16
 """Runs that each go on from the one before, whose rows are replayed in turn."""
 
 
-@dataclass(frozen=True, slots=True)
-class Earlier:
+class Earlier(Struct, frozen=True):
     """A run whose rows are replayed: its recipe with the folder of that, and what it has replayed itself.
 
     ``name`` is what the recipe calls it, ``plan_sha256`` its plan.
@@ -41,8 +42,7 @@ class Earlier:
     before: Earlier | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Replayed:
+class Replayed(Struct, frozen=True):
     """What was chosen: how many rows of how many, and their sources."""
 
     rows: int

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import KW_ONLY, dataclass
 from typing import Any, NamedTuple, TypeAlias
+
+from msgspec import Struct
 
 from compiler.phrases import phrase
 
@@ -22,8 +23,7 @@ class Place(NamedTuple):
     file: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class RowFault:
+class RowFault(Struct, frozen=True):
     """What is wrong with one row: a code, what to say, how the ledger names it, and the remedy.
 
     ``column`` is the place in the row's line, where the fault has one; ``line`` the line of a row that spans
@@ -33,7 +33,6 @@ class RowFault:
     code: str
     message: str
     reason: str
-    _: KW_ONLY
     help_text: str | None = None
     column: int | None = None
     line: int | None = None

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from itertools import islice
+
+from msgspec.structs import replace
 
 from compiler.data.row import Place, RawRow, Row, RowFault, RowsRead
 from compiler.data.sources import Source, SourceFault

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass, replace
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from compiler.data.named_path import NamedPath, find_named, outside
 from compiler.data.text_files import shown, text_files
@@ -33,8 +35,7 @@ _REMEDIES = {
 _COMPRESSED = {".gz": "gunzip", ".zip": "unzip", ".zst": "unzstd", ".bz2": "bunzip2", ".xz": "unxz"}
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(Struct, frozen=True):
     """A place that rows come from: its name as the recipe writes it, its path, its kind, the field that names it."""
 
     name: str

@@ -7,8 +7,9 @@ are merged. The few rows that may be near repeats are then read a second time an
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, field
 from hashlib import blake2b
+
+from msgspec import Struct, field
 
 from compiler.data.conversations import Conversation
 from compiler.data.faults import in_words
@@ -31,8 +32,7 @@ Again = Callable[[Collection[TextPlace]], Iterable[TextOf]]
 _ROWS_OF_A_SOURCE = 1 << 40
 
 
-@dataclass(slots=True)
-class TextFindings:
+class TextFindings(Struct):
     """What was found, by the name of its limit in the recipe where nothing else is said."""
 
     rows: int = 0
@@ -60,8 +60,7 @@ class TextFindings:
         }
 
 
-@dataclass(slots=True)
-class TextAudit:
+class TextAudit(Struct):
     """One pass over some rows in their order; ``language`` and ``system`` are the recipe's."""
 
     language: str

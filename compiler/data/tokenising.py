@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
+
+from msgspec import Struct
 
 from compiler.data.batch import Batch, Tokenised
 from compiler.data.conversations import Conversation, conversations_in
@@ -40,8 +41,7 @@ class _Item(NamedTuple):
     key: bytes
 
 
-@dataclass(slots=True)
-class Tokenising:
+class Tokenising(Struct):
     """All that turns rows into examples; it keeps nothing from one batch to the next."""
 
     recipe: Recipe

@@ -10,9 +10,10 @@ import json
 import re
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from compiler.data.chat_template import ChatTemplate, Message
 from compiler.data.rendering import TemplateUnusable
@@ -37,8 +38,7 @@ UNASKED = phrase("the conversation begins with the assistant; that turn, which a
 ACROSS = phrase("a token stands across the border of an answer; it is not learnt")
 
 
-@dataclass(frozen=True, slots=True)
-class RenderedChat:
+class RenderedChat(Struct, frozen=True):
     """A conversation as text, the (start, end) of what is learnt in it, and what could not be done as asked."""
 
     text: str
@@ -46,8 +46,7 @@ class RenderedChat:
     faults: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class EncodedChat:
+class EncodedChat(Struct, frozen=True):
     """A conversation as token ids, and the (first, end) of those that the assistant said.
 
     ``faults`` says in words what could not be done as asked.

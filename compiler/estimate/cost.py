@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import date
+
+from msgspec import Struct
 
 from compiler.estimate.duration import Duration
 from compiler.phrases import phrase
@@ -17,8 +18,7 @@ REST_OF_MACHINE = 100.0
 """Watts of what is around a GPU: processor, memory, fans, and the power supply's loss."""
 
 
-@dataclass(frozen=True, slots=True)
-class Offer:
+class Offer(Struct, frozen=True):
     """What an hour of one GPU costs: at whom, how much, when that was read, and where."""
 
     provider: str
@@ -27,8 +27,7 @@ class Offer:
     source: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Money:
+class Money(Struct, frozen=True):
     """What a run costs at one provider, in one currency."""
 
     provider: str
@@ -39,8 +38,7 @@ class Money:
     source: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Cost:
+class Cost(Struct, frozen=True):
     """Money cheapest first, kilowatt-hours, and the currency."""
 
     offers: tuple[Money, ...]

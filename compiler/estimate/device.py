@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class Device:
+
+class Device(Struct, frozen=True):
     """A GPU, or the processor of this machine.
 
     ``flops`` are floating-point operations per second that large 16-bit matrix products really reach,
@@ -92,8 +92,7 @@ float32 for want of a measurement; PyTorch's own loop reaches 0.3 billion operat
 Other processors (Arm's have instructions for it) are taken to be as quick as in float32."""
 
 
-@dataclass(frozen=True, slots=True)
-class Core:
+class Core(Struct, frozen=True):
     """What a core reaches in bfloat16.
 
     Operations per second in large products (``flops``) and of attention's pairs in PyTorch's kernel (``attention``),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from msgspec import Struct
+from msgspec.structs import replace
 
 from compiler.estimate.device import Device
 from compiler.estimate.lengths import RowLengths
@@ -12,8 +13,7 @@ from compiler.estimate.work import Work, is_by_row, joining_of
 from compiler.two_bits import QUANTIZATION
 
 
-@dataclass(frozen=True, slots=True)
-class Course:
+class Course(Struct, frozen=True):
     """What a run does beside one step: how often, on how many rows, and what it has to fetch first (bytes)."""
 
     steps: int
@@ -26,8 +26,7 @@ class Course:
     answer_tokens: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(Struct, frozen=True):
     """Seconds expected, and the range in which they are expected to lie."""
 
     seconds: float
@@ -35,8 +34,7 @@ class Span:
     high: float
 
 
-@dataclass(frozen=True, slots=True)
-class Duration:
+class Duration(Struct, frozen=True):
     """Seconds of a run by what they are spent on; ``total`` with its range, and real tokens per second of training."""
 
     total: Span

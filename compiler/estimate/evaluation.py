@@ -7,8 +7,10 @@ is long.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from functools import lru_cache
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from compiler.estimate.decoder import shape_of
 from compiler.estimate.memory import kept_between, walk_of
@@ -20,8 +22,7 @@ from compiler.estimate.work import Work, is_by_row
 from compiler.phrases import phrase
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(Struct, frozen=True):
     """What a run measures and answers: tokens of the longest held-out row and question, and of an answer at most.
 
     0 rows or questions: none.

@@ -12,7 +12,8 @@ row, shifted by ``ROW``. Both add and scale like ints, so one walk through the s
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 _SHIFT = 128
 ROW = 1 << _SHIFT
@@ -212,8 +213,7 @@ class Leaf:
             self.grad = grad if grad.storage.users == 1 else Tensor(self.tape, self.numbers, self.width)
 
 
-@dataclass(slots=True)
-class Frame:
+class Frame(Struct):
     """One checkpointed call: how to compute what its nodes need once more, with its input, until the last has run."""
 
     tape: Tape

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Literal
+
+from msgspec import Struct, field
 
 from compiler.estimate.activations import Activation, activated
 from compiler.estimate.attention import attend
@@ -37,8 +38,7 @@ Order = Literal["before", "before, held", "sandwich", "after", "parallel", "para
 end); before and after each; only after; once before both, which read the same; or each its own before both."""
 
 
-@dataclass(frozen=True, slots=True)
-class Dialect:
+class Dialect(Struct, frozen=True):
     """How a family builds its layer out of the common parts.
 
     ``attention`` names the linear layers of query, key, value and result, or a fused one and that of the result;
@@ -70,8 +70,7 @@ class Dialect:
     float_scores: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
+class Shape(Struct, frozen=True):
     """A decoder's sizes, as the walk through a step needs them.
 
     ``turned`` numbers of a head have rotary embeddings (0: all). With ``experts``, ``inner`` is the size of one,
@@ -96,8 +95,7 @@ class Shape:
     biased: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Adapters:
+class Adapters(Struct, frozen=True):
     """LoRA on linear layers: its rank, the short names that carry it, whether inputs are dropped, DoRA's scale.
 
     ``saved`` modules are trained whole beside them (``modules_to_save``).
@@ -110,8 +108,7 @@ class Adapters:
     saved: frozenset[str] = frozenset()
 
 
-@dataclass(slots=True)
-class Step:
+class Step(Struct):
     """One micro-step under way: everything that its operations look up.
 
     ``began`` is where each layer began on the way there.
@@ -250,8 +247,7 @@ class Step:
         return to(out, width)
 
 
-@dataclass(frozen=True, slots=True)
-class Shared:
+class Shared(Struct, frozen=True):
     """What all layers are given: rotary embeddings, and attention's mask if it needs one."""
 
     cosine: Tensor

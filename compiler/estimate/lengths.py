@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from compiler.packing import Joining, joined
 
@@ -12,8 +14,7 @@ _MOST_KEPT = 2048
 """Lengths that stand for all rows: enough for the mean of a micro-batch's longest to within a per cent."""
 
 
-@dataclass(frozen=True, slots=True)
-class RowLengths:
+class RowLengths(Struct, frozen=True):
     """Tokens of training rows, shortest first: all of them, or as many that stand for ``rows``.
 
     ``unsure`` is how far the lengths may be off, as a share: 0 when they were counted. ``shared`` tokens all begin

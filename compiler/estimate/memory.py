@@ -8,8 +8,10 @@ micro-batches, optimizers and cards walks once for all of them.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
 from functools import lru_cache, partial
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from compiler.estimate.decoder import shape_of
 from compiler.estimate.layers import Adapters, Shape
@@ -47,8 +49,7 @@ _MOMENTS: dict[str, Moment] = {
 """The moments that people are told, of the walk's phases."""
 
 
-@dataclass(frozen=True, slots=True)
-class Between:
+class Between(Struct, frozen=True):
     """Bytes that lie there from step to step, and what the update itself takes."""
 
     base: int

@@ -13,7 +13,8 @@ gradient of its second operand first (``other`` before ``self``, as torchgen sor
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from compiler.estimate.graph import Leaf, Tape, Tensor, record
 
@@ -197,8 +198,7 @@ def adapter_in_place(x: Tensor, result: Tensor, down: Matrix, up: Matrix) -> Ten
     return record(tape, inputs, saved, back, out=forward, after=lambda _: (made.pop(),))
 
 
-@dataclass(frozen=True, slots=True)
-class Matrix:
+class Matrix(Struct, frozen=True):
     """A linear layer's weight; ``leaf`` and ``bias`` are there when they are trained."""
 
     inside: int

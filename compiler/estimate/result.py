@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 Moment = Literal["loading", "forward", "head", "backward", "optimizer", "evaluation"]
 """When memory is highest: weights being read, layers going forward, logits and loss, layers going back, the update;
@@ -12,8 +13,7 @@ or a measurement, an answer."""
 GIB = 1 << 30
 
 
-@dataclass(frozen=True, slots=True)
-class Term:
+class Term(Struct, frozen=True):
     """One part of the memory: its name, bytes, what it is made of, and the source of its formula."""
 
     name: str
@@ -22,8 +22,7 @@ class Term:
     source: str
 
 
-@dataclass(frozen=True, slots=True)
-class Amount:
+class Amount(Struct, frozen=True):
     """Bytes expected, and the band within which they are expected to lie."""
 
     bytes: int
@@ -31,8 +30,7 @@ class Amount:
     high: int
 
 
-@dataclass(frozen=True, slots=True)
-class Memory:
+class Memory(Struct, frozen=True):
     """Memory of one device in one training step at its highest.
 
     ``allocated`` are live tensors (torch.cuda.max_memory_allocated) and the sum of ``terms``. ``reserved`` adds what
@@ -53,8 +51,7 @@ class Memory:
         return self.process.high <= usable
 
 
-@dataclass(frozen=True, slots=True)
-class Unknown:
+class Unknown(Struct, frozen=True):
     """Why memory cannot be told, and what would help: an honest refusal in place of a number."""
 
     reason: str

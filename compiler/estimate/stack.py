@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Literal
+
+from msgspec import Struct
 
 Loss = Literal["whole", "trl-whole", "chunked", "learnt", "tiled", "fused"]
 
 
-@dataclass(frozen=True, slots=True)
-class Stack:
+class Stack(Struct, frozen=True):
     """The parts of a training loop that decide its memory. Widths are bytes of one number.
 
     ``base_width`` is that of weights which are not quantised, ``kept_width`` that of embeddings, norms and head

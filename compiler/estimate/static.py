@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import lru_cache
+
+from msgspec import Struct
 
 from compiler.estimate.work import Work
 from compiler.facts.parameters import Weight, with_head
@@ -20,8 +21,7 @@ _OUTER_CODES = 256 * 4 + 4
 """Tables of each quantised weight: its code, and with double quantisation the code of scales and an offset."""
 
 
-@dataclass(frozen=True, slots=True)
-class Trained:
+class Trained(Struct, frozen=True):
     """Trained tensors of one shape: how many numbers each has, how many there are, bytes of a number."""
 
     numbers: int
@@ -30,8 +30,7 @@ class Trained:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class OptimizerKind:
+class OptimizerKind(Struct, frozen=True):
     """How an optimizer lies in memory, from its name in Transformers.
 
     ``states`` tensors of the weight's shape, each of ``bits`` a number (0: the weight's own type), in unified memory

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from compiler.estimate.attention import mask_for
 from compiler.estimate.graph import Line, Tape, Tensor, backward, line
@@ -12,8 +14,7 @@ from compiler.estimate.layers import Adapters, Shape, Shared, Step, embed, final
 from compiler.estimate.stack import Stack
 
 
-@dataclass(frozen=True, slots=True)
-class Walk:
+class Walk(Struct, frozen=True):
     """Everything that a walk through a step depends on: all of the work but its rows, its states and its devices.
 
     ``packed`` is how linear layers are quantised ("none": not at all). ``chunks`` are those of a loss in chunks, of
@@ -42,8 +43,7 @@ WALKED = 3
 """Layers that tell of any number: the first, one in the middle, and the last."""
 
 
-@dataclass(frozen=True, slots=True)
-class Peaks:
+class Peaks(Struct, frozen=True):
     """Highest live bytes of each phase of a walk through ``WALKED`` layers, and what every further layer adds to them.
 
     Both are lines over the micro-batch, of which the highest counts.
@@ -90,8 +90,7 @@ def _passes(asked: Walk) -> int:
     return 2 if asked.stack.graph_held else 1
 
 
-@dataclass(frozen=True, slots=True)
-class _Added:
+class _Added(Struct, frozen=True):
     """What the layer in the middle added, in sizes.
 
     ``there`` on the way there: what is kept for the way back, and autocast's copies. On the way back ``kept`` goes and

@@ -7,7 +7,7 @@ says how far it is off, and docs/estimates.md which of its figures were chosen a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from compiler.estimate.device import Device
 from compiler.estimate.stacks import WIDTH, stack_of
@@ -17,8 +17,7 @@ from compiler.facts.parameters import passed_by_token
 from compiler.two_bits import QUANTIZATION
 
 
-@dataclass(frozen=True, slots=True)
-class Kernels:
+class Kernels(Struct, frozen=True):
     """How a stack carries out a layer, as far as time depends on it. Widths are bytes of one number.
 
     ``fused``: norms, rotary embedding, activation and adapter are one kernel each, as Unsloth and torch.compile have
@@ -59,8 +58,7 @@ def kernels_of(work: Work) -> Kernels:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Sizes:
+class Sizes(Struct, frozen=True):
     """What a step's time depends on of the model: numbers in all layers together."""
 
     linear: int
@@ -109,8 +107,7 @@ def _adapters(work: Work) -> int:
     return sum(2 * weight.count for weight in work.weights if weight.module in work.target_modules)
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Struct, frozen=True):
     """Seconds of one optimizer step: its micro-steps together, what of them is waiting for Python, and the update."""
 
     compute: float
@@ -123,8 +120,7 @@ class Step:
         return self.compute + self.waiting + self.update
 
 
-@dataclass(frozen=True, slots=True)
-class Clock:
+class Clock(Struct, frozen=True):
     """A way to train, timed for any split of the batch and any length: seconds that add up.
 
     ``fixed`` of a micro-step whatever its rows, ``token`` of each token, ``pair`` of each token and token before it in

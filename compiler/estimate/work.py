@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 from compiler.facts.architecture import Architecture
 from compiler.facts.parameters import Weight
@@ -21,8 +22,7 @@ BITSANDBYTES = frozenset({"nf4", "fp4", "int8"})
 """Ways to store a base in which its linear layers are bitsandbytes' own."""
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
+class Work(Struct, frozen=True):
     """What one device does in one optimizer step.
 
     ``length`` is the longest row in tokens; a micro-step sees ``micro_batch`` rows, padded to its longest, or joined

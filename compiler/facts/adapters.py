@@ -8,9 +8,10 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from compiler.facts.weight_files import (
     ModelFault,
@@ -40,8 +41,7 @@ OTHER_KINDS = (
 _LAYER = re.compile(r"\.(\d+)\.")
 
 
-@dataclass(frozen=True, slots=True)
-class Base:
+class Base(Struct, frozen=True):
     """The model that an adapter was made on. ``files`` are hashes and sizes in bytes by name; none for a hub model."""
 
     id: str
@@ -51,8 +51,7 @@ class Base:
     files: Mapping[str, tuple[str, int]]
 
 
-@dataclass(frozen=True, slots=True)
-class Adapter:
+class Adapter(Struct, frozen=True):
     """A LoRA or DoRA adapter. ``base`` and ``plan_sha256`` are None where nothing says what made it."""
 
     folder: Path

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from compiler.facts.gguf import Header
 from compiler.facts.signatures import causal_lm_types, family_defaults
@@ -65,8 +66,7 @@ _TIED_BY_DEFAULT = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Architecture:
+class Architecture(Struct, frozen=True):
     """The numbers that decide a model's size. ``max_position_embeddings`` is 0 when it is not said.
 
     The last four decide how a layer runs and not its size, in the families that have such a setting: the share of a

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from typing import Any
 
 import tomli
+from msgspec import Struct
 
 from compiler.facts.architecture import from_config
 from compiler.facts.models import ModelFacts
@@ -16,8 +16,7 @@ from compiler.facts.parameters import weights_of
 from compiler.words.spelling import distance
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """A model of the catalogue: its hub name, what its config.json says of its weights, their number, the source."""
 
     id: str

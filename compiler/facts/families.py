@@ -6,8 +6,9 @@ PyTorch's meta device and compares each tensor.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 Role = Literal["embedding", "head", "linear", "expert", "norm", "bias", "other"]
 """``linear`` weights are what bitsandbytes quantises and what an adapter can sit on;
@@ -19,8 +20,7 @@ Place = Literal["model", "layer", "dense", "sparse"]
 ALWAYS = "always"
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(Struct, frozen=True):
     """A module's weight, and its bias where ``bias`` (a switch of the config, or "always") says so.
 
     ``shape`` are the weight's dimensions. ``switch`` names what the config must turn on for the module to be there,
@@ -36,8 +36,7 @@ class Part:
     place: Place = "layer"
 
 
-@dataclass(frozen=True, slots=True)
-class Family:
+class Family(Struct, frozen=True):
     """The parts of a model; which layers have experts; and settings with which its layers are built otherwise."""
 
     parts: tuple[Part, ...]

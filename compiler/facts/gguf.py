@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import mmap
 import struct
-from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct, field
 
 from compiler.phrases import phrase
 
@@ -42,8 +43,7 @@ class GgufFault(Exception):  # noqa: N818 - told as a diagnostic by the caller
     """The file is no GGUF this module can read; the text says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Tensor:
+class Tensor(Struct, frozen=True):
     """Name, shape (in GGUF's order, fastest first), ggml type number and offset in the data section."""
 
     name: str
@@ -57,8 +57,7 @@ class Tensor:
         return prod(self.shape) // weights * size
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
+class Header(Struct, frozen=True):
     """Metadata by key, and the tensors. Long arrays are left out (None) in a quick look."""
 
     version: int

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
 import tomli
+from msgspec import Struct
 
 from compiler.words.spelling import distance
 
@@ -17,8 +17,7 @@ BF16_SINCE = 8.0
 _MAKER = re.compile(r"nvidia|geforce|tesla|quadro(?!rtx)|graphics|generation|\(.*\)")
 
 
-@dataclass(frozen=True, slots=True)
-class Gpu:
+class Gpu(Struct, frozen=True):
     """A kind of GPU: its catalogue name, memory as sold in GB, and CUDA compute capability.
 
     ``driver_names`` are those of nvidia-smi that do not tell the catalogue name by themselves.

@@ -5,9 +5,11 @@ from __future__ import annotations
 import errno
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from compiler.cache import remember, remembered
 from compiler.phrases import phrase
@@ -30,8 +32,7 @@ Choose = Callable[[list[str]], list[str]]
 """Which of the names of all files are wanted; it may raise what its caller understands."""
 
 
-@dataclass(frozen=True, slots=True)
-class HubData:
+class HubData(Struct, frozen=True):
     """A data set by its name, at a branch, tag or commit; ``path`` is a file or folder in it, empty for all of it."""
 
     name: str
@@ -43,8 +44,7 @@ class HubData:
         return f"{HUB}{self.name}{revision}" + (f"/{self.path}" if self.path else "")
 
 
-@dataclass(frozen=True, slots=True)
-class Downloaded:
+class Downloaded(Struct, frozen=True):
     """Where a data set's files are, at which commit, and the names of those that are wanted."""
 
     folder: Path

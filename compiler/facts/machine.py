@@ -6,9 +6,10 @@ import platform
 import re
 import shutil
 import subprocess
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+
+from msgspec import Struct
 
 from compiler.facts.gpus import BF16_SINCE, Gpu, catalogue, gpu_meant
 from compiler.facts.nvml import GIB, Seen, first_gpu, hidden
@@ -25,8 +26,7 @@ WITHOUT_BF16 = re.compile(r"gtx|titan|quadro(?!-rtx-a)|rtx-?20[678]0|(^|-)(t4|v1
 """GPUs older than Ampere that the catalogue may not know: below compute capability 8.0 there is no bfloat16."""
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(Struct, frozen=True):
     """The machine a plan is for. Only what changes the plan: no names of hosts, no thread counts."""
 
     device: Device

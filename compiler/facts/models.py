@@ -7,13 +7,13 @@ rather than minutes later by the library that trips over it.
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, Protocol
+
+from msgspec import Struct, structs
 
 from compiler.diagnostics import Diagnostic, describe_os_error
 from compiler.facts.architecture import Architecture, from_config, from_gguf_metadata
@@ -69,8 +69,7 @@ GGUF_ARCHITECTURES = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class ModelFacts:
+class ModelFacts(Struct, frozen=True):
     """A base model that was found.
 
     ``path`` is its folder or GGUF file; ``revision`` the commit, for a hub model. A hub model's weights are
@@ -379,7 +378,7 @@ def _counted_in_gguf(architecture: Architecture, header: Header) -> tuple[Weight
     """The weights of the model that Transformers makes of the file; none unless their number is that of the file."""
     kind = {"gemma3": "gemma3_text"}.get(architecture.model_type, architecture.model_type)
     try:
-        weights = weights_of({**dataclasses.asdict(architecture), "model_type": kind})
+        weights = weights_of({**structs.asdict(architecture), "model_type": kind})
     except (Uncounted, ModelFault):
         return ()
     there = sum(math.prod(tensor.shape) for tensor in header.tensors if not tensor.name.startswith(_COMPUTED))

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import contextlib
 import os
-from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
+
+from msgspec import Struct
 
 GIB = 1 << 30
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(Struct, frozen=True):
     """A GPU as the driver tells of it: its name, CUDA compute capability, and bytes of memory in all."""
 
     name: str

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from compiler.facts.families import ALWAYS, FAMILIES, SWITCHES, Family, Part, Place, Role
 from compiler.facts.signatures import family_defaults
@@ -70,8 +71,7 @@ class Uncounted(Exception):  # noqa: N818 - an answer, told where a number was w
     """Why the weights of a model cannot be counted here: its family, or a setting of it, is not known."""
 
 
-@dataclass(frozen=True, slots=True)
-class Weight:
+class Weight(Struct, frozen=True):
     """A kind of weight tensor: the short name of its module, its shape, and how many the whole model has of it."""
 
     module: str

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import pickletools
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from compiler.phrases import phrase
 
@@ -29,23 +30,20 @@ class PickleFault(Exception):  # noqa: N818 - told as a diagnostic by the caller
         self.damaged = damaged
 
 
-@dataclass(frozen=True, slots=True)
-class Name:
+class Name(Struct, frozen=True):
     """A function or class, by its module and name with a point between; never imported."""
 
     path: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Call:
+class Call(Struct, frozen=True, eq=False):
     """What a pickle would have called, and with what."""
 
     name: str
     arguments: tuple[Any, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Outside:
+class Outside(Struct, frozen=True, eq=False):
     """Something that is kept beside the pickle, by what the pickle calls it (a persistent id)."""
 
     id: Any

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import date
 from functools import cache
 from importlib import resources
@@ -11,6 +10,7 @@ from importlib.util import find_spec
 from typing import Any, Literal, Protocol
 
 import tomli
+from msgspec import Struct
 
 from compiler.facts.gpus import gpu_meant
 from compiler.phrases import phrase
@@ -18,8 +18,7 @@ from compiler.phrases import phrase
 Currency = Literal["EUR", "USD"]
 
 
-@dataclass(frozen=True, slots=True)
-class Quote:
+class Quote(Struct, frozen=True):
     """What one provider takes for an hour of one GPU, when that was read and where it was said."""
 
     provider: str
@@ -28,8 +27,7 @@ class Quote:
     source: str
 
 
-@dataclass(frozen=True, slots=True)
-class Rate:
+class Rate(Struct, frozen=True):
     """US dollars for a euro, when that was and who said so."""
 
     usd_per_eur: float

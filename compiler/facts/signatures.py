@@ -9,18 +9,18 @@ import ast
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from typing import Any, Literal
+
+from msgspec import Struct
 
 from compiler.phrases import joined, phrase
 
 ConfigName = Literal["SFTConfig", "LoraConfig", "AdaLoraConfig"]
 
 
-@dataclass(frozen=True, slots=True)
-class Argument:
+class Argument(Struct, frozen=True):
     """One keyword argument of a config class.
 
     ``annotation`` is its type as the package writes it. ``default`` is None when there is none or when it is

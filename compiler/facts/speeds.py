@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from pathlib import Path
 
 import tomli
+from msgspec import Struct
 
 GIB = 1 << 30
 CPU_FLAGS = Path("/proc/cpuinfo")
@@ -19,8 +19,7 @@ KEPT_FREE = 0.1
 """Share of main memory that the system and other programs are left."""
 
 
-@dataclass(frozen=True, slots=True)
-class Speed:
+class Speed(Struct, frozen=True):
     """A GPU's data sheet: dense 16-bit and float32 TFLOPS, GB/s, watts, and GiB that PyTorch can use."""
 
     tflops: float
@@ -37,8 +36,7 @@ def speeds() -> dict[str, Speed]:
     return {name: Speed(**entry) for name, entry in tomli.loads(text).items()}
 
 
-@dataclass(frozen=True, slots=True)
-class Processor:
+class Processor(Struct, frozen=True):
     """This machine's: its instructions, the cores that a process may use, and bytes of memory that a run can have.
 
     ``vendor`` and ``name`` are its maker and model by /proc/cpuinfo, empty where that does not say.

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
+
+from msgspec import Struct
 
 from compiler.facts.pickles import MAPPING, Call, Name, Outside, PickleFault, described
 from compiler.phrases import phrase
@@ -49,8 +50,7 @@ ALLOWED = frozenset([MAPPING, _PARAMETER, _TENSOR, *STORAGES])
 MOST = 1 << 63
 
 
-@dataclass(frozen=True, slots=True)
-class _Record:
+class _Record(Struct, frozen=True):
     """A record of the archive: its bytes, and whether they lie in the file as they are, all of them."""
 
     size: int

@@ -6,9 +6,10 @@ import json
 import re
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from compiler.facts.odd_files import LFS_HELP, instead_of_a_file, is_lfs_pointer
 from compiler.phrases import phrase
@@ -40,8 +41,7 @@ class ModelFault(Exception):  # noqa: N818 - told as a diagnostic by locate_mode
         self.help = help_text
 
 
-@dataclass(frozen=True, slots=True)
-class Weights:
+class Weights(Struct, frozen=True):
     """The files that decide which weights are loaded (an index among them), and the tensors in them.
 
     ``pickled`` says that they are files of ``torch.save``.
@@ -268,8 +268,7 @@ def read_shapes(path: Path) -> Shapes:
     return shapes
 
 
-@dataclass(frozen=True, slots=True)
-class _Kind:
+class _Kind(Struct, frozen=True):
     """How a format's files are called where Transformers looks for them, and what reads their tensors."""
 
     whole: str

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date
 from functools import cache
 from importlib import resources
 from typing import Any, Literal, get_args
 
 import tomli
+from msgspec import Struct
 
 from compiler.facts.speeds import speeds
 from compiler.phrases import Phrase, phrase
@@ -24,8 +24,7 @@ Quantity = Literal["memory", "memory_less", "trained", "hours", "time_less", "co
 QUANTITIES: tuple[Quantity, ...] = get_args(Quantity)
 
 
-@dataclass(frozen=True, slots=True)
-class Way:
+class Way(Struct, frozen=True):
     """A way to train as guides compare them: its name, words for it, and the recipe's values."""
 
     name: str
@@ -42,8 +41,7 @@ WAYS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
+class Said(Struct, frozen=True):
     """A figure: from ``low`` to ``high``, the same where one number is given."""
 
     low: float
@@ -60,8 +58,7 @@ class Said:
         return self.low <= high and low <= self.high
 
 
-@dataclass(frozen=True, slots=True)
-class Figure:
+class Figure(Struct, frozen=True):
     """What a guide says of a way: its numbers, a card that is enough (by catalogue name), and by which rule."""
 
     said: dict[Quantity, Said]
@@ -69,8 +66,7 @@ class Figure:
     rule: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Guide:
+class Guide(Struct, frozen=True):
     """A guide with its figures by way, where they were read and when (None for the user's own file)."""
 
     name: str

@@ -6,8 +6,9 @@ for all ways, and the figures of guides stand beside what comes out (``compiler/
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from compiler.calls import adapter_call
 from compiler.estimate.lengths import RowLengths
@@ -28,8 +29,7 @@ THEIR_SIZE = (6_000_000_000, 8_600_000_000)
 """Weights of what guides call 7B and 8B: of other models their figures say nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
+class Setting(Struct, frozen=True):
     """What is the same for all ways: the card, rows of one length in tokens, epochs, the effective batch."""
 
     gpu: str
@@ -40,8 +40,7 @@ class Setting:
     currency: Currency = "EUR"
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(Struct, frozen=True):
     """A way with its prediction.
 
     ``smallest`` is the smallest card of those known that surely holds it (None for none), ``trained`` how many weights

@@ -6,8 +6,9 @@ found in the patched text must point into the author's, and no edit may be made 
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable
+
+from msgspec import structs
 
 from compiler.diagnostics import Diagnostic, Fix, Label, Span
 
@@ -32,7 +33,7 @@ Changed = dict[int, tuple[str, str]]
 
 
 def _moved(diagnostic: Diagnostic, lines: Changed) -> Diagnostic:
-    return dataclasses.replace(
+    return structs.replace(
         diagnostic,
         span=_span(diagnostic.span, lines) if diagnostic.span else None,
         secondary=tuple(Label(_span(label.span, lines), label.text) for label in diagnostic.secondary),

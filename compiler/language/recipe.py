@@ -7,8 +7,6 @@ This module only describes. Problems with a recipe are told by ``validate.py`` (
 and ``compiler/rules/`` (fields against each other); what is left to the compiler is decided by ``compiler/decide.py``.
 """
 
-from __future__ import annotations
-
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import types
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from functools import cache
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
+from msgspec import Struct, field
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
@@ -18,8 +18,7 @@ from compiler.phrases import joined, phrase
 LIMITS = ("ge", "gt", "le", "lt", "min_length", "max_length", "pattern")
 
 
-@dataclass(slots=True)
-class Shape:
+class Shape(Struct):
     """The values that a field takes.
 
     ``kinds`` out of ``int float str bool list table tables dict``; ``choices`` the words it takes;

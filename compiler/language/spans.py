@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from dataclasses import dataclass, field
 
 import tomli
+from msgspec import Struct, field
 
 from compiler.diagnostics import KeyPath, Span
 
@@ -35,8 +35,7 @@ _SPACE = re.compile(r"[ \t]*+")
 _PLAIN = re.compile(r"[^,\]}#\r\n]++")
 
 
-@dataclass(slots=True)
-class Positions:
+class Positions(Struct):
     """Offsets of what a text says, by path.
 
     ``keys`` the last part of a key or header; ``values`` a value, or the bracketed header of a table;

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import tomli
+from msgspec import Struct, field
 
 from compiler.diagnostics import Diagnostic, Fix, KeyPath, Severity, Span, describe_os_error
 from compiler.language.as_written import as_written
@@ -39,8 +39,7 @@ AGAIN = "\ufdd0again"
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n)")
 
 
-@dataclass(frozen=True, slots=True)
-class TomlDocument:
+class TomlDocument(Struct, frozen=True):
     """Values with their places.
 
     ``file`` is the path as the user wrote it, ``text`` the file's text without a byte order mark.
@@ -56,9 +55,9 @@ class TomlDocument:
     values: dict[str, Any]
     lost: frozenset[KeyPath] = frozenset()
     readable: str | None = None
-    data: bytes = field(default=b"", repr=False)
-    said: dict[KeyPath, KeyPath] = field(default_factory=dict, repr=False, compare=False)
-    _scanned: list[Positions] = field(default_factory=list, repr=False, compare=False)
+    data: bytes = b""
+    said: dict[KeyPath, KeyPath] = field(default_factory=dict)
+    _scanned: list[Positions] = field(default_factory=list)
 
     @property
     def understood(self) -> str:
@@ -392,9 +391,9 @@ class _TolerantParse:
 
 
 def _replace_fixes(told: Diagnostic, fixes: tuple[Fix, ...]) -> Diagnostic:
-    import dataclasses
+    from msgspec import structs
 
-    return dataclasses.replace(told, fixes=fixes)
+    return structs.replace(told, fixes=fixes)
 
 
 def _has_header(lines: list[str], name: str) -> bool:

@@ -6,10 +6,9 @@ found. A key that was certainly meant to be another one is read as that one, so 
 
 from __future__ import annotations
 
-import dataclasses
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from msgspec import Struct, structs
 from pydantic import ValidationError
 
 from compiler.diagnostics import (
@@ -39,8 +38,7 @@ MOST_ERRORS = 100
 _PLACEHOLDER = "?"
 
 
-@dataclass(frozen=True, slots=True)
-class Read:
+class Read(Struct, frozen=True):
     """What could be read of a recipe.
 
     ``recipe`` is None when nothing can be said of its values; ``faulty`` names the fields that hold something
@@ -72,7 +70,7 @@ def read_recipe(document: TomlDocument) -> Read:
     if recipe is not None:
         problems += break_rules(Reading(recipe, document, walk.places, frozenset(faulty)))
     problems = as_written(problems, document.text, document.understood)
-    document = dataclasses.replace(document, said=walk.places)
+    document = structs.replace(document, said=walk.places)
     return Read(recipe, document, frozenset(faulty), _the_first(in_reading_order(problems), document))
 
 
@@ -273,9 +271,9 @@ class _Walk:
         pairs = [(told, there), *([(first, here)] if first is not None else [])]
         for number, other in pairs:
             problem = self.problems[number]
-            doubtful = tuple(dataclasses.replace(fix, certain=False) for fix in problem.fixes)
+            doubtful = tuple(structs.replace(fix, certain=False) for fix in problem.fixes)
             labels = (Label(other, phrase("this says `{name}` too", name=name)),) if other else ()
-            self.problems[number] = dataclasses.replace(problem, help=advice, fixes=doubtful, secondary=labels)
+            self.problems[number] = structs.replace(problem, help=advice, fixes=doubtful, secondary=labels)
 
     def put(self, path: KeyPath, value: Any, place: KeyPath) -> None:
         """Set a value; a table that is there already stays, and one above is opened when missing."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from compiler.estimate.duration import START_RANGE, Duration, Span
 from compiler.estimate.memory import memory
@@ -24,8 +26,7 @@ START_AGAIN = 0.5
 """How far the time to a run's first step may be off: the disk's cache may be warm or cold."""
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
+class Subject(Struct, frozen=True):
     """What is estimated, beside the answer: where, the recipe's max_length (0 for none), its data files, its steps."""
 
     machine: str
@@ -34,8 +35,7 @@ class Subject:
     steps: int
 
 
-@dataclass(frozen=True, slots=True)
-class Learned:
+class Learned(Struct, frozen=True):
     """What earlier runs say of this one.
 
     ``how`` is "measured" for a run with the same signature, "scaled" for one whose sizes alone differ, by name in

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 AGAIN = 0.05
 """How far the peak of the same run may be off the next time, as a share, and then as much above it again.
@@ -20,8 +21,7 @@ OTHER_VERSIONS = 0.1
 """What is added for libraries of another version than those that were measured."""
 
 
-@dataclass(frozen=True, slots=True)
-class Band:
+class Band(Struct, frozen=True):
     """A number expected, and the band in which it is expected to lie."""
 
     expected: float

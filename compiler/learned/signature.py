@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
+
+from msgspec.structs import asdict, fields, replace
 
 from compiler.estimate.work import Work
 from compiler.facts.architecture import Architecture

@@ -12,11 +12,12 @@ import json
 import math
 import os
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, fields
 from datetime import date
 from pathlib import Path
 from typing import Any
 
+from msgspec import Struct
+from msgspec.structs import asdict, fields
 from platformdirs import user_data_path
 
 from compiler.files import write_atomically
@@ -34,8 +35,7 @@ _MOST_COUNT = 1 << 40
 Values = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Measured:
+class Measured(Struct, frozen=True):
     """What one run took, with everything that its memory and its speed hang on.
 
     ``machine`` names the GPU or the processor, ``model`` is a hash of the architecture's facts, ``work`` holds the

@@ -8,7 +8,8 @@ a syntax fault in.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from compiler.diagnostics import Diagnostic, Fix
 from compiler.mending.fixes import apply_fixes, choose
@@ -19,16 +20,14 @@ SYNTAX = frozenset({"R001", "R004", "R006", "R007", "R008"})
 """Codes of what makes a text unreadable."""
 
 
-@dataclass(frozen=True, slots=True)
-class Applied:
+class Applied(Struct, frozen=True):
     """A fix that was made: the line it began in at that moment, and what it did."""
 
     line: int
     description: str
 
 
-@dataclass(frozen=True, slots=True)
-class Mended:
+class Mended(Struct, frozen=True):
     """The text after the last round, and the fixes it took."""
 
     text: str

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import cached_property
 
 import tomli
+from msgspec import Struct
 
 from compiler.diagnostics import Diagnostic, Fix, KeyPath, Label, Span
 from compiler.language.shapes import Shape, shapes_of, tables
@@ -24,8 +24,7 @@ CURLY_QUOTES = "“”„‟«»‘’‚′″`´＂＇"
 _TOKEN = re.compile(r"#[^\n]*+|[^\"'#\[\]{}]++|[\s\S]")
 
 
-@dataclass(frozen=True, slots=True)
-class Mistake:
+class Mistake(Struct, frozen=True):
     """One syntax error: its diagnostic, and the lines (first, last; 1-based) it makes unreadable."""
 
     diagnostic: Diagnostic

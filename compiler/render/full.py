@@ -18,8 +18,9 @@ import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import accumulate
+
+from msgspec import Struct
 
 from compiler.diagnostics import Diagnostic, Fix, Span
 from compiler.phrases import Say, phrase
@@ -59,8 +60,7 @@ def _lines(text: str) -> list[str]:
     return [*(line.removesuffix("\r") for line in ended), rest]
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(Struct, frozen=True):
     """A stretch of one line (0-based characters, end exclusive) with what to say about it."""
 
     line: int

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import re
 from collections.abc import Iterator
 from typing import Any
+
+from msgspec import structs
 
 from compiler.diagnostics import Diagnostic, nearest
 from compiler.facts.signatures import Argument, ConfigName, accepts, describe, scheduler_arguments, signature
@@ -107,7 +108,7 @@ def _managed(reading: Reading, path: tuple[str, str, str], config: ConfigName, v
 
     elsewhere = unknown_key(reading.document, place, path[:2], value)
     if elsewhere.meant is not None and path[2] != "trust_remote_code":  # no fix makes a recipe ask for more trust
-        return dataclasses.replace(elsewhere.diagnostic, code="R111", message=message)
+        return structs.replace(elsewhere.diagnostic, code="R111", message=message)
     return reading.told(
         "R111",
         path,

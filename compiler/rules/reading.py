@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from compiler.diagnostics import Diagnostic, Fix, KeyPath, Label, Severity, Span
 from compiler.language.recipe import Recipe
@@ -14,8 +15,7 @@ Others = tuple[tuple[KeyPath, str], ...]
 """Further fields that matter, each with what to say beside it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(Struct, frozen=True):
     """A recipe with the place of everything that it says; ``faulty`` are fields told as wrong already."""
 
     recipe: Recipe

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
 from typing import Any, Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from compiler.decide import Decision
 from compiler.estimate.result import GIB, Amount, Memory, Unknown
@@ -23,8 +25,7 @@ from compiler.search.question import Question, room_of
 Verdict = Literal["fits", "too close to call", "does not fit"]
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """What a search of a question came to. ``chosen`` fits if anything does, else it came nearest.
 
     Where nothing fits for certain, or all that does breaks the limits, ``way_out`` are the fewest changes with which

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from itertools import product
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from compiler.estimate.lengths import RowLengths
 from compiler.estimate.work import Attention, Backend, Dtype, Method, Quantization, Work
@@ -16,8 +18,7 @@ Computed = tuple[Dtype, Attention]
 """A type with how attention is computed in it: which kernels are worth a look differs by type."""
 
 
-@dataclass(frozen=True, slots=True)
-class Open:
+class Open(Struct, frozen=True):
     """What may be chosen, by field of ``Work``. A value that the recipe fixes is the only one of its tuple.
 
     ``batch`` rows make an optimizer step on all devices; micro-batches are those that divide it.

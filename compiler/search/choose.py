@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Protocol
+
+from msgspec import Struct, field
 
 from compiler.estimate.device import Device
 from compiler.estimate.lengths import RowLengths
@@ -22,8 +23,7 @@ NEAR = 0.03
 ALTERNATIVES = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Room:
+class Room(Struct, frozen=True):
     """The device that a run has to fit on: how fast it is, the bytes that a process may take there, the GPU's name."""
 
     device: Device
@@ -32,8 +32,7 @@ class Room:
     gpu: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(Struct, frozen=True):
     """A way to train with its memory, and seconds per token that is really trained on."""
 
     work: Work
@@ -41,8 +40,7 @@ class Candidate:
     pace: float
 
 
-@dataclass(frozen=True, slots=True)
-class Looked:
+class Looked(Struct, frozen=True):
     """What a search came to. ``best`` is None when nothing fits, and ``smallest`` then is what came nearest.
 
     ``unknown`` says why nothing can be told at all; ``seen`` is the number of candidates. ``over`` says that ``best``
@@ -64,8 +62,7 @@ class Bound(Protocol):
         """Whether a run keeps within it."""
 
 
-@dataclass(slots=True)
-class _Scales:
+class _Scales(Struct):
     """Weighs one way: the most rows of a micro-batch that fit, found by halves, as more rows never take less."""
 
     room: Room
@@ -102,8 +99,7 @@ def _sequences(lengths: RowLengths, rows: int, joining: Joining | None) -> tuple
     return lengths.sequences(rows, joining)
 
 
-@dataclass(slots=True)
-class _Timer:
+class _Timer(Struct):
     """Seconds per token that is trained on, as padding is time spent for nothing."""
 
     device: Device

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from compiler.estimate.cost import Cost
 from compiler.estimate.duration import Duration
@@ -15,8 +17,7 @@ from compiler.search.choose import Candidate, Room, choose
 from compiler.search.limits import Takes
 
 
-@dataclass(frozen=True, slots=True)
-class Full:
+class Full(Struct, frozen=True):
     """Full fine-tuning as it would be done: its memory, and where, how long and for how much; None where nowhere.
 
     ``gpu`` is the card that holds it, empty for this machine's processor.

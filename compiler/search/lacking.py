@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from itertools import combinations
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from compiler.estimate.lengths import RowLengths
 from compiler.estimate.work import Method, Work
@@ -18,8 +20,7 @@ SHORTEST = 256
 SMALLEST_RANK = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Struct, frozen=True):
     """A line of the recipe to change: its path, the value now, and the value with which it fits."""
 
     path: str
@@ -27,8 +28,7 @@ class Change:
     then: object
 
 
-@dataclass(frozen=True, slots=True)
-class WayOut:
+class WayOut(Struct, frozen=True):
     """Changes that go together, and what the run then is: on which device, with rows of which lengths."""
 
     changes: tuple[Change, ...]
@@ -37,8 +37,7 @@ class WayOut:
     lengths: RowLengths
 
 
-@dataclass(frozen=True, slots=True)
-class Lacking:
+class Lacking(Struct, frozen=True):
     """A question to which nothing is the answer: too much memory, or over ``limits``. ``rooms`` are other devices."""
 
     base: Work

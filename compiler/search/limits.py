@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from compiler.estimate.cost import Cost
 from compiler.estimate.duration import Duration
@@ -15,8 +16,7 @@ Takes = Callable[[Work, Room, RowLengths], tuple[Duration, Cost]]
 """How long a whole run of a work takes on a device, with rows of these lengths, and what it costs."""
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """Most seconds and most money, None where there is no limit. A run holds them if what is expected does.
 
     Money is the cheapest offer's on another card than ``gpu``; on that one only one's own price counts, as others'

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from compiler import decide
 from compiler.backends import Job
@@ -31,8 +32,7 @@ LEAST_PADDING = 1.05
 """Positions beside those of joined rows below which joining is not looked at: it would save less than is told apart."""
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(Struct, frozen=True):
     """A work with everything that is fixed, what is left open, the room there is, and how long the rows are."""
 
     base: Work

@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from functools import cache
 from importlib import resources
 from typing import Any
 
 import tomli
+from msgspec import structs
 
 from compiler.diagnostics import KeyPath, short
 from compiler.language.shapes import header, names_of, shape_at
@@ -74,8 +74,8 @@ def typo_of_foreign(key: Key) -> Unknown | None:
         table=in_table(key.table),
         name2=guess.name,
     )
-    fixes = tuple(dataclasses.replace(fix, certain=False) for fix in told.fixes)
-    return Unknown(dataclasses.replace(told, message=message, fixes=fixes), found.meant)
+    fixes = tuple(structs.replace(fix, certain=False) for fix in told.fixes)
+    return Unknown(structs.replace(told, message=message, fixes=fixes), found.meant)
 
 
 def _translated(key: Key, entry: dict[str, Any]) -> Unknown | None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from compiler.diagnostics import Diagnostic, Fix, KeyPath, Label, short
 from compiler.language.shapes import Shape, header, in_list, names_of, shape_at, shapes_of, tables
@@ -15,8 +16,7 @@ from compiler.words.spelling import plain
 from compiler.words.table_names import without_accents
 
 
-@dataclass(frozen=True, slots=True)
-class Unknown:
+class Unknown(Struct, frozen=True):
     """What an unknown key was probably meant to be.
 
     ``meant`` is the field (or table) of the language; when ``certain`` the rest of the check goes on as
@@ -30,8 +30,7 @@ class Unknown:
     changed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
+class Key(Struct, frozen=True):
     """An unknown key: its place in the document, the language's table it is read in, its name and value."""
 
     document: TomlDocument
@@ -98,8 +97,7 @@ def in_table(table: KeyPath) -> str:
     return phrase("in {table}", table=header(table)) if table else phrase("above the first table")
 
 
-@dataclass(frozen=True, slots=True)
-class Home:
+class Home(Struct, frozen=True):
     """The field that a key was meant for, seen from where the key stands."""
 
     key: Key

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 LONGEST_NAME = 64
 """Longer names are not compared: nobody misspells that much, and comparing would take long."""
@@ -21,8 +22,7 @@ OPPOSITES: tuple[frozenset[str], ...] = (
 """Words that are near each other on paper and never one another's slip."""
 
 
-@dataclass(frozen=True, slots=True)
-class Guess:
+class Guess(Struct, frozen=True):
     """The name that was probably meant. ``sure`` says that no other one can have been."""
 
     name: str | None = None

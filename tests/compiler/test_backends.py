@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from compiler import backends
 from compiler.backends import IMPOSSIBLE, RULES, Job, against_unsloth, backend

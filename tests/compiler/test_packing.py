@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from compiler.estimate.lengths import row_lengths
 from compiler.packing import STRETCH, Joining, attends_by_row, joined, joining, same_beginning

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from compiler.plan import LibraryCall, Origin, Plan, Setting
 from runtime.learning import ENOUGH, Took, measured, peak_of
@@ -31,7 +31,7 @@ def plan_of() -> Plan:
         sft=LibraryCall(name="trl.SFTConfig", kwargs=CALLS),
     )
     length = Setting(path="training.max_length", value=256, origin=Origin(kind="data"), reason="")
-    model = plan.model.model_copy(update={"architecture": dataclasses.asdict(SMALL)})
+    model = plan.model.model_copy(update={"architecture": structs.asdict(SMALL)})
     return plan.model_copy(update={"settings": [*plan.settings, length], "model": model})
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+import dataclasses
 from typing import Any
 
 import pytest
+from msgspec.structs import asdict
 
 from compiler.plan import LibraryCall, ModelPart, Plan
 from runtime.trace import job_of, run_child, traced_memory
@@ -71,6 +72,6 @@ def test_the_child_answers_and_says_what_went_wrong() -> None:
     seen, why = run_child(asked)
     assert seen is not None, why
     assert seen["peaks"]["backward"] > seen["loaded"] > 0
-    seen, why = run_child(replace(asked, config={**asked.config, "model_type": "newcomer"}))
+    seen, why = run_child(dataclasses.replace(asked, config={**asked.config, "model_type": "newcomer"}))
     assert seen is None
     assert "newcomer" in why

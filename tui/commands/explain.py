@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import re
 import sys
 from typing import TYPE_CHECKING
 
 import click
+from msgspec import structs
 
 from tui.text import _, say
 
@@ -29,7 +29,7 @@ def command(code: str | None, *, as_json: bool) -> None:
         return
     info = _find(code)
     if as_json:
-        click.echo(json.dumps({"version": 1, **dataclasses.asdict(info)}, indent=2, ensure_ascii=False))
+        click.echo(json.dumps({"version": 1, **structs.asdict(info)}, indent=2, ensure_ascii=False))
     else:
         click.echo(_story(info))
 

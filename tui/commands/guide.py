@@ -187,7 +187,7 @@ def _cost(row: Row, full: Row) -> str:
 
 
 def _document(facts: ModelFacts, setting: Setting, rows: list[Row], guides: list[Guide]) -> dict[str, Any]:
-    from dataclasses import asdict
+    from msgspec.structs import asdict
 
     from tui.estimates import as_json
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from compiler.against.vocabulary import beyond_vocabulary
 from compiler.data.prepare import prepare
@@ -20,7 +20,7 @@ def test_a_token_beyond_the_embedding_is_told_before_training(tmp_path: Path, sp
     data, problems = prepare(recipe(), tiny(), root=tmp_path, context_length=0, allow_outside=False)
     assert data is not None, problems
     highest = max(max(example.ids) for example in [*data.train, *data.held_out])
-    architecture = dataclasses.replace(LLAMA, vocab_size=highest + spare)
+    architecture = structs.replace(LLAMA, vocab_size=highest + spare)
     told = beyond_vocabulary(data, ModelFacts("m", "folder", None, Path(), architecture, (), ()))
     assert [problem.code for problem in told] == ([] if spare else ["M095"])
     if told:

@@ -46,4 +46,4 @@ def test_summaries(values: list[int], summary: LengthSummary) -> None:
 
 def test_plain_data_has_every_field() -> None:
     summary = summarize([3, 1, 2])
-    assert summary.as_json() == {name: getattr(summary, name) for name in LengthSummary.__dataclass_fields__}
+    assert summary.as_json() == {name: getattr(summary, name) for name in LengthSummary.__struct_fields__}

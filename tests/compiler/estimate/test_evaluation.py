@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from compiler.decide import eval_rows
 from compiler.estimate.evaluation import Asked, answering, measuring, most_rows, with_evaluation

@@ -44,7 +44,7 @@ def test_the_terms_are_all_of_it() -> None:
 
 
 def test_a_family_that_is_not_known_is_refused() -> None:
-    from dataclasses import replace
+    from msgspec.structs import replace
 
     asked = work()
     found = memory(replace(asked, architecture=replace(asked.architecture, model_type="newcomer")))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from compiler.facts.architecture import Architecture, from_config, from_gguf_metadata
 from compiler.facts.gguf import Header, Tensor, read_header
@@ -69,12 +69,12 @@ def test_other_families_names_mean_the_same() -> None:
     ],
 )
 def test_what_is_not_said_has_a_default(changes: dict[str, Any], field: str, value: object) -> None:
-    assert dataclasses.asdict(from_config(CONFIG | changes))[field] == value
+    assert structs.asdict(from_config(CONFIG | changes))[field] == value
 
 
 def test_a_multimodal_model_is_described_by_its_text_part() -> None:
     outer = {"model_type": "gemma3", "text_config": without("model_type"), "hidden_size": 1}
-    assert from_config(outer) == dataclasses.replace(SMOL, model_type="gemma3")
+    assert from_config(outer) == structs.replace(SMOL, model_type="gemma3")
     untied = {"model_type": "llama4", "text_config": without("tie_word_embeddings"), "tie_word_embeddings": True}
     assert from_config(untied).tie_word_embeddings
 
@@ -141,7 +141,7 @@ fields = st.sampled_from([*CONFIG, "text_config", "is_encoder_decoder", "n_embd"
 @given(st.dictionaries(fields, json_values, max_size=4))
 def test_any_config_gives_positive_sizes_or_a_fault(changes: dict[str, Any]) -> None:
     try:
-        found = dataclasses.asdict(from_config(CONFIG | changes))
+        found = structs.asdict(from_config(CONFIG | changes))
     except ModelFault:
         return
     sizes = {name: value for name, value in found.items() if type(value) is int}

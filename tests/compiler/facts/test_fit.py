@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from compiler.facts.architecture import Architecture, from_config
 from compiler.facts.fit import check_fit, check_gguf_fit
@@ -48,7 +48,7 @@ def fault(architecture: Architecture, shapes: Shapes, *, quantized: bool = False
     ],
 )
 def test_what_does_not_fit_is_told_with_both_numbers(changes: dict[str, Any], words: str) -> None:
-    found = fault(dataclasses.replace(LLAMA, **changes), weights())
+    found = fault(structs.replace(LLAMA, **changes), weights())
     assert words in str(found)
     assert found is not None
     assert found.code == "M017"
@@ -74,19 +74,19 @@ def test_what_fits_or_cannot_be_told_passes(shapes: Shapes) -> None:
 
 def test_a_layer_that_is_missing_between_others_is_missed() -> None:
     shapes = {name: shape for name, shape in weights(layers=4).items() if ".layers.1." not in name}
-    assert "hold 3 layers (layer 1 is not there)" in str(fault(dataclasses.replace(LLAMA, num_hidden_layers=4), shapes))
+    assert "hold 3 layers (layer 1 is not there)" in str(fault(structs.replace(LLAMA, num_hidden_layers=4), shapes))
 
 
 def test_a_tower_that_sees_does_not_stand_in_for_layers() -> None:
     tower: Shapes = {f"model.visual.blocks.{n}.attn.weight": (9, 9) for n in range(27)}
-    assert fault(dataclasses.replace(LLAMA, num_hidden_layers=3), weights("model.language_model.") | tower)
+    assert fault(structs.replace(LLAMA, num_hidden_layers=3), weights("model.language_model.") | tower)
 
 
 def test_packed_weights_have_shapes_of_their_own() -> None:
     packed = weights() | {f"model.layers.{n}.self_attn.q_proj.weight": (2048, 1) for n in range(2)}
     assert fault(LLAMA, packed) is not None
     assert fault(LLAMA, packed, quantized=True) is None
-    assert fault(dataclasses.replace(LLAMA, vocab_size=1), packed, quantized=True) is not None
+    assert fault(structs.replace(LLAMA, vocab_size=1), packed, quantized=True) is not None
 
 
 def gguf(*names: str, width: int = 64) -> Header:
@@ -97,7 +97,7 @@ def gguf(*names: str, width: int = 64) -> Header:
 def test_a_gguf_is_compared_with_its_own_header() -> None:
     check_gguf_fit(LLAMA, gguf())
     check_gguf_fit(LLAMA, gguf("blk.0.attn_q.weight", "blk.1.attn_q.weight", "blk.2.nextn.weight"))
-    check_gguf_fit(dataclasses.replace(LLAMA, model_type="deci"), gguf("blk.0.attn_q.weight"))
+    check_gguf_fit(structs.replace(LLAMA, model_type="deci"), gguf("blk.0.attn_q.weight"))
     with pytest.raises(ModelFault, match="block_count = 2, but the weights hold 1 layers") as found:
         check_gguf_fit(LLAMA, gguf("blk.0.attn_q.weight"))
     assert found.value.code == "M017"

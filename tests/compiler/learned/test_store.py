@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import asdict, replace
 
 from compiler.learned.store import FILE, LARGEST, Measured, data_folder, forget, keep, measured_runs
 from tests.compiler.estimate.works import work

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
+
+from msgspec import to_builtins
 
 from compiler.diagnostics import Diagnostic, Fix, Label, Severity, Span
 from compiler.render.machine import machine
@@ -24,7 +25,7 @@ DIAGNOSTIC = Diagnostic(
 
 def test_every_field_is_there_under_its_own_name() -> None:
     (read,) = json.loads(machine([DIAGNOSTIC]))["diagnostics"]
-    expected = dataclasses.asdict(DIAGNOSTIC)
+    expected = to_builtins(DIAGNOSTIC)
     assert read == json.loads(json.dumps(expected))
     assert list(read)[:5] == ["code", "severity", "message", "file", "path"]
 

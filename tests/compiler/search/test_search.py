@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from compiler.estimate.cost import Cost, Offer, cost
 from compiler.estimate.device import INTEL, cpu_device, gpu_device
@@ -85,7 +86,7 @@ def test_what_is_fixed_stays_and_the_batch_is_kept(
     batch, devices = split
     left = replace(
         ALL,
-        bases=(base,),  # type: ignore[arg-type]
+        bases=(base,),
         checkpointing=(checkpointing,),
         optims=(optim,),
         micro_batches=micro_batches(batch * devices, devices),

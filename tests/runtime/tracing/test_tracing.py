@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gc
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from runtime.tracing.job import Job, job_from_json
 from tests.compiler.estimate.works import highest
@@ -104,7 +105,7 @@ def test_a_trace_is_what_the_allocator_was_asked_for(name: str) -> None:
     from runtime.tracing.step import trace
 
     halves = {key: STEPS[name].config[key] // 2 for key in WIDTHS}  # real steps are slow where bfloat16 is emulated
-    asked = replace(STEPS[name], config={**STEPS[name].config, **halves})
+    asked = dataclasses.replace(STEPS[name], config={**STEPS[name].config, **halves})
     assert max(trace(asked).peaks.values()) == pytest.approx(real_peak(asked), rel=0.005)
 
 
@@ -150,7 +151,7 @@ def test_measuring_takes_what_the_walk_without_gradients_says_and_less_than_a_st
     from compiler.estimate.step import measured
 
     asked = STEPS[name]
-    plain = replace(asked, stack=replace(asked.stack, checkpoint="none", input_gradients=False))
+    plain = dataclasses.replace(asked, stack=replace(asked.stack, checkpoint="none", input_gradients=False))
     told = measured(walk_of(plain)).at(shape(plain).layers, plain.micro_batch)
     foretold, real = max(peak for peak, _ in told.values()), real_measuring(asked)
     assert foretold == pytest.approx(real, rel=0.01)
@@ -272,7 +273,7 @@ def test_a_walk_through_three_layers_tells_of_any_number(name: str, graph_held: 
     from compiler.estimate.step import walk
     from compiler.estimate.step import walked as told
 
-    asked = walk_of(replace(WALKS[name], stack=replace(WALKS[name].stack, graph_held=graph_held)))
+    asked = walk_of(dataclasses.replace(WALKS[name], stack=replace(WALKS[name].stack, graph_held=graph_held)))
     for layers in (3, 6):
         whole = walk(replace(asked, shape=replace(asked.shape, layers=layers)))
         for rows in (1, 7):
