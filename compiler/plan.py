@@ -23,7 +23,8 @@ LARGEST_PLAN = 64 * 1024 * 1024
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, protected_namespaces=())
+    # defer_build: a check uses few parts of a plan, and a validator is built when the first one is made.
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, protected_namespaces=(), defer_build=True)
 
 
 class InputFile(_Part):
@@ -189,7 +190,7 @@ class EvaluationPart(_Part):
     terms: list[Term] = []
     """The glossary."""
     acceptance: list[AcceptanceTable] = []
-    ship: ShipTable = ShipTable()
+    ship: ShipTable = ShipTable.model_construct()
 
 
 class StartPart(_Part):

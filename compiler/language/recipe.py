@@ -49,7 +49,8 @@ def field(
 class Table(BaseModel):
     """A TOML table: unknown keys are errors and nothing is converted in silence."""
 
-    # defer_build: one validator is built, for the whole recipe, and not one for each table as well.
+    # defer_build: one validator is built, for the whole recipe, and not one for each table as well. For the same reason
+    # tables that are not written are ``model_construct``ed, which takes the defaults without a validator.
     model_config = ConfigDict(
         extra="forbid", strict=True, frozen=True, protected_namespaces=(), validate_by_alias=True, defer_build=True
     )
@@ -176,8 +177,10 @@ class DataTable(Table):
     format: Auto | Literal["alpaca", "prompt-completion", "messages", "sharegpt", "text"] = field(
         "auto", "Shape of the rows; found by looking at them when auto."
     )
-    columns: ColumnsTable = field(ColumnsTable(), "Names of the columns, where they differ from the usual ones.")
-    audit: AuditTable = field(AuditTable(), "What is put up with in the rows, finding by finding.")
+    columns: ColumnsTable = field(
+        ColumnsTable.model_construct(), "Names of the columns, where they differ from the usual ones."
+    )
+    audit: AuditTable = field(AuditTable.model_construct(), "What is put up with in the rows, finding by finding.")
     system: str = field(
         "",
         "System message put before every conversation that has none.",
@@ -481,7 +484,7 @@ class EvaluationTable(Table):
         examples=["glossary.toml"],
     )
     acceptance: list[AcceptanceTable] = field([], "What answers have to hold, test by test.")
-    ship: ShipTable = field(ShipTable(), "What the tuned model has to reach before it is shipped.")
+    ship: ShipTable = field(ShipTable.model_construct(), "What the tuned model has to reach before it is shipped.")
 
 
 class SweepTable(Table):
@@ -510,13 +513,13 @@ class Recipe(Table):
         alias="schema",
         description="Version of the recipe language this file is written in.",
     )
-    recipe: RecipeTable = Field(default_factory=RecipeTable)
+    recipe: RecipeTable = Field(default_factory=RecipeTable.model_construct)
     model: ModelTable
     data: DataTable
-    adapter: AdapterTable = Field(default_factory=AdapterTable)
-    training: TrainingTable = Field(default_factory=TrainingTable)
-    hardware: HardwareTable = Field(default_factory=HardwareTable)
-    budget: BudgetTable = Field(default_factory=BudgetTable)
-    evaluation: EvaluationTable = Field(default_factory=EvaluationTable)
-    sweep: SweepTable = Field(default_factory=SweepTable)
-    export: ExportTable = Field(default_factory=ExportTable)
+    adapter: AdapterTable = Field(default_factory=AdapterTable.model_construct)
+    training: TrainingTable = Field(default_factory=TrainingTable.model_construct)
+    hardware: HardwareTable = Field(default_factory=HardwareTable.model_construct)
+    budget: BudgetTable = Field(default_factory=BudgetTable.model_construct)
+    evaluation: EvaluationTable = Field(default_factory=EvaluationTable.model_construct)
+    sweep: SweepTable = Field(default_factory=SweepTable.model_construct)
+    export: ExportTable = Field(default_factory=ExportTable.model_construct)
