@@ -10,7 +10,6 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +104,7 @@ def run_child(job: Job) -> tuple[dict[str, Any] | None, str]:
     try:
         child = subprocess.run(
             [sys.executable, "-m", "runtime.tracing"],
-            input=json.dumps(asdict(job)),
+            input=json.dumps(job.as_json()),
             capture_output=True,
             text=True,
             timeout=LONGEST,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from msgspec import structs
+
 from compiler.estimate.stack import Stack
 
 
@@ -34,7 +36,7 @@ class Job:
 
     def as_json(self) -> dict[str, Any]:
         """The job as plain values."""
-        return asdict(self)
+        return {**asdict(self), "stack": structs.asdict(self.stack)}
 
 
 def job_from_json(values: dict[str, Any]) -> Job:
