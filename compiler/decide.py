@@ -103,14 +103,21 @@ def quantization(method_name: str) -> Decision:
     return Decision("none", "A06", phrase("{method_name} trains on unquantised weights", method_name=method_name))
 
 
-def dtype(target: Target) -> Decision:
-    """bfloat16 where the device has it; float16 on older GPUs, float32 on older CPUs."""
+def dtype(target: Target, *, method: str = "auto") -> Decision:
+    """bfloat16 where the device has it; float16 on older GPUs, float32 on older CPUs.
+
+    Full fine-tuning has no float16: its gradients would be float16 too, which PyTorch's GradScaler refuses to unscale.
+    """
     if target.bf16:
         return Decision(
             "bfloat16",
             "T01",
             phrase("the {device} computes in bfloat16: half the memory of float32", device=target.device),
         )
+    if target.device == "cuda" and method == "full":
+        gpu = target.gpu or phrase("the GPU")
+        why = phrase("{gpu} has no bfloat16, and full fine-tuning in float16 has no gradients to scale", gpu=gpu)
+        return Decision("float32", "T02", why)
     if target.device == "cuda":
         return Decision(
             "float16",
@@ -122,9 +129,9 @@ def dtype(target: Target) -> Decision:
     )
 
 
-def dtypes(target: Target) -> tuple[Dtype, ...]:
+def dtypes(target: Target, *, method: str = "auto") -> tuple[Dtype, ...]:
     """What may be chosen between: on a CPU float32 too, as instructions for bfloat16 are slower on some."""
-    found: Dtype = dtype(target).value
+    found: Dtype = dtype(target, method=method).value
     return (found, "float32") if target.device == "cpu" and found != "float32" else (found,)
 
 
@@ -201,11 +208,14 @@ def loss_type(recipe: Recipe, backend_name: str) -> str:
 
     Unsloth puts chunks of its own in place of TRL's plain loss, and of no other. TRL's take less memory and are 40 %
     faster on a CPU (benchmarks/). TRL refuses them beside Liger's own loss, and they read the head's weight directly,
-    which a head with an adapter does not have.
+    which a head with an adapter does not have. What the recipe says of it in [training] sft is passed on as it is.
     """
     trained = [*recipe.adapter.modules_to_save]
     if not isinstance(recipe.adapter.target_modules, str):
         trained += recipe.adapter.target_modules
+    said = recipe.training.sft.get("loss_type")
+    if isinstance(said, str) and backend_name != "unsloth":
+        return said
     whole_head = recipe.training.sft.get("use_liger_kernel") or any(name.endswith("lm_head") for name in trained)
     return "nll" if whole_head or backend_name == "unsloth" else "chunked_nll"
 

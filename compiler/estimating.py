@@ -101,7 +101,9 @@ def estimate(
     found = answer(asked, _limits(recipe, target, takes), advise=advise)
     if isinstance(found, Unknown):
         return found
-    found = _with_evaluation(found, asked_of or _asked_of(recipe, asked.base.length, held_out))
+    found = _with_evaluation(
+        found, asked_of or _asked_of(recipe, min(asked.base.length, asked.lengths.surely), held_out)
+    )
     taken, cost = takes(found.chosen.work, asked.room, asked.lengths)
     course = _course(recipe, asked.lengths, found.chosen.work, held_out)
     return Estimate(found, taken, cost, course, takes, _counts(recipe, facts, found))

@@ -67,7 +67,7 @@ def resolve(
     quantization = settle("model.quantization", decide.quantization(method))
     job = Job(recipe, target, architecture, method, quantization)
     backend = settle("training.backend", choose_backend(job))
-    dtype = settle("model.dtype", searched.get("model.dtype") or decide.dtype(target))
+    dtype = settle("model.dtype", searched.get("model.dtype") or decide.dtype(target, method=method))
     longest = min(data.lengths.most, data.max_length)
     kernel = "model.attn_implementation"
     attention = settle(kernel, searched.get(kernel) or decide.attention(target, dtype, longest=longest))

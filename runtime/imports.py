@@ -2,8 +2,8 @@
 
 Transformers and PEFT import every optional package they find. bitsandbytes and HQQ compile functions as they are
 imported, for which PyTorch loads its whole compiler; scikit-learn is there for a way to generate that nothing here
-asks for, SciPy for losses of object detection. Of 7.3 to 8.7 s (two cores of an EPYC, the imports of a plain LoRA run) these take 2, and looking for garbage
-among modules, which are none, another.
+asks for, SciPy for losses of object detection. Of 7.3 to 8.7 s (two cores of an EPYC, the imports of a plain LoRA run)
+these take 2, SciPy half a second more, and looking for garbage among modules, which are none, another one.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from compiler.estimate.result import Unknown
     from compiler.estimating import Estimate
     from compiler.facts.machine import Target
+    from compiler.permissions import Permissions
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ class Told:
             click.echo(note, err=True)
 
 
-def estimated(checked: Sequence[Checked], asked: Asked, *, as_json: bool) -> Told:
+def estimated(checked: Sequence[Checked], asked: Asked, allowed: Permissions, *, as_json: bool) -> Told:
     """The estimate of a single recipe in which nothing is wrong; its refusals join the recipe's diagnostics."""
     if len(checked) != 1 or checked[0].subject is None:
         if (asked.gpus or asked.what_if) and len(checked) != 1:
@@ -54,11 +55,12 @@ def estimated(checked: Sequence[Checked], asked: Asked, *, as_json: bool) -> Tol
     one = checked[0]
     subject = one.subject
     assert subject is not None
+    notes: list[str] = []
     if asked.what_if:
-        subject = _changed(subject, asked.what_if)
-    if asked.gpus:
-        return _compared(subject, asked, as_json=as_json)
-    return _of(one, subject, asked, as_json=as_json)
+        subject, notes = _changed(subject, asked.what_if, allowed)
+    told = _compared(subject, asked, as_json=as_json) if asked.gpus else _of(one, subject, asked, as_json=as_json)
+    told.notes += notes
+    return told
 
 
 def _of(one: Checked, subject: Subject, asked: Asked, *, as_json: bool) -> Told:
@@ -106,24 +108,46 @@ def _estimate(subject: Subject, target: Target, asked: Asked, *, advise: bool = 
         raise click.UsageError(_("--live-prices: {why}; {remedy}", why=str(why), remedy=why.remedy)) from why
 
 
-def _changed(subject: Subject, text: str) -> Subject:
-    """The recipe with other values: ``KEY=VALUE`` as TOML, the key alone or with its table."""
-    import tomli
-    from msgspec.structs import replace
-    from pydantic import BaseModel, ValidationError
+def _changed(subject: Subject, text: str, allowed: Permissions) -> tuple[Subject, list[str]]:
+    """The recipe with other values, checked as any recipe is, and what is unwise in it alone.
+
+    ``text`` has ``KEY=VALUE`` with commas between, as TOML, the key alone or with its table.
+    """
+    from compiler.check import check_bytes
+    from compiler.diagnostics import has_errors
+
+    tried = _said(subject, text)
+    recipe = _written(subject.document.text, tried)
+    changed = check_bytes(recipe.encode(), subject.document.file, subject.root, allowed)
+    if changed.subject is None:
+        first = next((each for each in changed.diagnostics if has_errors([each])), changed.diagnostics[0])
+        path = ".".join(str(part) for part in first.path)
+        told = f"{path}: {say(first.message)}" if path else say(first.message)
+        raise click.UsageError(f"--what-if: {told}" + (f" ({say(first.help)})" if first.help else ""))
+    before = check_bytes(subject.document.data, subject.document.file, subject.root, allowed)
+    known = {each.code for each in before.diagnostics}
+    return changed.subject, [
+        f"--what-if: {say(each.message)}" for each in changed.diagnostics if each.code not in known
+    ]
+
+
+def _said(subject: Subject, text: str) -> dict[tuple[str, str], str]:
+    """What is to be tried: values as TOML by their path. Raises UsageError for what is no setting, or is said twice."""
+    from pydantic import BaseModel
 
     tables = {name: table for name, table in subject.recipe if isinstance(table, BaseModel) and name != "sweep"}
-    wanted = subject.recipe.model_dump(by_alias=True, exclude_unset=True)
+    found: dict[tuple[str, str], str] = {}
     for part in text.split(","):
         key, equals, said = (piece.strip() for piece in part.partition("="))
         table, _dot, name = key.rpartition(".")
         owners = [t for t, model in tables.items() if name in type(model).model_fields and table in {"", t}]
-        if not equals or len(owners) != 1:
-            known = (
-                _("{key!r} is in {owners}", key=key, owners=_(" and ").join(owners))
-                if owners
-                else _("there is no setting {key!r}", key=key)
-            )
+        if not equals or len(owners) != 1 or (owners[0], name) in found:
+            if len(owners) == 1 and equals:
+                known = _("{key!r} is said twice", key=key)
+            elif owners:
+                known = _("{key!r} is in {owners}", key=key, owners=_(" and ").join(owners))
+            else:
+                known = _("there is no setting {key!r}", key=key)
             raise click.UsageError(
                 _(
                     "--what-if {part!r}: {known}; write KEY=VALUE, as in r=64,max_length=4096",
@@ -131,17 +155,30 @@ def _changed(subject: Subject, text: str) -> Subject:
                     known=known,
                 )
             )
+        found[owners[0], name] = said
+    return found
+
+
+def _written(recipe: str, tried: dict[tuple[str, str], str]) -> str:
+    """The recipe's text with the values in it; a word without quotes is a text."""
+    import tomli
+
+    from compiler.language.reference import toml_value
+    from tui.what_if import with_value
+
+    for path, said in tried.items():
         try:
-            value = tomli.loads(f"value = {said}")["value"]
-        except tomli.TOMLDecodeError:
+            tomli.loads(f"value = {said}")
             value = said
-        wanted.setdefault(owners[0], {})[name] = value
-    try:
-        return replace(subject, recipe=type(subject.recipe).model_validate(wanted))
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(step) for step in first["loc"][:2])
-        raise click.UsageError(f"--what-if: {place}: {first['msg'].lower()}") from error
+        except tomli.TOMLDecodeError:
+            value = toml_value(said)
+        written = with_value(recipe, path, value)
+        if written is None:
+            raise click.UsageError(
+                _("--what-if: {path} cannot be tried on this recipe; write it there", path=".".join(path))
+            )
+        recipe = written
+    return recipe
 
 
 def _priced_for(subject: Subject, gpu: str) -> Subject:

@@ -58,11 +58,14 @@ def stepped(path: KeyPath, current: Any, by: int) -> Any:
 def written(text: str, tried: Tried) -> str:
     """The recipe with the tried values in it; one that cannot be written plainly is left out."""
     for path, value in tried.values:
-        document, _problems = parse_document(text.encode(), "recipe.toml")
-        if document is None:
-            return text
-        line = f"{path[-1]} = {toml_value(value)}"
-        edit = replace_value(document, path, toml_value(value)) or insert(document, path[:-1], line)
-        if edit is not None:
-            text = apply_fixes(text, [edit], only_certain=False)
+        text = with_value(text, path, toml_value(value)) or text
     return text
+
+
+def with_value(text: str, path: KeyPath, value: str) -> str | None:
+    """The recipe with a value, as TOML writes it, at a path; None where it cannot be written plainly."""
+    document, _problems = parse_document(text.encode(), "recipe.toml")
+    if document is None:
+        return None
+    edit = replace_value(document, path, value) or insert(document, path[:-1], f"{path[-1]} = {value}")
+    return apply_fixes(text, [edit], only_certain=False) if edit is not None else None

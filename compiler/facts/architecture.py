@@ -98,8 +98,9 @@ def from_config(config: dict[str, Any]) -> Architecture:
     model_type = str(config["model_type"])
     inner = config.get("text_config")
     text = inner if isinstance(inner, dict) else config
-    unsaid = causal_lm_types().get(model_type, {})
-    numbers = {field: _number(text, field, names) or unsaid.get(field) for field, names in _NAMES.items()}
+    unsaid, usual = causal_lm_types().get(model_type, {}), family_defaults().get(model_type, {})
+    known = {field: names[:1] if usual else names for field, names in _NAMES.items()}  # a known family's own names
+    numbers = {field: _number(text, field, names) or unsaid.get(field) for field, names in known.items()}
     if numbers["num_hidden_layers"] is None and isinstance(text.get("layers_block_type"), list):
         numbers["num_hidden_layers"] = len(text["layers_block_type"]) or None  # as NemotronH is saved
     missing = [field for field, value in numbers.items() if value is None]
@@ -108,9 +109,10 @@ def from_config(config: dict[str, Any]) -> Architecture:
     found = {field: value for field, value in numbers.items() if value is not None}
     optional = {field: _number(text, field, names) or unsaid.get(field) for field, names in _OPTIONAL.items()}
     heads, hidden = found["num_attention_heads"], found["hidden_size"]
-    if not optional["head_dim"]:  # Gemma's and Qwen 3's classes have a size of their own
-        own = family_defaults().get(model_type, {}).get("head_dim")
-        optional["head_dim"] = own if type(own) is int else None
+    for field in ("head_dim", "intermediate_size"):  # Gemma's and Qwen 3's classes have a head size of their own
+        if not optional[field] and type(usual.get(field)) is int:
+            optional[field] = usual[field]
+    optional["num_key_value_heads"] = _shared_heads(text, optional["num_key_value_heads"], usual)
     derived = not optional["head_dim"] and model_type not in _OWN_HEAD_SIZE
     if derived and hidden % heads and not any(text.get(key) for key in _LATENT_ATTENTION):
         message = phrase(
@@ -121,11 +123,19 @@ def from_config(config: dict[str, Any]) -> Architecture:
         raise ModelFault("M004", message, _PUBLISHERS)
     shared = optional["num_key_value_heads"] or heads
     if heads % shared:
+        says = any(text.get(name) is not None for name in _OPTIONAL["num_key_value_heads"])
         message = phrase(
             "config.json says num_key_value_heads = {shared}, which does not divide num_attention_heads = {heads}",
             shared=shared,
             heads=heads,
         )
+        if not says:
+            message = phrase(
+                "config.json does not say num_key_value_heads, and its family's {shared} does not divide "
+                "num_attention_heads = {heads}",
+                shared=shared,
+                heads=heads,
+            )
         raise ModelFault("M004", message, _PUBLISHERS)
     tied = text.get("tie_word_embeddings", config.get("tie_word_embeddings"))
     return Architecture(
@@ -135,12 +145,24 @@ def from_config(config: dict[str, Any]) -> Architecture:
         head_dim=optional["head_dim"] or max(1, hidden // heads),
         intermediate_size=optional["intermediate_size"] or 4 * hidden,
         max_position_embeddings=optional["max_position_embeddings"] or 0,
-        tie_word_embeddings=tied if isinstance(tied, bool) else model_type in _TIED_BY_DEFAULT,
+        tie_word_embeddings=tied
+        if isinstance(tied, bool)
+        else bool(usual.get("tie_word_embeddings", model_type in _TIED_BY_DEFAULT)),
         rotary_share=_share(text),
         experts_per_token=_experts_per_token(text),
         parallel=text["use_parallel_residual"] if isinstance(text.get("use_parallel_residual"), bool) else None,
         dropout=any(isinstance(text.get(name), float) and text[name] > 0 for name in _DROPOUTS),
     )
+
+
+def _shared_heads(text: dict[str, Any], said: int | None, usual: dict[str, Any]) -> int | None:
+    """Heads of keys and values: none for a family without such a setting, and its class's own where nothing is said."""
+    if not usual:
+        return said
+    if "num_key_value_heads" not in usual:
+        return None
+    default = usual["num_key_value_heads"]
+    return default if "num_key_value_heads" not in text and type(default) is int else said
 
 
 _DROPOUTS = ("resid_pdrop", "residual_dropout", "hidden_dropout")

@@ -77,7 +77,8 @@ class ModelFacts(Struct, frozen=True):
     counted from config.json or the GGUF header; empty when the family is not known. ``source`` says where the facts
     are from when that is not the model itself. ``stored_bits`` are those in which bitsandbytes stored the weights (0
     for plain ones); ``rounded`` says that a GGUF file holds them in fewer than 16 bits, ``pickled`` that the weights
-    are files of ``torch.save``.
+    are files of ``torch.save``. ``activation`` is the MLP's where config.json says it, ``attention_dropout`` whether
+    attention drops scores, ``odd`` what config.json says that no weights can be counted from.
     """
 
     id: str
@@ -92,6 +93,9 @@ class ModelFacts(Struct, frozen=True):
     stored_bits: Literal[0, 4, 8] = 0
     rounded: bool = False
     pickled: bool = False
+    activation: str = ""
+    attention_dropout: bool = False
+    odd: str = ""
 
 
 class NamedModel(Protocol):
@@ -222,7 +226,7 @@ def _from_folder(
         architecture=_architecture(wanted, config, weights),
         weight_files=weights.files,
         tokenizer_files=find_tokenizer(wanted.id, folder),
-        weights=_counted(wanted, config),
+        **_counted(wanted, config),
         stored_bits=stored_bits(config),
         pickled=weights.pickled,
     )
@@ -265,14 +269,24 @@ def _architecture(wanted: NamedModel, config: dict[str, Any], weights: Weights |
     return architecture
 
 
-def _counted(wanted: NamedModel, config: dict[str, Any]) -> tuple[Weight, ...]:
-    """The model's weights; none when its family is not counted here or its own code builds it."""
+def _counted(wanted: NamedModel, config: dict[str, Any]) -> dict[str, Any]:
+    """The model's weights, none when its family is not counted here or its own code builds it, and how it computes."""
     if needs_own_code(config) or (wanted.trust_remote_code and brings_code(config)):
-        return ()
+        return {}
+    inner = config.get("text_config")
+    text = inner if isinstance(inner, dict) else config
+    activation = text.get("hidden_activation") or text.get("hidden_act")
+    dropped = text.get("attention_dropout")
+    found = {
+        "activation": activation[:40] if isinstance(activation, str) else "",
+        "attention_dropout": isinstance(dropped, int | float) and dropped > 0,
+    }
     try:
-        return weights_of(config)
-    except (Uncounted, ModelFault):
-        return ()
+        return {**found, "weights": weights_of(config)}
+    except Uncounted:
+        return found
+    except ModelFault as fault:
+        return {**found, "odd": str(fault)}
 
 
 def _own_code_not_allowed(wanted: NamedModel, config: dict[str, Any]) -> list[Diagnostic]:
@@ -425,7 +439,7 @@ def _from_hub(
         architecture=_architecture(wanted, config, None),
         weight_files=(),
         tokenizer_files=find_tokenizer(wanted.id, folder),
-        weights=_counted(wanted, config),
+        **_counted(wanted, config),
         stored_bits=stored_bits(config),
         pickled=pickled,
     )

@@ -25,6 +25,7 @@ from compiler.packing import attends_by_row
 from compiler.phrases import phrase
 from compiler.search.candidates import Base, Open, micro_batches
 from compiler.search.choose import Room
+from compiler.search.outside import not_walked
 
 OPTIMS = ("adamw_torch_fused", "paged_adamw_8bit")
 
@@ -68,7 +69,7 @@ def question(
             phrase("batch_size {batch_size} cannot be split so", batch_size=recipe.training.batch_size),
             phrase("see the recipe's [training]"),
         )
-    bases = _bases(recipe, target)
+    bases = _bases(recipe, target, facts.stored_bits)
     adapter, training = recipe.adapter, recipe.training
     backend = _said(training.backend, choose_backend(Job(recipe, target, architecture, *bases[0])).value)
     modules = decide.target_modules(adapter, architecture)
@@ -83,9 +84,12 @@ def question(
             phrase("which layers of {family} carry an adapter is not known", family=family),
             phrase("name them in [adapter] target_modules, or trace it: recipe check --trace"),
         )
+    outside = not_walked(recipe, facts, weights, names, backend=backend, target=target)
+    if outside is not None:
+        return outside
     computing = tuple(
         (dtype, attention)
-        for dtype in _either(recipe.model.dtype, decide.dtypes(target))
+        for dtype in _either(recipe.model.dtype, decide.dtypes(target, method=recipe.adapter.method))
         for attention in _either(recipe.model.attn_implementation, decide.attentions(target, dtype))
     )
     base = Work(
@@ -171,8 +175,11 @@ def _either(value: Any, choices: tuple[Any, ...]) -> tuple[Any, ...]:
     return choices if value == "auto" else (value,)
 
 
-def _bases(recipe: Recipe, target: Target) -> tuple[Base, ...]:
-    """Methods with how each stores the base; full fine-tuning and DoRA are for those who ask for them by name."""
+def _bases(recipe: Recipe, target: Target, stored_bits: int) -> tuple[Base, ...]:
+    """Methods with how each stores the base; full fine-tuning and DoRA are for those who ask for them by name.
+
+    A base that its files store in 4 or 8 bits stays as it is (``stored_bits``; 0 for a plain one).
+    """
     method, stored = recipe.adapter.method, recipe.model.quantization
     if method != "auto":
         return ((method, _said(stored, decide.quantization(method).value)),)
@@ -180,4 +187,6 @@ def _bases(recipe: Recipe, target: Target) -> tuple[Base, ...]:
         return (("qlora", stored),)
     if stored != "auto":
         return (("lora", stored),)
+    if stored_bits:
+        return (("qlora", "nf4"),) if stored_bits == 4 else (("lora", "int8"),)
     return (("lora", "none"), ("qlora", "nf4")) if target.device == "cuda" else (("lora", "none"),)

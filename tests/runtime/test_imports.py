@@ -48,7 +48,8 @@ with importing(plan):
 done = work(plan, save_base(Path("base")), Path("run"))
 with done.trainer.on_its_stack():
     done.trainer.train()
-seen = [name for name in ("bitsandbytes", "hqq", "scipy", "sklearn", "torch._inductor.compile_fx") if name in sys.modules]
+left_out = ("bitsandbytes", "hqq", "scipy", "sklearn", "torch._inductor.compile_fx")
+seen = [name for name in left_out if name in sys.modules]
 import bitsandbytes, scipy.stats, sklearn  # whoever asks for them afterwards has them
 print(json.dumps([seen, len(done.losses())]))
 """

@@ -87,11 +87,51 @@ def test_other_values_can_be_tried(tmp_path: Path, asked: str) -> None:
     assert after["process"]["expected"] != before["process"]["expected"]
 
 
-@pytest.mark.parametrize("asked", ["rank=3", "r", "r=-4", "path=x"])
-def test_a_value_that_cannot_be_tried_is_told(tmp_path: Path, asked: str) -> None:
-    code, _, err = ran(str(write(tmp_path)), "--what-if", asked)
-    assert code == 2 or asked == "path=x"
-    assert "--what-if" in err or asked == "path=x"
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ("rank=3", "no setting"),
+        ("r", "write KEY=VALUE"),
+        ("r=-4", "adapter.r"),
+        ("r=9999", "above the most, 1,024"),
+        ("path=x", "data.path"),
+        ("r=64,r=8", "said twice"),
+        ("id=nobody/nothing", "model"),
+        ("gpu_count=4", "gpu_count"),
+        ("modules_to_save=['nope']", "modules_to_save"),
+        ("peft={nonsense=1}", "nonsense"),
+        ("method=full,quantization=nf4", "full"),
+    ],
+)
+def test_a_value_that_cannot_be_tried_is_told_as_it_would_be_of_a_recipe(
+    tmp_path: Path, asked: str, words: str
+) -> None:
+    code, out, err = ran(str(write(tmp_path)), "--offline", "--what-if", asked)
+    assert code == 2
+    assert "--what-if" in err
+    assert words in " ".join(err.split())
+    assert "fits" not in out
+
+
+def test_other_rows_that_are_tried_are_read(tmp_path: Path) -> None:
+    path = write(tmp_path)
+    row = json.dumps({"question": "Was?", "answer": "eins zwei " * 300})
+    (tmp_path / "long.jsonl").write_text(f"{row}\n" * 40, encoding="utf-8")
+    few, many = (
+        json.loads(ran(str(path), "--json", "--what-if", f'path="{name}.jsonl"')[1])["estimate"]["how"]["length"]
+        for name in ("train", "long")
+    )
+    assert many > 10 * few
+
+
+def test_a_longer_limit_than_any_row_takes_no_memory(tmp_path: Path) -> None:
+    """What measures and answers is as long as the rows are, and not as max_length allows."""
+    path = str(write(tmp_path))
+    few, many = (
+        json.loads(ran(path, "--json", "--what-if", f"max_length={length}")[1])["estimate"]["process"]["expected"]
+        for length in (1024, 131_072)
+    )
+    assert few == many
 
 
 def test_what_does_not_fit_leaves_with_three(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -205,6 +206,13 @@ def test_what_cannot_be_compared_is_told(arguments: tuple[str, ...]) -> None:
     code, _, err = ran(*arguments)
     assert code == 2
     assert arguments[0] in err
+
+
+def test_a_pipe_for_figures_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "figures")
+    code, _, err = ran("--figures", str(tmp_path / "figures"))
+    assert code == 2
+    assert "it is no file" in err
 
 
 def test_figures_for_seven_billion_are_not_held_against_a_model_of_another_size() -> None:

@@ -69,7 +69,7 @@ def command(
 
     tells = not fix and (output in FOR_PEOPLE or output == "json")
     asked = Asked(gpus, what_if, live_prices, learned=not no_learned)
-    told = estimated(checked, asked, as_json=output == "json") if tells else Told()
+    told = estimated(checked, asked, allowed, as_json=output == "json") if tells else Told()
     _tell(checked, output, told.data)
     told.print()
     sys.exit(_exit_code(checked, strict=strict))

@@ -76,6 +76,8 @@ def command(
 def _own(file: Path) -> tuple[Guide, ...]:
     from compiler.guide.figures import LARGEST_FILE, FiguresError, parse_guides
 
+    if file.exists() and not file.is_file():  # a pipe that nobody writes to would be waited for
+        raise click.UsageError(_("--figures: {file}: {why}", file=file, why=_("it is no file")))
     try:
         with file.open("rb") as stream:
             return parse_guides(stream.read(LARGEST_FILE).decode("utf-8"))

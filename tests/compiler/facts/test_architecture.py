@@ -57,9 +57,13 @@ def test_other_families_names_mean_the_same() -> None:
             "head_dim",
             1,
         ),
-        ({"intermediate_size": None}, "intermediate_size", 4 * 576),
+        ({"intermediate_size": None}, "intermediate_size", 11_008),  # LlamaConfig's own
+        ({"intermediate_size": None, "model_type": "qwen2"}, "intermediate_size", 22_016),
+        ({"intermediate_size": None, "model_type": "gpt_bigcode"}, "intermediate_size", 4 * 576),
         ({"max_position_embeddings": None}, "max_position_embeddings", 0),
         ({"tie_word_embeddings": None}, "tie_word_embeddings", False),
+        ({"tie_word_embeddings": None, "model_type": "smollm3"}, "tie_word_embeddings", True),
+        ({"num_key_value_heads": 3, "model_type": "gpt_neox"}, "num_key_value_heads", 9),  # it has no such setting
         ({"tie_word_embeddings": None, "model_type": "gemma2"}, "tie_word_embeddings", True),
         ({"tie_word_embeddings": False, "model_type": "gemma2"}, "tie_word_embeddings", False),
         ({"architectures": None}, "model_type", "llama"),
@@ -100,7 +104,24 @@ def test_a_text_part_need_not_say_what_its_class_says() -> None:
     ],
 )
 def test_sizes_are_found_under_the_names_of_other_families(names: dict[str, Any], field: str) -> None:
-    assert from_config(without(field, **names)) == SMOL
+    assert from_config(without(field, model_type="mpt", **names)) == structs.replace(SMOL, model_type="mpt")
+
+
+def test_a_family_reads_its_own_names_only() -> None:
+    """A Llama with ``n_embd`` beside is as wide as LlamaConfig says, whatever that number is."""
+    assert from_config(CONFIG | {"n_embd": 64}) == SMOL
+    with pytest.raises(ModelFault, match="does not say hidden_size"):
+        from_config(without("hidden_size", n_embd=64))
+
+
+def test_heads_of_keys_that_are_not_said_are_the_family_s() -> None:
+    """MistralConfig has 8 and Gemma2Config 4; null is as many as there are heads."""
+    eight = without("num_key_value_heads", "head_dim", num_attention_heads=16)
+    assert from_config(eight | {"model_type": "mistral"}).num_key_value_heads == 8
+    assert from_config(eight | {"model_type": "gemma2"}).num_key_value_heads == 4
+    assert from_config(eight | {"model_type": "mistral", "num_key_value_heads": None}).num_key_value_heads == 16
+    with pytest.raises(ModelFault, match="does not say num_key_value_heads, and its family's 8"):
+        from_config(without("num_key_value_heads", model_type="mistral"))
 
 
 @pytest.mark.parametrize(
