@@ -115,7 +115,7 @@ def _budget(recipe: Recipe, document: TomlDocument, told: Estimate) -> list[Diag
     if budget.max_hours is not None and total.seconds / HOUR > budget.max_hours:
         sure = total.low / HOUR > budget.max_hours
         low, hours = total.low / HOUR, total.seconds / HOUR
-        said = phrase("the run takes {low:.1f} hours or more", low=low)
+        said = phrase("the run takes {low:.2g} hours or more", low=low)
         likely = phrase("the run probably takes {hours:.2g} hours ({low:.2g} or more)", hours=hours, low=low)
         problems.append((("budget", "max_hours"), said if sure else likely, budget.max_hours, sure))
     own = next((offer for offer in told.cost.offers if offer.read is None), None)  # others' prices limit nobody

@@ -206,8 +206,11 @@ def _compared(subject: Subject, asked: Asked, *, as_json: bool) -> Told:
     wanted = list(speeds()) if names.strip() == "all" else [name.strip() for name in names.split(",")]
     rows: list[tuple[tuple[int, float], tuple[str, ...], dict[str, Any]]] = []
     notes = []
-    for said in wanted:
-        name = gpu_meant(said)[0]
+    named = {said: gpu_meant(said)[0] for said in wanted}
+    once = {name: said for said, name in reversed(named.items())}  # a card that is named twice is compared once
+    for said, name in named.items():
+        if once[name] != said:
+            continue
         if name is None:
             raise click.UsageError(
                 _("--gpus: there is no GPU {said!r}; `--gpus all` shows those that can be compared", said=said)

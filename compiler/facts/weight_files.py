@@ -60,7 +60,7 @@ def read_json_object(path: Path) -> dict[str, Any]:
     if is_lfs_pointer(path):
         raise ModelFault("M004", phrase("{name} is a Git LFS pointer, not the file", name=path.name), LFS_HELP)
     try:
-        found = json.loads(path.read_bytes())
+        found = json.loads(path.read_text(encoding="utf-8"))  # as Transformers does: no byte order mark, no UTF-16
     except (ValueError, RecursionError) as error:
         where = phrase(" (line {lineno})", lineno=error.lineno) if isinstance(error, json.JSONDecodeError) else ""
         raise ModelFault("M004", phrase("{name} is not JSON{where}", name=path.name, where=where), again) from error

@@ -72,6 +72,8 @@ def test_gpus_are_compared_and_a_name_that_is_none_is_told(tmp_path: Path) -> No
     assert code == 0
     assert [line.split()[0] for line in out.splitlines()[1:3]] == ["a100-80", "t4"]
     assert "smallest that fits: t4" in out
+    twice = ran(path, "--gpus", "t4,A100 80GB,T4")[1]
+    assert twice == out, "a card that is named twice is compared once"
     assert all(len(line) <= 80 for line in out.splitlines())
     assert len(json.loads(ran(path, "--gpus", "all", "--json")[1])["estimate"]["gpus"]) > 20
     code, _, err = ran(path, "--gpus", "abacus")

@@ -184,7 +184,9 @@ def _cost(row: Row, full: Row) -> str:
         return "-"
     cost = f"{number(money.expected, '.2f')} {row.told.cost.currency}"
     if most and row is not full and full.told.verdict != "does not fit":
-        cost += " " + _("({share:.0f} % less)", share=100 * (1 - money.expected / most.expected))
+        share = 100 * (1 - money.expected / most.expected)
+        less, more = _("({share:.0f} % less)", share=share), _("({share:.0f} % more)", share=-share)
+        cost += f" {less if share >= 0 else more}"
     return cost
 
 

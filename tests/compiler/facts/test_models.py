@@ -294,6 +294,8 @@ def test_a_configs_link_to_nowhere_is_told(tmp_path: Path) -> None:
         ({"adapter_config.json": b'{"base_model_name_or_path": "x\\u001b[2J"}'}, "M009", "name its base instead, and"),
         ({"adapter_config.json": b"{"}, "M009", "name its base instead, and"),
         ({"config.json": b"{"}, "M004", "download it again"),
+        ({"config.json": b"\xef\xbb\xbf" + json.dumps(CONFIG).encode()}, "M004", "download it again"),
+        ({"config.json": json.dumps(CONFIG).encode("utf-16")}, "M004", "download it again"),
         ({"config.json": json.dumps(CONFIG).encode()}, "M005", "safetensors"),
         ({"config.json": json.dumps(CONFIG).encode(), "pytorch_model.bin": b""}, "M006", "save_pretrained"),
         (
