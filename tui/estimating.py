@@ -57,7 +57,7 @@ def estimated(checked: Sequence[Checked], asked: Asked, allowed: Permissions, *,
     assert subject is not None
     notes: list[str] = []
     if asked.what_if:
-        subject, notes = _changed(subject, asked.what_if, allowed)
+        subject, notes = _changed(one, subject, asked.what_if, allowed)
     told = _compared(subject, asked, as_json=as_json) if asked.gpus else _of(one, subject, asked, as_json=as_json)
     told.notes += notes
     return told
@@ -108,8 +108,8 @@ def _estimate(subject: Subject, target: Target, asked: Asked, *, advise: bool = 
         raise click.UsageError(_("--live-prices: {why}; {remedy}", why=str(why), remedy=why.remedy)) from why
 
 
-def _changed(subject: Subject, text: str, allowed: Permissions) -> tuple[Subject, list[str]]:
-    """The recipe with other values, checked as any recipe is, and what is unwise in it alone.
+def _changed(one: Checked, subject: Subject, text: str, allowed: Permissions) -> tuple[Subject, list[str]]:
+    """The recipe with other values, checked as any recipe is, and what is unwise in it and was not before.
 
     ``text`` has ``KEY=VALUE`` with commas between, as TOML, the key alone or with its table.
     """
@@ -124,8 +124,7 @@ def _changed(subject: Subject, text: str, allowed: Permissions) -> tuple[Subject
         path = ".".join(str(part) for part in first.path)
         told = f"{path}: {say(first.message)}" if path else say(first.message)
         raise click.UsageError(f"--what-if: {told}" + (f" ({say(first.help)})" if first.help else ""))
-    before = check_bytes(subject.document.data, subject.document.file, subject.root, allowed)
-    known = {each.code for each in before.diagnostics}
+    known = {each.code for each in one.diagnostics}
     return changed.subject, [
         f"--what-if: {say(each.message)}" for each in changed.diagnostics if each.code not in known
     ]

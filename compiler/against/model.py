@@ -52,8 +52,8 @@ def _storage(recipe: Recipe, document: TomlDocument, facts: ModelFacts) -> list[
         message = phrase("full fine-tuning begins from weights that {id} has rounded to a few bits", id=facts.id)
         advice = phrase("name the safetensors version of the model; what was rounded away does not come back")
         return [_told(document, "M096", where, message, advice, at=where, severity=Severity.WARNING)]
-    if method == "auto" and quantization == "auto":
-        return []
+    if method == "auto" and quantization == "auto" and facts.stored_bits != 8:
+        return []  # the search trains 4 bits as they are; 8 are for those who write so
     if quantization == "auto":
         quantization = "nf4" if method == "qlora" else "none"
     return stored_otherwise(document, facts, method="lora" if method == "auto" else method, quantization=quantization)

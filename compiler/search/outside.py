@@ -11,8 +11,6 @@ from compiler.language.recipe import Recipe
 from compiler.phrases import phrase
 from compiler.trainable import EXPERTS, ONCE_LINEAR, SHAPELESS
 
-TRACE = phrase("trace it: recipe check --trace")
-
 SFT = frozenset(
     {
         *("activation_offloading", "auto_find_batch_size", "deepspeed", "fsdp", "fsdp_config", "optim_target_modules"),
@@ -64,11 +62,11 @@ def not_walked(
         *(() if recipe.adapter.method == "full" else (_adapter(recipe, facts, weights, targets),)),
         _training(recipe),
         _unsloth(facts, backend),
-        _card(recipe, target),
     ):
         if reason is not None:
-            return Unknown(reason, TRACE)
-    return None
+            return Unknown(reason, phrase("trace it: recipe check --trace"))
+    cannot = _card(recipe, target)
+    return Unknown(cannot, phrase("leave dtype and attn_implementation to the compiler")) if cannot else None
 
 
 def _activation(facts: ModelFacts) -> str | None:

@@ -178,7 +178,7 @@ def _either(value: Any, choices: tuple[Any, ...]) -> tuple[Any, ...]:
 def _bases(recipe: Recipe, target: Target, stored_bits: int) -> tuple[Base, ...]:
     """Methods with how each stores the base; full fine-tuning and DoRA are for those who ask for them by name.
 
-    A base that its files store in 4 or 8 bits stays as it is (``stored_bits``; 0 for a plain one).
+    A base that its files store in 4 bits stays as it is (``stored_bits``); 8 have to be asked for (M096).
     """
     method, stored = recipe.adapter.method, recipe.model.quantization
     if method != "auto":
@@ -187,6 +187,6 @@ def _bases(recipe: Recipe, target: Target, stored_bits: int) -> tuple[Base, ...]
         return (("qlora", stored),)
     if stored != "auto":
         return (("lora", stored),)
-    if stored_bits:
-        return (("qlora", "nf4"),) if stored_bits == 4 else (("lora", "int8"),)
+    if stored_bits == 4:
+        return (("qlora", "nf4"),)
     return (("lora", "none"), ("qlora", "nf4")) if target.device == "cuda" else (("lora", "none"),)

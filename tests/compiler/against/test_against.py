@@ -67,7 +67,8 @@ def test_the_model(text: str, told: list[str]) -> None:
         ('[adapter]\nmethod = "dora"', 4, ["6:10 M096 error"]),
         ('[adapter]\nmethod = "qlora"', 8, ["6:10 M096 error"]),
         ('[adapter]\nmethod = "qlora"', 4, []),
-        ("", 4, []),  # left to the compiler, which knows the machine
+        ("", 4, []),  # left to the compiler, which trains it as it is
+        ("", 8, ["2:6 M096 error"]),  # 8 bits are for those who ask for them
         ('[adapter]\nmethod = "full"', 0, []),
     ],
 )
