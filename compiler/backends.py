@@ -14,6 +14,7 @@ from msgspec import Struct
 from compiler.decide import Decision
 from compiler.facts import unsloth
 from compiler.facts.architecture import Architecture
+from compiler.facts.families import HEADS
 from compiler.facts.machine import Target
 from compiler.language.recipe import Recipe
 from compiler.phrases import phrase
@@ -126,7 +127,7 @@ def _packing(job: Job) -> str | None:
 def _loss(job: Job) -> str | None:
     adapter, training = job.recipe.adapter, job.recipe.training
     named = [*adapter.modules_to_save, *([] if isinstance(adapter.target_modules, str) else adapter.target_modules)]
-    if any(name.rpartition(".")[2] in {"lm_head", "embed_tokens"} for name in named):
+    if any(name.rpartition(".")[2] in HEADS for name in named):
         return phrase("it trains the head and the embedding in its own way")
     if "loss_type" in training.sft:
         return phrase("it computes the loss itself")

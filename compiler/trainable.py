@@ -13,6 +13,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from compiler.facts.families import EXPERTS, ONCE_LINEAR
 from compiler.facts.models import ModelFacts
 from compiler.facts.parameters import Weight, parameter_count, with_head
 from compiler.plan import LibraryCall
@@ -32,15 +33,6 @@ COUNTED = frozenset(
     }
 )
 """PEFT's arguments that decide how many."""
-
-EXPERTS = frozenset({"mixtral", "olmoe", "qwen3_moe", "deepseek_v2", "deepseek_v3"})
-"""Families in which PEFT's "all-linear" LoRA means the experts and the router too, which are stacks of matrices now."""
-
-ONCE_LINEAR = frozenset({"gate", "gate_proj", "up_proj", "down_proj", "w1", "w2", "w3"})
-"""What those layers were called when each expert was linear layers of its own; PEFT takes the names for the stacks.
-
-(``peft.utils.transformers_weight_conversion``: layers that still have such a name then get no adapter.)
-"""
 
 _NAME = re.compile(r"\w+")
 

@@ -115,9 +115,9 @@ def _changed(one: Checked, subject: Subject, text: str, allowed: Permissions) ->
     """
     from compiler.check import check_bytes
     from compiler.diagnostics import has_errors
+    from tui.what_if import said_on_the_line, with_values
 
-    tried = _said(subject, text)
-    recipe = _written(subject.document.text, tried)
+    recipe = with_values(subject.document.text, said_on_the_line(subject.recipe, text))
     changed = check_bytes(recipe.encode(), subject.document.file, subject.root, allowed)
     if changed.subject is None:
         first = next((each for each in changed.diagnostics if has_errors([each])), changed.diagnostics[0])
@@ -128,56 +128,6 @@ def _changed(one: Checked, subject: Subject, text: str, allowed: Permissions) ->
     return changed.subject, [
         f"--what-if: {say(each.message)}" for each in changed.diagnostics if each.code not in known
     ]
-
-
-def _said(subject: Subject, text: str) -> dict[tuple[str, str], str]:
-    """What is to be tried: values as TOML by their path. Raises UsageError for what is no setting, or is said twice."""
-    from pydantic import BaseModel
-
-    tables = {name: table for name, table in subject.recipe if isinstance(table, BaseModel) and name != "sweep"}
-    found: dict[tuple[str, str], str] = {}
-    for part in text.split(","):
-        key, equals, said = (piece.strip() for piece in part.partition("="))
-        table, _dot, name = key.rpartition(".")
-        owners = [t for t, model in tables.items() if name in type(model).model_fields and table in {"", t}]
-        if not equals or len(owners) != 1 or (owners[0], name) in found:
-            if len(owners) == 1 and equals:
-                known = _("{key!r} is said twice", key=key)
-            elif owners:
-                known = _("{key!r} is in {owners}", key=key, owners=_(" and ").join(owners))
-            else:
-                known = _("there is no setting {key!r}", key=key)
-            raise click.UsageError(
-                _(
-                    "--what-if {part!r}: {known}; write KEY=VALUE, as in r=64,max_length=4096",
-                    part=part.strip(),
-                    known=known,
-                )
-            )
-        found[owners[0], name] = said
-    return found
-
-
-def _written(recipe: str, tried: dict[tuple[str, str], str]) -> str:
-    """The recipe's text with the values in it; a word without quotes is a text."""
-    import tomli
-
-    from compiler.language.reference import toml_value
-    from tui.what_if import with_value
-
-    for path, said in tried.items():
-        try:
-            tomli.loads(f"value = {said}")
-            value = said
-        except tomli.TOMLDecodeError:
-            value = toml_value(said)
-        written = with_value(recipe, path, value)
-        if written is None:
-            raise click.UsageError(
-                _("--what-if: {path} cannot be tried on this recipe; write it there", path=".".join(path))
-            )
-        recipe = written
-    return recipe
 
 
 def _priced_for(subject: Subject, gpu: str) -> Subject:

@@ -1,17 +1,23 @@
-"""Values tried without being written: a step on a ladder, and the edit that writes it, comments kept."""
+"""Values tried without being written: a step on a ladder or what ``--what-if`` says, and the edit that writes them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
 
+import click
+import tomli
+from pydantic import BaseModel
+
 from compiler.diagnostics import KeyPath
 from compiler.facts.gpus import catalogue
+from compiler.language.recipe import Recipe
 from compiler.language.reference import toml_value
 from compiler.language.toml_source import parse_document
 from compiler.language.validate import read_recipe
 from compiler.mending.edits import insert, replace_value
 from compiler.mending.fixes import apply_fixes
+from tui.text import _
 
 LADDERS: dict[KeyPath, tuple[int, ...]] = {
     ("adapter", "r"): (4, 8, 16, 32, 64, 128, 256),
@@ -69,3 +75,46 @@ def with_value(text: str, path: KeyPath, value: str) -> str | None:
         return None
     edit = replace_value(document, path, value) or insert(document, path[:-1], f"{path[-1]} = {value}")
     return apply_fixes(text, [edit], only_certain=False) if edit is not None else None
+
+
+def said_on_the_line(recipe: Recipe, text: str) -> dict[tuple[str, str], str]:
+    """What is to be tried: values as TOML by their path. Raises UsageError for what is no setting, or is said twice."""
+    tables = {name: table for name, table in recipe if isinstance(table, BaseModel) and name != "sweep"}
+    found: dict[tuple[str, str], str] = {}
+    for part in text.split(","):
+        key, equals, said = (piece.strip() for piece in part.partition("="))
+        table, _dot, name = key.rpartition(".")
+        owners = [t for t, model in tables.items() if name in type(model).model_fields and table in {"", t}]
+        if not equals or len(owners) != 1 or (owners[0], name) in found:
+            if len(owners) == 1 and equals:
+                known = _("{key!r} is said twice", key=key)
+            elif owners:
+                known = _("{key!r} is in {owners}", key=key, owners=_(" and ").join(owners))
+            else:
+                known = _("there is no setting {key!r}", key=key)
+            raise click.UsageError(
+                _(
+                    "--what-if {part!r}: {known}; write KEY=VALUE, as in r=64,max_length=4096",
+                    part=part.strip(),
+                    known=known,
+                )
+            )
+        found[owners[0], name] = said
+    return found
+
+
+def with_values(text: str, tried: dict[tuple[str, str], str]) -> str:
+    """The recipe's text with the values in it; a word without quotes is a text."""
+    for path, said in tried.items():
+        try:
+            tomli.loads(f"value = {said}")
+            value = said
+        except tomli.TOMLDecodeError:
+            value = toml_value(said)
+        changed = with_value(text, path, value)
+        if changed is None:
+            raise click.UsageError(
+                _("--what-if: {path} cannot be tried on this recipe; write it there", path=".".join(path))
+            )
+        text = changed
+    return text

@@ -6,13 +6,13 @@ import re
 from typing import Any
 
 from compiler.diagnostics import Diagnostic, KeyPath, Severity, nearest
+from compiler.facts.families import EXPERTS
 from compiler.facts.linear_layers import OTHERS, linear_layers
 from compiler.facts.models import ModelFacts
 from compiler.language.recipe import Recipe
 from compiler.language.toml_source import TomlDocument
 from compiler.mending import edits
 from compiler.phrases import phrase
-from compiler.trainable import EXPERTS
 from compiler.two_bits import QUANTIZATION
 
 

@@ -30,6 +30,7 @@ from compiler.estimate.static import (
 from compiler.estimate.step import Walk, walked
 from compiler.estimate.unsloth import chunk_of
 from compiler.estimate.work import Work, is_by_row
+from compiler.facts.families import EXPERTS, HEADS, ONCE_LINEAR
 from compiler.packing import STRETCH
 from compiler.phrases import phrase
 from compiler.two_bits import QUANTIZATION
@@ -119,17 +120,42 @@ def _refusal(work: Work) -> Unknown | None:
             )
     if not work.weights:
         return Unknown(phrase("the model's weights are not known"), phrase("name a model whose config.json is there"))
-    known = {weight.module for weight in work.weights} | {"lm_head", "embed_tokens"}  # a tied head is no weight
+    known = frozenset(weight.module for weight in work.weights) | HEADS
     if work.method != "full" and not known & {*work.target_modules, *work.modules_to_save}:
         return Unknown(phrase("no layer carries an adapter"), phrase("name some in [adapter] target_modules"))
-    outside = sorted({"lm_head", "embed_tokens"} & {*work.target_modules})
-    if work.method != "full" and outside:
-        name = outside[0]
-        return Unknown(
-            phrase("what an adapter on {name} takes is not known", name=name), phrase("trace it: recipe check --trace")
-        )
+    reason = _not_walked(work, known)
+    if reason is not None:
+        return Unknown(reason, phrase("trace it: recipe check --trace"))
     if work.method != "full" and not 0 < work.r < _LONGEST:
         return Unknown(phrase("a rank of {r:,} is none", r=work.r), phrase("set [adapter] r to 1 or more"))
+    return None
+
+
+UNSLOTH = frozenset(
+    {
+        *("llama", "mistral", "ministral", "qwen2", "qwen3", "smollm3", "granite"),
+        *("gemma", "gemma2", "gemma3", "gemma3_text"),
+    }
+)
+"""Families whose layer, as Unsloth has it, is walked: the others' matrices are not those of its fast layers."""
+
+
+def _not_walked(work: Work, known: frozenset[str]) -> str | None:
+    """What of the work would be left out of a walk in silence; ``known`` are the modules that it knows."""
+    family = work.architecture.model_type
+    if work.backend == "unsloth" and family not in UNSLOTH:
+        return phrase("what Unsloth makes of {family} is not known", family=family)
+    if work.method == "full":
+        return None
+    targets = {*work.target_modules}
+    outside, whole = sorted(HEADS & targets), sorted({*work.modules_to_save} - known)
+    if outside:
+        return phrase("what an adapter on {name} takes is not known", name=outside[0])
+    if whole:
+        return phrase("what {name} takes, trained whole, is not known", name=whole[0])
+    experts = sorted(targets & ONCE_LINEAR) if family in EXPERTS else []
+    if experts and any(weight.role == "expert" for weight in work.weights):
+        return phrase("what adapters on stacks of experts take is not known ({names})", names=", ".join(experts))
     return None
 
 

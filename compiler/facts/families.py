@@ -19,6 +19,18 @@ Place = Literal["model", "layer", "dense", "sparse"]
 
 ALWAYS = "always"
 
+HEADS = frozenset({"lm_head", "embed_tokens"})
+"""The head and the embedding, which are trained whole or not at all; a tied head is no weight of its own."""
+
+EXPERTS = frozenset({"mixtral", "olmoe", "qwen3_moe", "deepseek_v2", "deepseek_v3"})
+"""Families in which PEFT's "all-linear" LoRA means the experts and the router too, which are stacks of matrices now."""
+
+ONCE_LINEAR = frozenset({"gate", "gate_proj", "up_proj", "down_proj", "w1", "w2", "w3"})
+"""What those layers were called when each expert was linear layers of its own; PEFT takes the names for the stacks.
+
+(``peft.utils.transformers_weight_conversion``: layers that still have such a name then get no adapter.)
+"""
+
 
 class Part(Struct, frozen=True):
     """A module's weight, and its bias where ``bias`` (a switch of the config, or "always") says so.

@@ -6,10 +6,9 @@ from compiler.estimate.result import Unknown
 from compiler.facts.gpus import BF16_SINCE, catalogue
 from compiler.facts.machine import Target
 from compiler.facts.models import ModelFacts
-from compiler.facts.parameters import Weight
 from compiler.language.recipe import Recipe
 from compiler.phrases import phrase
-from compiler.trainable import EXPERTS, ONCE_LINEAR, SHAPELESS
+from compiler.trainable import SHAPELESS
 
 SFT = frozenset(
     {
@@ -22,9 +21,6 @@ SFT = frozenset(
 
 LOSSES = frozenset({"nll", "chunked_nll"})
 
-HEADS = frozenset({"lm_head", "embed_tokens"})
-"""Trained whole beside an adapter, they are counted; a tied head is no weight of its own."""
-
 _GELU = frozenset({"gelu", "gelu_pytorch_tanh"})
 """One operation each."""
 
@@ -36,32 +32,18 @@ ACTIVATIONS = {
 }
 """What is walked of a family; Llama's for all others."""
 
-UNSLOTH = frozenset(
-    {
-        *("llama", "mistral", "ministral", "qwen2", "qwen3", "smollm3", "granite"),
-        *("gemma", "gemma2", "gemma3", "gemma3_text"),
-    }
-)
-"""Families whose layer, as Unsloth has it, is walked: the others' matrices are not those of its fast layers."""
 
+def not_walked(recipe: Recipe, facts: ModelFacts, target: Target) -> Unknown | None:
+    """The first thing that would make an estimate wrong; None where all that the recipe asks for is walked.
 
-def not_walked(
-    recipe: Recipe,
-    facts: ModelFacts,
-    weights: tuple[Weight, ...],
-    targets: tuple[str, ...],
-    *,
-    backend: str,
-    target: Target,
-) -> Unknown | None:
-    """The first thing that would make an estimate wrong; None where all that the recipe asks for is walked."""
+    What a work alone tells (adapters on experts, Unsloth's other families) ``memory`` refuses itself.
+    """
     for reason in (
         facts.odd or None,
         _activation(facts),
         _dropout(facts, recipe, target.device),
-        *(() if recipe.adapter.method == "full" else (_adapter(recipe, facts, weights, targets),)),
+        _adapter(recipe),
         _training(recipe),
-        _unsloth(facts, backend),
     ):
         if reason is not None:
             return Unknown(reason, phrase("trace it: recipe check --trace"))
@@ -83,19 +65,10 @@ def _dropout(facts: ModelFacts, recipe: Recipe, device: str) -> str | None:
     return None
 
 
-def _adapter(recipe: Recipe, facts: ModelFacts, weights: tuple[Weight, ...], targets: tuple[str, ...]) -> str | None:
-    for name, value in recipe.adapter.peft.items():
-        if value and name not in SHAPELESS:
-            return phrase("what [adapter.peft] {name} takes is not known", name=name)
-    modules = {weight.module for weight in weights} | HEADS
-    for name in recipe.adapter.modules_to_save:
-        if name.rpartition(".")[2] not in modules:
-            return phrase("what {name} takes, trained whole, is not known", name=name)
-    family = facts.architecture.model_type if facts.architecture else ""
-    experts = sorted({*targets} & ONCE_LINEAR) if family in EXPERTS else []
-    if experts and any(weight.role == "expert" for weight in weights):
-        return phrase("what adapters on stacks of experts take is not known ({names})", names=", ".join(experts))
-    return None
+def _adapter(recipe: Recipe) -> str | None:
+    given = {} if recipe.adapter.method == "full" else recipe.adapter.peft
+    name = next((name for name, value in given.items() if value and name not in SHAPELESS), None)
+    return phrase("what [adapter.peft] {name} takes is not known", name=name) if name else None
 
 
 def _training(recipe: Recipe) -> str | None:
@@ -104,13 +77,6 @@ def _training(recipe: Recipe) -> str | None:
             return phrase("what [training.sft] {name} takes is not known", name=name)
     loss = recipe.training.sft.get("loss_type", "nll")
     return None if loss in LOSSES else phrase("what the loss {loss} takes is not known", loss=str(loss)[:40])
-
-
-def _unsloth(facts: ModelFacts, backend: str) -> str | None:
-    family = facts.architecture.model_type if facts.architecture else ""
-    if backend != "unsloth" or family in UNSLOTH:
-        return None
-    return phrase("what Unsloth makes of {family} is not known", family=family)
 
 
 def _card(recipe: Recipe, target: Target) -> str | None:

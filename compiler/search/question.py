@@ -84,7 +84,7 @@ def question(
             phrase("which layers of {family} carry an adapter is not known", family=family),
             phrase("name them in [adapter] target_modules, or trace it: recipe check --trace"),
         )
-    outside = not_walked(recipe, facts, weights, names, backend=backend, target=target)
+    outside = not_walked(recipe, facts, target)
     if outside is not None:
         return outside
     computing = tuple(

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from compiler.facts.families import EXPERTS
 from compiler.facts.parameters import parameter_count, weights_of
 from compiler.plan import LibraryCall
-from compiler.trainable import EXPERTS, Counts, count
+from compiler.trainable import Counts, count
 from tests.compiler.facts.test_parameters import DEEPSEEK, LLAMA_2_7B, MIXED, SMALL, built
 
 Q_V = ["q_proj", "v_proj"]
